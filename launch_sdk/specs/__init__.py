@@ -1,0 +1,1 @@
+"""Frozen values that cross a border, and their validation. No input or output but reading a given file."""

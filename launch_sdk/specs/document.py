@@ -1,0 +1,132 @@
+"""A YAML or JSON document with the line of each of its values, so that a fault can say where it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import yaml
+
+from launch_sdk.errors import Fault, InvalidSpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Path_ = tuple[str | int, ...]
+MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+MAX_NODES = 200_000
+
+
+class _Loader(yaml.SafeLoader):
+    """`SafeLoader` that also reads `1e-4` as a number, as YAML 1.2 and every reader of the file expect."""
+
+
+_Loader.yaml_implicit_resolvers = {k: list(v) for k, v in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Loader.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]  # PyYAML is untyped here
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def dotted(path: Path_) -> str:
+    """Write a path as people do: `parameters.lr.values[2]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a file says, and on which line it says it.
+
+    Attributes:
+        value: the plain value (dict, list, str, int, float, bool, None).
+        name: what to call it in messages: the file's name, or "the given document".
+        lines: line (from 1) of each value, by its path.
+        directory: the folder that relative paths in the document are relative to.
+    """
+
+    value: Any
+    name: str = "the given document"
+    lines: Mapping[Path_, int] = field(default_factory=dict[Path_, int])
+    directory: Path = field(default_factory=Path.cwd)
+
+    def fault(self, path: Path_, message: str) -> Fault:
+        """Make a fault at `path`; its line is that of the nearest value that exists."""
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.lines:
+                return Fault(dotted(path), message, self.lines[path[:end]])
+        return Fault(dotted(path), message)
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML or JSON file.
+
+    Raises:
+        InvalidSpecError: the file is missing, too large, not UTF-8 or not YAML, or repeats a key.
+    """
+    try:
+        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+            raise InvalidSpecError(str(path), [Fault("", f"the file is larger than {MAX_DOCUMENT_BYTES} bytes")])
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidSpecError(str(path), [Fault("", f"the file is not UTF-8 text: {error}")]) from None
+    except OSError as error:
+        raise InvalidSpecError(str(path), [Fault("", f"the file cannot be read: {error.strerror or error}")]) from None
+    return parse_document(text, name=str(path), directory=path.resolve().parent)
+
+
+def parse_document(text: str, *, name: str = "the given document", directory: Path | None = None) -> Document:
+    """Parse YAML (and so JSON) text.
+
+    Raises:
+        InvalidSpecError: the text is not YAML, or repeats a key.
+    """
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            faults, lines = _survey(node)
+            if faults:
+                raise InvalidSpecError(name, faults)
+            value: Any = loader.construct_document(node) if node is not None else None  # pyright: ignore[reportUnknownMemberType]
+        finally:
+            loader.dispose()  # pyright: ignore[reportUnknownMemberType]
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InvalidSpecError(name, [Fault("", f"not valid YAML: {error.problem}", line)]) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, InvalidSpecError):
+            raise
+        raise InvalidSpecError(name, [Fault("", f"not valid YAML: {error}")]) from None
+    return Document(value, name, lines, directory or Path.cwd())
+
+
+def _survey(root: yaml.Node | None) -> tuple[list[Fault], dict[Path_, int]]:
+    """Note the line of every value; find repeated keys and aliases that would explode."""
+    faults: list[Fault] = []
+    lines: dict[Path_, int] = {}
+    waiting: list[tuple[Path_, yaml.Node]] = [((), root)] if root is not None else []
+    seen = 0
+    while waiting:
+        path, node = waiting.pop()
+        seen += 1
+        if seen > MAX_NODES:
+            return [Fault("", f"the document has more than {MAX_NODES} values")], lines
+        lines.setdefault(path, node.start_mark.line + 1)
+        if isinstance(node, yaml.SequenceNode):
+            items = cast("list[yaml.Node]", node.value)
+            waiting.extend(((*path, index), item) for index, item in enumerate(items))
+        elif isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in cast("list[tuple[yaml.Node, yaml.Node]]", node.value):
+                name = str(key.value)
+                line = key.start_mark.line + 1
+                if name in first and name != "<<":
+                    faults.append(Fault(dotted((*path, name)), f"given twice, first on line {first[name]}", line))
+                first.setdefault(name, line)
+                waiting.append(((*path, name), value))
+                lines[(*path, name)] = line
+    return faults, lines
