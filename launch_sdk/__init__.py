@@ -1,0 +1,58 @@
+"""W&B Launch and Sweeps, self-hosted, on Prefect.
+
+A training script needs nothing else:
+
+    import launch_sdk as launch
+
+    with launch.init(config={"lr": 0.1}) as run:
+        run.log({"loss": 0.5})
+
+Every name is loaded when it is first used, so importing this costs a script almost nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from launch_sdk._prefect.flow_job import job
+    from launch_sdk.client import LaunchClient, launch, sweep
+    from launch_sdk.tracking.config import Config
+    from launch_sdk.tracking.current import finish, init, log
+    from launch_sdk.tracking.run import Run
+    from launch_sdk.tracking.summary import Summary
+
+    config: Config
+    run: Run | None
+    summary: Summary
+
+__all__ = ["LaunchClient", "config", "finish", "init", "job", "launch", "log", "run", "summary", "sweep"]
+
+_HOMES = {
+    "LaunchClient": "launch_sdk.client",
+    "finish": "launch_sdk.tracking.current",
+    "init": "launch_sdk.tracking.current",
+    "job": "launch_sdk._prefect.flow_job",
+    "launch": "launch_sdk.client",
+    "log": "launch_sdk.tracking.current",
+    "sweep": "launch_sdk.client",
+}
+_OF_THE_CURRENT_RUN = {"config": "current_config", "run": "current_run", "summary": "current_summary"}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415  # only needed once a name is used
+
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    if name in _OF_THE_CURRENT_RUN:
+        # These change with the run, so they are asked for each time and never kept.
+        return getattr(import_module("launch_sdk.tracking.current"), _OF_THE_CURRENT_RUN[name])()
+    raise AttributeError(f"module 'launch_sdk' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""What training code imports: a run, its config, its log. Standard library only; no thread, no network."""

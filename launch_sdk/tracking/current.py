@@ -1,0 +1,138 @@
+"""The run of this process: `launch.init`, `launch.log`, `launch.config`, ...
+
+There is at most one at a time. `init()` while one is going on finishes that one first. Under a supervisor, which gives
+one run directory per process, a second `init()` goes on in the same directory and the last finish record counts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+
+from launch_sdk.tracking import protocol
+from launch_sdk.tracking.config import Config, override, update_defaults
+from launch_sdk.tracking.exits import ExitWatch
+from launch_sdk.tracking.place import find_place
+from launch_sdk.tracking.run import Run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from launch_sdk.tracking.summary import Summary
+
+
+class NoRunError(RuntimeError):
+    """There is no run yet: call `launch.init()`."""
+
+
+class _Current:
+    """The state of this process: the run, or the config that waits for one."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self.staged: Config | None = None
+        self.exits: ExitWatch | None = None
+
+    def stage(self) -> Config:
+        if self.staged is None:
+            self.staged = Config()
+            directory = os.environ.get(protocol.RUN_DIR)
+            if directory:
+                override(self.staged, protocol.read_overrides(directory).config)
+        return self.staged
+
+    def watch_the_end(self) -> None:
+        if self.exits is None:
+            self.exits = ExitWatch()
+            self.exits.install()
+            atexit.register(self.at_exit)
+            os.register_at_fork(after_in_child=self.after_fork)
+
+    def at_exit(self) -> None:
+        if self.run is not None and self.exits is not None:
+            self.run.finish(self.exits.code)
+
+    def after_fork(self) -> None:
+        if self.run is not None:
+            self.run.after_fork_in_child()
+
+
+_current = _Current()
+
+
+def init(
+    config: Any = None, project: str | None = None, name: str | None = None, register: bool | str | None = None
+) -> Run:
+    """Start a run; `with launch.init() as run:` finishes it at the end of the block, else it is finished at exit.
+
+    A run of this process that is still going on is finished first. Values that were put into `launch.config` before
+    are kept; `config` is set over them; overrides of the supervisor win over both.
+
+    Args:
+        config: a mapping, a dataclass instance, an `argparse.Namespace`, or any object with attributes.
+        project: what the run belongs to; the working directory's name if there is none.
+        name: what people call it.
+        register: whether to make a job of the run, and under which name.
+
+    Returns:
+        The run. Its directory is `launch/run-<time>-<id>/` below the working directory, or `LAUNCH_RUN_DIR`.
+
+    Raises:
+        OSError: the run directory cannot be made or written.
+        TypeError: `config` is none of these, or a key is no text.
+        ValueError: the supervisor's overrides cannot be read.
+    """
+    finish()
+    staged = _current.stage()
+    update_defaults(staged, config)
+    run = Run(find_place(os.environ, project, name), staged, register)
+    _current.watch_the_end()
+    _current.run, _current.staged = run, None
+    return run
+
+
+def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
+    """Append metrics to the current run; see `Run.log`.
+
+    Raises:
+        NoRunError: there is no run.
+    """
+    _required("log()").log(data, step, commit)
+
+
+def finish(exit_code: int | None = None) -> None:
+    """Finish the current run; without one, do nothing."""
+    run = current_run()
+    if run is not None:
+        run.finish(exit_code)
+    _current.run = None
+
+
+def current_run() -> Run | None:
+    """Return the run of this process; None before `init()` and after `finish()`."""
+    run = _current.run
+    return run if run is not None and run.is_open else None
+
+
+def current_config() -> Config:
+    """Return the config of the current run, or the one that waits for the next `init()`."""
+    run = current_run()
+    return run.config if run is not None else _current.stage()
+
+
+def current_summary() -> Summary:
+    """Return the summary of the current run.
+
+    Raises:
+        NoRunError: there is no run.
+    """
+    return _required("summary").summary
+
+
+def _required(what: str) -> Run:
+    run = current_run()
+    if run is None:
+        raise NoRunError(f"launch.{what} needs a run; call launch.init() first")
+    return run

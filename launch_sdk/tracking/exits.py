@@ -1,0 +1,76 @@
+"""How the program ends: its exit code, known before the interpreter is gone.
+
+Python tells its exit handlers nothing about the exit code, so `sys.excepthook` and `sys.exit` are chained. Not seen is
+a bare `raise SystemExit(code)` outside `with launch.init()`; a supervisor knows the code of the process itself.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, NoReturn
+
+INTERRUPTED = 130
+
+
+class ExitWatch:
+    """Learns the program's exit code.
+
+    Attributes:
+        code: the code as far as it is known now; 0 while nothing has gone wrong.
+    """
+
+    def __init__(self) -> None:
+        self.code = 0
+
+    def install(self) -> None:
+        """Chain `sys.excepthook` and `sys.exit`; what was there before is still called."""
+        watch, hook, leave = self, sys.excepthook, sys.exit
+
+        def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> Any:
+            watch.code = exit_code_of(error)
+            return hook(kind, error, traceback)
+
+        def exit(status: Any = None, /) -> NoReturn:  # noqa: A001  # it takes the place of sys.exit
+            try:
+                leave(status)
+            except SystemExit as error:
+                raise _watched(error, watch) from None
+            raise SystemExit(status)
+
+        sys.excepthook = excepthook
+        sys.exit = exit
+
+
+class _WatchedExit(SystemExit):
+    """A `SystemExit` that notices whether somebody caught it."""
+
+    watch: ExitWatch
+
+    def __del__(self) -> None:
+        # Without a Python frame below, the interpreter itself took the exception: the program is ending.
+        if sys._getframe().f_back is not None:  # noqa: SLF001  # there is no public name for it
+            self.watch.code = 0
+
+
+def exit_code_of(error: BaseException | None) -> int:
+    """Return the exit code of a program that ends with this exception; 0 for none."""
+    if error is None:
+        return 0
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if not isinstance(error, SystemExit):
+        return 1
+    if error.code is None:
+        return 0
+    return error.code & 0xFF if isinstance(error.code, int) else 1
+
+
+def _watched(error: SystemExit, watch: ExitWatch) -> _WatchedExit:
+    watched = _WatchedExit(*error.args)
+    watched.watch = watch
+    watch.code = exit_code_of(watched)
+    return watched

@@ -1,0 +1,178 @@
+"""One run: what it is called, where it writes, what it logs."""
+
+from __future__ import annotations
+
+import os
+import time
+from threading import RLock
+from warnings import warn
+
+from launch_sdk.tracking import metadata, protocol
+from launch_sdk.tracking.config import ABSENT, Config, listen
+from launch_sdk.tracking.exits import exit_code_of
+from launch_sdk.tracking.summary import Summary
+from launch_sdk.tracking.values import decode, dumps, encode, to_text
+from launch_sdk.tracking.writer import RecordWriter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Any, Self
+
+    from launch_sdk.tracking.config import Path
+    from launch_sdk.tracking.place import Place
+
+
+class Run:
+    """A run that is going on: `log()` appends to its directory at once.
+
+    Methods may be called from any thread. A forked child may log (its lines are whole, its steps count on from where
+    the parent was), but only the process that made the run finishes it.
+
+    Attributes:
+        id: eight characters, or what the supervisor gave.
+        name: for people.
+        project: for people; runs are grouped by it.
+        dir: absolute path of the run directory.
+        config: the run's config.
+        summary: the last value of each metric, and what the script sets there.
+    """
+
+    def __init__(self, place: Place, config: Config, register: bool | str | None = None) -> None:
+        """Open the run directory and write the first records.
+
+        Args:
+            place: where the run writes and what it is called.
+            config: the root of its config; the run follows its changes.
+            register: whether to make a job of the run, and under which name; None leaves it to the supervisor.
+
+        Raises:
+            OSError: the directory cannot be written.
+        """
+        self.id = place.run_id
+        self.name = place.name
+        self.project = place.project
+        self.dir = place.directory
+        self.config = config
+        self._lock = RLock()
+        self._owner = os.getpid()
+        self._open = True
+        self._warned_of_steps = False
+        before = protocol.read_snapshot(self.dir)  # a run that was preempted goes on where it was
+        self._values = before.summary
+        self._step = -1 if before.last_step is None else before.last_step
+        self.summary = Summary(self._values, self._write_summary)
+        self._writer = RecordWriter(os.path.join(self.dir, protocol.RECORDS))
+        self._metadata = {"version": protocol.VERSION, **place.names(), "register": register, **metadata.capture()}
+        self._write({"config": config})
+        listen(config, self._write_config)
+        self._write_snapshots()
+
+    @property
+    def step(self) -> int:
+        """The step that the next `log()` without `step` gets; the first is 0."""
+        return self._step + 1
+
+    def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
+        """Append metrics of one step.
+
+        Without `step` each call is a step of its own: the last step plus one. With `step` the record carries that
+        number and counting goes on from there. A lower step than the last is recorded under its own number and warned
+        of once; the count does not go back.
+
+        Args:
+            data: values by name; numbers, text, lists, nested dicts (see `launch_sdk.tracking.values`).
+            step: number of the step, 0 or more.
+            commit: False records the data with the step that the next call will have.
+
+        Raises:
+            TypeError: `data` is no mapping.
+            ValueError: the run is finished, or `step` is negative.
+        """
+        values = encode(data)
+        if not isinstance(values, dict):
+            raise TypeError(f"log() takes a dict of values by name, not {type(data).__name__}")
+        with self._lock:
+            self._require_open("log")
+            number = self._step + 1 if step is None else self._checked(step)
+            if step is not None or commit is not False:
+                self._step = max(number, self._step)
+            self._writer.write(f'{{"time":{time.time()!r},"step":{number},"log":{to_text(values)}}}')
+            protocol.merge(self._values, decode(values))
+
+    def finish(self, exit_code: int | None = None) -> None:
+        """End the run: write its last record and its snapshots. A second call, or one in a forked child, does nothing.
+
+        Args:
+            exit_code: 0 for success; None means 0.
+        """
+        with self._lock:
+            if not self._open or self._owner != os.getpid():
+                return
+            self._open = False
+            listen(self.config, None)
+            self._write({"finish": {"exit_code": exit_code or 0}})
+            self._write_snapshots()
+            self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.finish(exit_code_of(error))
+
+    def __repr__(self) -> str:
+        return f"Run(id={self.id!r}, name={self.name!r}, project={self.project!r}, dir={self.dir!r})"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether `log()` still records."""
+        return self._open
+
+    def after_fork_in_child(self) -> None:
+        """Replace the lock, which another thread of the parent may have held."""
+        self._lock = RLock()
+
+    def _checked(self, step: int) -> int:
+        number = int(step)
+        if number < 0:
+            raise ValueError(f"step must be 0 or more, not {number}")
+        if number < self._step and not self._warned_of_steps:
+            self._warned_of_steps = True
+            warn(f"log() was given step {number} after step {self._step}; it is recorded as {number}", stacklevel=4)
+        return number
+
+    def _require_open(self, what: str) -> None:
+        if not self._open:
+            raise ValueError(f"{what}() on the finished run '{self.name}'; call launch.init() for a new one")
+
+    def _write(self, record: dict[str, Any]) -> None:
+        with self._lock:
+            self._writer.write(dumps({"time": time.time(), **record}))
+
+    def _write_summary(self, changed: dict[str, Any]) -> None:
+        with self._lock:
+            self._require_open("summary")
+            self._write({"summary": changed})
+
+    def _write_config(self, path: Path, value: Any) -> None:
+        if value is ABSENT:
+            self._write({"removed": [list(path)]})
+            return
+        nested = value
+        for key in reversed(path):
+            nested = {key: nested}
+        # A value that takes the place of an object must not be merged with it.
+        self._write({"removed": [list(path)], "config": nested} if value == {} else {"config": nested})
+
+    def _write_snapshots(self) -> None:
+        """Replace the three snapshot files; a failing disk is warned of once, as in `log()`."""
+        try:
+            protocol.write_atomically(self.dir, protocol.CONFIG, dumps(self.config))
+            protocol.write_atomically(self.dir, protocol.SUMMARY, dumps(self._values))
+            protocol.write_atomically(self.dir, protocol.METADATA, dumps(self._metadata))
+        except OSError as error:
+            self._writer.failed(error.strerror or str(error))
