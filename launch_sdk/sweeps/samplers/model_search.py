@@ -1,0 +1,153 @@
+"""Model-based search (`bayes`, `tpe`) through Optuna: our observations become a study, Optuna's answer our parameters.
+
+The only words of Optuna's ("trial", "study") in this library are in this package's three modules that import it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.trial import TrialState, create_trial
+
+from launch_sdk.sweeps.samplers.gaussian_process import GaussianProcessSampler
+from launch_sdk.sweeps.samplers.latent import Latent
+from launch_sdk.sweeps.samplers.random_search import seed_of
+from launch_sdk.sweeps.samplers.untried import Levels, nearest_untried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+
+    from launch_sdk.specs.space import ParameterPath, Space
+    from launch_sdk.sweeps.samplers.protocol import Goal, Observation
+
+# One line per suggestion would say that a study was created in memory; a sweep has thousands of suggestions.
+logging.getLogger("optuna.storages._in_memory").setLevel(logging.WARNING)
+
+_STATES = {"running": TrialState.RUNNING, "finished": TrialState.COMPLETE, "failed": TrialState.COMPLETE}
+_SEEDS = 2**32
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an Optuna sampler is made for: one suggestion.
+
+    Attributes:
+        seed: from the sweep's seed and the run's number, so that each run draws its own.
+        design_seed: from the sweep's seed alone, so that the runs share one initial design.
+        index: the run's number.
+        distributions: what to suggest.
+    """
+
+    seed: int
+    design_seed: int
+    index: int
+    distributions: Mapping[str, BaseDistribution]
+
+
+class ModelSampler:
+    """Suggests by an Optuna sampler that is made anew for each suggestion and is told every observation."""
+
+    def __init__(self, goal: Goal, seed: int, make: Callable[[Task], BaseSampler]) -> None:
+        self._goal: Goal = goal
+        self._seed = seed
+        self._make = make
+
+    def suggest(self, space: Space, observations: Sequence[Observation], index: int) -> dict[str, Any] | None:
+        """Suggest the next point; None when every point of a discrete space was tried."""
+        tried = _tried(space, observations) if space.is_discrete else set[Levels]()
+        if space.levels is not None and len(tried) >= space.levels:
+            return None
+        values = {path: distribution.quantile(0.5) for path, distribution in space}
+        if space.searched:
+            values |= self._ask(space, observations, index)
+        return space.nest(_away_from(space, values, tried) if tried else values)
+
+    def _ask(self, space: Space, observations: Sequence[Observation], index: int) -> dict[ParameterPath, Any]:
+        latents = {"/".join(path): Latent.of(distribution) for path, distribution in space.searched}
+        distributions = {name: latent.distribution for name, latent in latents.items()}
+        seed = seed_of(self._seed, index) % _SEEDS
+        sampler = self._make(Task(seed, seed_of(self._seed) % _SEEDS, index, distributions))
+        study = _study(self._goal, sampler)
+        study.add_trials(list(_trials(space, latents, observations, self._goal)))
+        asked = study.ask(distributions).params
+        return {path: latents["/".join(path)].decode(asked["/".join(path)]) for path, _ in space.searched}
+
+
+def _tried(space: Space, observations: Sequence[Observation]) -> set[Levels]:
+    return {
+        _levels(space, space.flatten(observation.parameters))
+        for observation in observations
+        if space.contains(observation.parameters)
+    }
+
+
+def _levels(space: Space, values: Mapping[ParameterPath, Any]) -> Levels:
+    return tuple(distribution.level(values[path]) for path, distribution in space)
+
+
+def _away_from(space: Space, values: Mapping[ParameterPath, Any], tried: set[Levels]) -> dict[ParameterPath, Any]:
+    distributions = [distribution for _, distribution in space]
+    levels = nearest_untried(distributions, _levels(space, values), tried)
+    return {path: distribution.at_level(level) for (path, distribution), level in zip(space, levels, strict=True)}
+
+
+def _study(goal: Goal, sampler: BaseSampler) -> Study:
+    """Make an empty study in memory."""
+    return optuna.create_study(storage=optuna.storages.InMemoryStorage(), sampler=sampler, direction=goal)
+
+
+def _trials(
+    space: Space, latents: Mapping[str, Latent], observations: Sequence[Observation], goal: Goal
+) -> Iterator[FrozenTrial]:
+    """Turn observations into trials; a run that ended without a finite value counts as the worst of all, as in W&B."""
+    known = [one for one in observations if space.contains(one.parameters)]
+    finite = [value for value in map(_result, known) if value is not None]
+    worst = (min if goal == "maximize" else max)(finite, default=None)
+    for observation in sorted(known, key=lambda one: one.index):
+        running = observation.status == "running"
+        value = None if running else _result(observation)
+        if not running and value is None and worst is None:
+            continue  # nothing is known about anything yet
+        flat = space.flatten(observation.parameters)
+        yield create_trial(
+            state=_STATES[observation.status],
+            value=None if running else worst if value is None else value,
+            params={name: latents[name].encode(flat[tuple(name.split("/"))]) for name in latents},
+            distributions={name: latent.distribution for name, latent in latents.items()},
+        )
+
+
+def _result(observation: Observation) -> float | None:
+    if observation.status != "finished" or observation.value is None or not isfinite(observation.value):
+        return None
+    return float(observation.value)
+
+
+def tpe_sampler(goal: Goal, seed: int) -> ModelSampler:
+    """Make the sampler of Optuna's tree-structured Parzen estimator."""
+    return ModelSampler(
+        goal, seed, lambda task: optuna.samplers.TPESampler(seed=task.seed, multivariate=True, constant_liar=True)
+    )
+
+
+def bayes_sampler(goal: Goal, seed: int) -> ModelSampler:
+    """Make the sampler of our Gaussian process."""
+    return ModelSampler(
+        goal,
+        seed,
+        lambda task: GaussianProcessSampler(
+            seed=task.seed,
+            design_seed=task.design_seed,
+            search_space=dict(task.distributions),
+            number=task.index,
+        ),
+    )

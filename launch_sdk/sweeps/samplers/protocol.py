@@ -1,0 +1,64 @@
+"""What a sampler is told and what it must do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from launch_sdk.specs.space import Space
+
+METHODS = ("grid", "random", "bayes", "tpe")
+
+Goal = Literal["minimize", "maximize"]
+Status = Literal["running", "finished", "failed"]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A run of the sweep as a sampler sees it.
+
+    Attributes:
+        index: the run's number in its sweep, from 0.
+        parameters: nested, as they were suggested; a prior run may have others.
+        value: the metric, possibly not finite; None if the run gave none.
+        status: what became of the run.
+    """
+
+    index: int
+    parameters: Mapping[str, Any] = field(hash=False)
+    value: float | None
+    status: Status
+
+
+class Sampler(Protocol):
+    """Decides the parameters of a sweep's runs.
+
+    The law, which `launch_sdk.testing.SamplerContract` checks:
+
+    1. Pure and deterministic: the same constructor arguments, space, observations and index give the same answer, in
+       another process too. No argument is changed.
+    2. Every value is inside its distribution, and is a plain Python value.
+    3. Running observations are known: they are taken, though without a result.
+    4. `grid`, `bayes` and `tpe` repeat no point of a discrete space, and say None when all were tried, whatever became
+       of those runs. `random` draws with replacement, as W&B does, and never ends.
+    5. An observation that lies outside the space, or has no finite value, is no error.
+    """
+
+    def suggest(self, space: Space, observations: Sequence[Observation], index: int) -> dict[str, Any] | None:
+        """Suggest nested parameters for run `index`; None when the space is exhausted."""
+        ...
+
+
+def grid_faults(space: Space) -> list[tuple[tuple[str, ...], str]]:
+    """List the parameters that a grid search cannot go through, as (path, message)."""
+    return [
+        (
+            path,
+            f"{distribution.name} has no grid: give value, values without probabilities, integer min and max, or q_uniform",
+        )
+        for path, distribution in space
+        if distribution.grid_size is None
+    ]
