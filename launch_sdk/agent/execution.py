@@ -1,0 +1,209 @@
+"""What all runs of an agent share on Prefect's side: client, cancelling, control channel, the warm process.
+
+All of Prefect's private modules that the agent stands on are imported here (and in `child.py`, for the flow's side):
+`prefect.runner._cancellation_manager`, `._control_channel`, `._event_emitter`, `._flow_run_executor`, `._process_manager`,
+`._state_proposer` and `prefect._internal.observers`, as of Prefect 3.8. The composition follows `FlowRunExecutorContext`
+there, which is made for one run, waits in steps of 3 s for a cancelled process, and runs a flow's hooks in the agent itself.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+from prefect._internal.observers import FlowRunCancellingObserver
+from prefect.client.orchestration import get_client
+from prefect.runner._cancellation_manager import CancellationManager
+from prefect.runner._control_channel import ControlChannel
+from prefect.runner._event_emitter import EventEmitter
+from prefect.runner._flow_run_executor import FlowRunExecutor
+from prefect.runner._process_manager import ProcessHandle, ProcessManager
+from prefect.runner._state_proposer import StateProposer
+from prefect.workers.process import ProcessWorkerResult
+
+from launch_sdk.agent.starter import Project, RunProcess, WarmProcess, parent_environment
+
+if TYPE_CHECKING:
+    from typing import Self
+    from uuid import UUID
+
+    import anyio.abc
+    from prefect.client.schemas.objects import FlowRun, State
+
+    from launch_sdk.agent.wire import Order
+
+
+class _GuardedScope:
+    """How Prefect ends one of our runs: through its guard."""
+
+    wait_after_graceful_kill = True
+
+    def __init__(self, process: RunProcess) -> None:
+        self._process = process
+
+    def is_alive(self, pid: int) -> bool:
+        del pid
+        return not self._process.gone.is_set()
+
+    def graceful_kill(self, pid: int) -> None:
+        del pid
+        self._process.terminate()
+
+    def hard_kill(self, pid: int) -> None:
+        del pid
+        self._process.kill()
+
+    def close(self) -> None:
+        """Do nothing: what there is to close ends with the run."""
+
+
+class _PromptProcessManager(ProcessManager):
+    """`ProcessManager` that notices the end of a process when it ends, not at the next of its checks, 3 s apart."""
+
+    async def kill(self, flow_run_id: UUID, grace_seconds: float = 30, *, force: bool = False) -> None:
+        handle = self.get(flow_run_id)
+        if handle is None:
+            return
+        process = cast("RunProcess", handle.raw_process)
+        if not force:
+            process.terminate()
+            with anyio.move_on_after(grace_seconds):
+                await process.gone.wait()
+                return
+        process.kill()
+        await process.gone.wait()
+
+
+class _NoHooks:
+    async def run_cancellation_hooks(self, flow_run: FlowRun, state: State) -> None:
+        """Do nothing."""
+
+    async def run_crashed_hooks(self, flow_run: FlowRun, state: State) -> None:
+        """Do nothing."""
+
+
+class _WarmStarter:
+    """Prefect's `ProcessStarter` protocol over the warm process, for one run."""
+
+    def __init__(self, warm: WarmProcess, order: Order) -> None:
+        self._warm = warm
+        self._order = order
+        self.process: RunProcess | None = None
+
+    async def start(
+        self, flow_run: FlowRun, task_status: anyio.abc.TaskStatus[ProcessHandle] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        del flow_run
+        process = self.process = await self._warm.start(self._order)
+        task_status.started(ProcessHandle(cast("Any", process), termination_scope=_GuardedScope(process)))
+        await process.exited.wait()
+
+
+class Execution:
+    """Starts and cancels the runs of one agent. Enter it before the agent's workers, in the same event loop."""
+
+    def __init__(self, project: Project | None = None) -> None:
+        self._project = project or Project()
+        self._stack = AsyncExitStack()
+        self._cancel_at_start: set[UUID] = set()
+
+    async def __aenter__(self) -> Self:
+        enter = self._stack.enter_async_context
+        self.warm = WarmProcess(self._project, parent_environment())
+        self._stack.callback(self.warm.close)
+        self.warm.ensure()
+        self._client = await enter(get_client())
+        self._control = ControlChannel()
+        self._observer = FlowRunCancellingObserver(on_cancelling=self._on_cancelling)
+        self._processes = _PromptProcessManager(on_add=self._on_add, on_remove=self._on_remove)
+        await enter(self._processes)
+        self._states = StateProposer(client=self._client)
+        self._hooks = _NoHooks()
+        emitter = await enter(EventEmitter(runner_name="launch-agent", client=self._client))
+        await enter(self._control)
+        self._cancelling = await enter(anyio.create_task_group())
+        self._canceller = CancellationManager(
+            process_manager=self._processes,
+            hook_runner=self._hooks,
+            state_proposer=self._states,
+            event_emitter=emitter,
+            client=self._client,
+            control_channel=self._control,
+        )
+        await enter(self._observer)
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        await self._stack.__aexit__(*exc_info)
+
+    def expect(self, flow_run_id: UUID) -> None:
+        """Watch for the cancelling of a run from now on, though it has no process yet."""
+        self._observer.add_in_flight_flow_run_id(flow_run_id)
+
+    def forget(self, flow_run_id: UUID) -> None:
+        """Undo `expect`."""
+        self._observer.remove_in_flight_flow_run_id(flow_run_id)
+        self._cancel_at_start.discard(flow_run_id)
+
+    async def run(
+        self, flow_run: FlowRun, order: Order, task_status: anyio.abc.TaskStatus[int] = anyio.TASK_STATUS_IGNORED
+    ) -> ProcessWorkerResult:
+        """Run a flow run to its end, and until nothing that it started is left.
+
+        Raises:
+            RuntimeError: its process did not start; Prefect's worker reports it as crashed.
+        """
+        if flow_run.id in self._cancel_at_start:
+            await self._states.propose_cancelled(flow_run, {"message": "The run was cancelled before it started."})
+            task_status.started(os.getpid())
+            return ProcessWorkerResult(status_code=0, identifier=str(os.getpid()))
+        starter = _WarmStarter(self.warm, replace(order, env=order.env | self._control_env(flow_run.id)))
+        executor = FlowRunExecutor(
+            flow_run=flow_run,
+            starter=starter,
+            process_manager=self._processes,
+            state_proposer=self._states,
+            hook_runner=self._hooks,
+            get_attempt_conclusion=self._control.get_conclusion,
+            propose_submitting=False,
+        )
+        async with anyio.create_task_group() as group:
+            handle = await group.start(executor.submit)
+            task_status.started(handle.pid)
+        assert starter.process is not None  # noqa: S101  # `group.start` has raised otherwise
+        await starter.process.gone.wait()
+        return ProcessWorkerResult(status_code=starter.process.returncode or 0, identifier=str(starter.process.pid))
+
+    async def cancel_all(self, message: str) -> None:
+        """Cancel every run that has a process, and wait until they are gone."""
+        await self._canceller.cancel_all(state_msg=message)
+
+    async def kill_all(self) -> None:
+        """End every run now; each is reported as crashed."""
+        for flow_run_id in self._processes.flow_run_ids():
+            await self._processes.kill(flow_run_id, force=True)
+
+    def _control_env(self, flow_run_id: UUID) -> dict[str, str]:
+        try:
+            port, token = self._control.register(flow_run_id)
+        except RuntimeError:  # the channel could not listen; Prefect then cancels by signal alone
+            return {}
+        return {"PREFECT__CONTROL_PORT": str(port), "PREFECT__CONTROL_TOKEN": token}
+
+    def _on_cancelling(self, flow_run_id: UUID) -> None:
+        if self._processes.get(flow_run_id) is None:
+            self._cancel_at_start.add(flow_run_id)
+        else:
+            self._cancelling.start_soon(self._canceller.cancel_by_id, flow_run_id)
+
+    async def _on_add(self, flow_run_id: UUID) -> None:
+        self._observer.add_in_flight_flow_run_id(flow_run_id)
+        if flow_run_id in self._cancel_at_start:
+            self._cancelling.start_soon(self._canceller.cancel_by_id, flow_run_id)
+
+    async def _on_remove(self, flow_run_id: UUID) -> None:
+        self.forget(flow_run_id)
+        self._control.unregister(flow_run_id)

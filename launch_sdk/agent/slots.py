@@ -1,0 +1,70 @@
+"""How many runs an agent takes: two limits, for all of its queues together."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+UNLIMITED = -1
+
+
+class Lane(Enum):
+    """What a run counts against."""
+
+    JOBS = "jobs"
+    SCHEDULERS = "schedulers"  # a sweep's parent: cheap, and must never take the slot that its children need
+
+    @classmethod
+    def of_queue(cls, work_queue: str) -> Lane:
+        """The lane of a work queue inside a pool: every one but `schedulers` holds jobs."""
+        return cls.SCHEDULERS if work_queue == cls.SCHEDULERS.value else cls.JOBS
+
+
+class Slots:
+    """The places of one agent, and who holds them."""
+
+    def __init__(self, *, max_jobs: int = UNLIMITED, max_schedulers: int = UNLIMITED) -> None:
+        """Make `max_jobs` and `max_schedulers` places; -1 is unlimited."""
+        self._limits = {Lane.JOBS: max_jobs, Lane.SCHEDULERS: max_schedulers}
+        self._held: dict[UUID, Lane] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._closed = False
+
+    @property
+    def held(self) -> int:
+        """How many runs hold a place."""
+        return len(self._held)
+
+    def is_free(self, lane: Lane) -> bool:
+        if self._closed:
+            return False
+        limit = self._limits[lane]
+        return limit == UNLIMITED or sum(held is lane for held in self._held.values()) < limit
+
+    def take(self, run: UUID, lane: Lane) -> bool:
+        """Take a place for `run`; False if there is none, or if it has one already."""
+        if run in self._held or not self.is_free(lane):
+            return False
+        self._held[run] = lane
+        return True
+
+    def give_back(self, run: UUID) -> None:
+        """Give back the place of `run`, if it has one, and tell whoever waits for places."""
+        if self._held.pop(run, None) is None:
+            return
+        # The one served first goes last next time, so that no queue can starve another.
+        self._listeners.append(self._listeners.pop(0)) if self._listeners else None
+        for listener in list(self._listeners):
+            listener()
+
+    def on_free(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever a place has been given back."""
+        self._listeners.append(listener)
+
+    def close(self) -> None:
+        """Give no place any more."""
+        self._closed = True

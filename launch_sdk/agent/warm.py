@@ -1,0 +1,148 @@
+"""The warm process: imports Prefect and the product's flows once, then forks a guard for every run.
+
+    python -P -m launch_sdk.agent.warm '{"project": "/path", "flows": {"flows/run_job.py:run_job": "flows.run_job:run_job"}}'
+
+Standard input is a socket; each message on it carries, as a file descriptor, the socket of one run (see `wire.py`). Its end
+means that the agent is gone. It must stay single-threaded, or what it forks is undefined: it runs no flow, opens no client and
+writes no log of Prefect's, for each of these starts a thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from launch_sdk.agent.guard import guard
+
+# What a flow run imports on its way to the first line of user code; each is worth milliseconds in every run.
+PREFECT_MODULES = (
+    "prefect.engine",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.flow_runs",
+    "prefect.client.orchestration",
+    "prefect.deployments.steps.core",
+    "prefect.deployments.steps.pull",
+    "prefect.events.clients",
+    "prefect.events.worker",
+    "prefect.logging.handlers",
+    "prefect.filesystems",
+    "prefect.blocks.core",
+    "prefect.artifacts",
+    "prefect.input",
+    "prefect.telemetry.run_telemetry",
+    "prefect._internal.control_listener",
+    "prefect._internal.metrics",
+    "anyio._backends._asyncio",
+    "encodings.idna",
+    "h11",
+    "pydantic.v1",
+    "rich._emoji_codes",
+    "rich.markup",
+)
+
+
+@dataclass(frozen=True)
+class Preloaded:
+    """What the children find ready.
+
+    Attributes:
+        project: the Prefect project's folder, on `sys.path` while its flows are imported; None without one.
+        flows: the imported flow objects, by deployment entry point.
+        settings_env: the `PREFECT_*` settings that Prefect was imported with.
+    """
+
+    project: str | None = None
+    flows: dict[str, Any] = field(default_factory=dict[str, Any])
+    settings_env: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def settings_of(env: dict[str, str]) -> dict[str, str]:
+    """Pick Prefect's settings out of an environment (`PREFECT__*` are identifiers of a run, not settings)."""
+    return {k: v for k, v in env.items() if k.startswith("PREFECT_") and not k.startswith("PREFECT__")}
+
+
+def preload(project: str | None, flows: dict[str, str]) -> Preloaded:
+    """Import Prefect and the named flows; one that cannot be imported is left to the child, which reports why."""
+    for module in PREFECT_MODULES:
+        _import(module)
+    if project is not None:
+        sys.path.insert(0, project)
+    ready: dict[str, Any] = {}
+    for entrypoint, target in flows.items():
+        module_name, _, attribute = target.partition(":")
+        flow = getattr(_import(module_name), attribute, None)
+        if flow is not None:
+            ready[entrypoint] = flow
+    return Preloaded(project, ready, settings_of(dict(os.environ)))
+
+
+def _import(name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001  # whatever a module raises on import, the agent must go on without it
+        print(f"launch agent: cannot preload {name}: {error!r}", file=sys.stderr)  # noqa: T201  # no logger: see above
+        return None
+
+
+def require_single_thread() -> None:
+    """Refuse to fork beside other threads.
+
+    Raises:
+        RuntimeError: a preloaded module has started a thread.
+    """
+    if threading.active_count() > 1:
+        names = ", ".join(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
+        raise RuntimeError(f"A preloaded module has started threads ({names}); it cannot be preloaded.")
+
+
+def serve(control: socket.socket, preloaded: Preloaded) -> None:
+    """Fork a guard for every run that the agent announces, until the agent is gone."""
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, 16, 1)
+        if not message:
+            return
+        for descriptor in descriptors:
+            if os.fork() == 0:
+                control.close()
+                _become_guard(socket.socket(fileno=descriptor), preloaded)
+            os.close(descriptor)
+
+
+def _become_guard(connection: socket.socket, preloaded: Preloaded) -> None:
+    code = 1
+    try:
+        code = guard(connection, preloaded)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def main() -> None:
+    plan = json.loads(sys.argv[1])
+    preloaded = preload(plan["project"], plan["flows"])
+    from prefect.logging.configuration import setup_logging  # noqa: PLC0415  # not before `preload` has reported faults
+
+    setup_logging()
+    require_single_thread()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards report to the agent; the kernel may reap them
+    gc.collect()
+    gc.freeze()  # keep the shared pages shared: no collection in a child touches what exists now
+    control = socket.socket(fileno=os.dup(0))
+    devnull = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(devnull, 0)
+    os.close(devnull)
+    serve(control, preloaded)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What the agent and the process of a run say to each other, over one pair of sockets for each run.
+
+The agent sends one JSON line, the order; afterwards `terminate` or `kill`, one a line. It is answered `pid N` as soon as the
+flow's process exists, `exit N` when that has ended, and by the end of the stream when nothing that it started is left.
+The end of the stream in the other direction means that the agent is gone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+TERMINATE = b"terminate\n"
+KILL = b"kill\n"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the agent wants to be run.
+
+    Attributes:
+        flow_run_id: the flow run's id, as text.
+        env: the whole environment of the flow's process.
+        cwd: its working directory.
+        entrypoint: entry point of the deployment, `flows/run_job.py:run_job`; None if it is not known.
+        flow_name: name of the deployment's flow; with the entry point it tells whether a preloaded flow is meant.
+        quiet: discard what the process prints.
+        hook: run the flow's hooks for this state (`Crashed`, `Cancelling`) instead of the flow.
+    """
+
+    flow_run_id: str
+    env: dict[str, str]
+    cwd: str
+    entrypoint: str | None = None
+    flow_name: str | None = None
+    quiet: bool = False
+    hook: str | None = None
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, line: bytes) -> Order:
+        """Read an order.
+
+        Raises:
+            ValueError: the line is not a whole order.
+        """
+        try:
+            return cls(**json.loads(line))
+        except TypeError as error:
+            raise ValueError(f"Not an order: {error}") from None

@@ -1,0 +1,251 @@
+"""The Prefect worker type `launch`: woken by events, and its runs are forked from a warm process.
+
+Imported by every `prefect` command (entry point `prefect.collections`), so it imports nothing but Prefect's own worker modules;
+the rest is imported when a worker starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from datetime import UTC, datetime
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from prefect.client.schemas.filters import WorkQueueFilter
+from prefect.utilities.processutils import sanitize_subprocess_env
+from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker, ProcessWorkerResult
+from pydantic import PrivateAttr
+
+from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
+
+if TYPE_CHECKING:
+    from typing import Self
+    from uuid import UUID
+
+    import anyio.abc
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.responses import WorkerFlowRunResponse
+    from prefect.events import Event
+
+    from launch_sdk.agent.execution import Execution
+    from launch_sdk.agent.wire import Order
+
+_RECONNECT_S = 2.0
+_QUEUES_STALE_S = 8.0  # less than the interval of polling
+
+
+class LaunchJobConfiguration(ProcessJobConfiguration):
+    """Prefect's process job configuration, which also remembers what the deployment runs."""
+
+    _entrypoint: str | None = PrivateAttr(default=None)
+    _flow_name: str | None = PrivateAttr(default=None)
+
+    def prepare_for_flow_run(
+        self, flow_run: FlowRun, deployment: Any = None, flow: Any = None, *args: Any, **kwargs: Any
+    ) -> None:
+        super().prepare_for_flow_run(flow_run, deployment, flow, *args, **kwargs)
+        self._entrypoint = deployment.entrypoint if deployment is not None else None
+        self._flow_name = flow.name if flow is not None else None
+
+    @property
+    def has_command(self) -> bool:
+        """Whether the user has set how the run is started."""
+        return self._command_configured
+
+    def order_for(self, flow_run: FlowRun, cwd: str) -> Order:
+        """Make the order of a run."""
+        from launch_sdk.agent.starter import parent_environment
+        from launch_sdk.agent.wire import Order
+
+        env = {
+            **parent_environment(),
+            **self.env,
+            "PREFECT__FLOW_RUN_ID": str(flow_run.id),
+            "PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS": "false",
+        }
+        return Order(
+            flow_run_id=str(flow_run.id),
+            env=sanitize_subprocess_env(env),
+            cwd=cwd,
+            entrypoint=self._entrypoint,
+            flow_name=self._flow_name,
+            quiet=not self.stream_output,
+        )
+
+
+class LaunchWorker(ProcessWorker):
+    """Serves one queue (work pool). An agent has one for each of its queues; `prefect worker start` starts one alone."""
+
+    type = "launch"
+    job_configuration = LaunchJobConfiguration
+    job_configuration_variables = ProcessVariables
+
+    _display_name = "Launch"
+    _description = "Runs jobs in processes forked from a warm interpreter; serves W&B Launch queues, self-hosted."
+
+    def __init__(
+        self, *args: Any, slots: Slots | None = None, execution: Execution | None = None, **kwargs: Any
+    ) -> None:
+        """Make a worker; see Prefect's `BaseWorker` for the arguments not named here.
+
+        Args:
+            *args: passed on.
+            slots: the places of the agent, shared by its workers; None to make them from `limit`.
+            execution: what the agent's workers share, entered already; None to have one of its own.
+            **kwargs: passed on.
+        """
+        limit = kwargs.pop("limit", None)
+        super().__init__(*args, **kwargs)
+        self._slots = slots or Slots(max_jobs=UNLIMITED if limit is None else limit)
+        self._execution = execution
+        self._own_execution = contextlib.AsyncExitStack()
+        self._background: anyio.CancelScope = anyio.CancelScope()
+        self._is_watching = False
+        self._poll_lock = anyio.Lock()
+        self._poll_again = False
+        self._queue_names: dict[UUID, str] = {}
+        self._queues_read_at = -inf
+        self._slots.on_free(self._poll_soon)
+
+    async def __aenter__(self) -> Self:
+        if self._execution is None:
+            from launch_sdk.agent.execution import Execution
+
+            self._execution = await self._own_execution.enter_async_context(Execution())
+        await super().__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        try:
+            await super().__aexit__(*exc_info)
+        finally:
+            await self._own_execution.__aexit__(*exc_info)
+
+    async def _mark_flow_run_as_cancelled(self, flow_run: FlowRun, state_updates: dict[str, Any] | None = None) -> None:
+        await super()._mark_flow_run_as_cancelled(flow_run, state_updates)
+        self._release_limit_slot(flow_run.id)  # Prefect keeps it, if the run's deployment does not exist any more
+
+    async def teardown(self, *exc_info: Any) -> None:
+        self._background.cancel()  # the base class waits for all tasks of the worker
+        await super().teardown(*exc_info)
+
+    async def _initialize_after_sync(self) -> None:
+        await super()._initialize_after_sync()
+        if self._work_pool is not None and not self._is_watching and self._runs_task_group is not None:
+            self._is_watching = True
+            self._runs_task_group.start_soon(self._watch_events)
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Look for work now; calls that come while one is looking are served by one more look."""
+        if self._poll_lock.locked():
+            self._poll_again = True
+            return []
+        async with self._poll_lock:
+            while True:
+                self._poll_again = False
+                submitted = await super().get_and_submit_flow_runs()
+                if not self._poll_again:
+                    return submitted
+
+    async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
+        """Ask for what may start now, one lane at a time, so that a long line in one does not hide the other."""
+        found: list[WorkerFlowRunResponse] = []
+        names = await self._names_by_lane()
+        for lane, queues in names.items():
+            if queues and self._slots.is_free(lane):
+                found += await self.client.get_scheduled_flow_runs_for_work_pool(
+                    work_pool_name=self._work_pool_name,
+                    work_queue_names=queues,
+                    scheduled_before=datetime.now(UTC),
+                )
+        return found
+
+    async def _names_by_lane(self) -> dict[Lane, list[str]]:
+        if time.monotonic() - self._queues_read_at > _QUEUES_STALE_S:
+            queues = await self.client.read_work_queues(
+                work_pool_name=self._work_pool_name, work_queue_filter=WorkQueueFilter(), limit=200, offset=0
+            )
+            self._queue_names = {queue.id: queue.name for queue in queues}
+            self._queues_read_at = time.monotonic()
+        names = [name for name in self._queue_names.values() if not self._work_queues or name in self._work_queues]
+        return {lane: [name for name in names if Lane.of_queue(name) is lane] for lane in Lane}
+
+    async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
+        placed: list[WorkerFlowRunResponse] = []
+        for entry in flow_run_response:
+            lane = Lane.of_queue(self._queue_names.get(entry.work_queue_id, ""))
+            if entry.flow_run.id not in self._submitting_flow_run_ids and self._slots.take(entry.flow_run.id, lane):
+                placed.append(entry)
+        return await super()._submit_scheduled_flow_runs(placed)
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        self._require_execution().expect(flow_run.id)
+        await super()._submit_run(flow_run)
+
+    def _release_limit_slot(self, flow_run_id: UUID) -> None:
+        self._require_execution().forget(flow_run_id)
+        self._slots.give_back(flow_run_id)
+
+    def _poll_soon(self) -> None:
+        if self.is_setup and self._runs_task_group is not None:
+            self._runs_task_group.start_soon(self._poll_quietly)
+
+    async def _poll_quietly(self) -> None:
+        try:
+            await self.get_and_submit_flow_runs()
+        except Exception as error:  # noqa: BLE001  # the next regular poll reports what stays wrong
+            self._logger.debug("Looking for work failed: %s", error)
+
+    async def _watch_events(self) -> None:
+        from prefect.events.clients import get_events_subscriber
+        from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
+
+        wanted = EventFilter(
+            event=EventNameFilter(name=["prefect.flow-run.Scheduled"]),
+            any_resource=EventAnyResourceFilter(id=[f"prefect.work-pool.{self.work_pool.id}"]),
+        )
+        with self._background:
+            while True:
+                try:
+                    async with get_events_subscriber(filter=wanted) as events:
+                        self._poll_soon()
+                        async for event in events:
+                            self._notice_new_queue(event)
+                            self._poll_soon()
+                except Exception as error:  # noqa: BLE001  # polling goes on meanwhile
+                    self._logger.debug("The event stream was lost: %s", error)
+                await anyio.sleep(_RECONNECT_S)
+
+    def _notice_new_queue(self, event: Event) -> None:
+        ids = {
+            related.id.removeprefix("prefect.work-queue.") for related in event.related if related.role == "work-queue"
+        }
+        if not ids <= {str(queue_id) for queue_id in self._queue_names}:
+            self._queues_read_at = -inf
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: ProcessJobConfiguration,
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> ProcessWorkerResult:
+        """Run one flow run in a fork of the warm process, or as Prefect's own worker does if that cannot be."""
+        if (
+            not isinstance(configuration, LaunchJobConfiguration)
+            or configuration.has_command
+            or sys.platform != "linux"
+        ):
+            return await super().run(flow_run, configuration, task_status)
+        from tempfile import TemporaryDirectory
+
+        with TemporaryDirectory(prefix="launch-run-", ignore_cleanup_errors=True) as scratch:
+            order = configuration.order_for(flow_run, str(configuration.working_dir or scratch))
+            return await self._require_execution().run(flow_run, order, task_status or anyio.TASK_STATUS_IGNORED)
+
+    def _require_execution(self) -> Execution:
+        if self._execution is None:
+            raise RuntimeError("The worker has not been entered; use it as an async context manager.")
+        return self._execution
