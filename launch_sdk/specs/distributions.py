@@ -165,10 +165,10 @@ class Categorical(Distribution):
         return len(self.options) if self.probabilities is None else None
 
     def grid_value(self, position: int) -> Any:
-        return self.options[position]
+        return self.options[position] if self.probabilities is None else super().grid_value(position)
 
     def grid_position(self, value: Any) -> int | None:
-        return self.position(value)
+        return self.position(value) if self.probabilities is None else None
 
     def position(self, value: Any) -> int | None:
         """Give the number of `value` among `options`; keys that a run added to a mapping count for nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Mapping
@@ -80,13 +81,13 @@ class Space:
         return flat
 
     def nest(self, flat: Mapping[ParameterPath, Any]) -> dict[str, Any]:
-        """Make nested parameters of flat ones; the inverse of `flatten`."""
+        """Make nested parameters of flat ones, the caller's own; the inverse of `flatten`."""
         nested: dict[str, Any] = {}
         for path, value in flat.items():
             place = nested
             for name in path[:-1]:
                 place = place.setdefault(name, {})
-            place[path[-1]] = value
+            place[path[-1]] = copy.deepcopy(value)
         return nested
 
     def contains(self, nested: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.trial import TrialState, create_trial
 
-from launch_sdk.sweeps.samplers.gaussian_process import GaussianProcessSampler
+from launch_sdk.sweeps.samplers.gaussian_process import GaussianProcessSampler, quiet_tpe
 from launch_sdk.sweeps.samplers.latent import Latent
 from launch_sdk.sweeps.samplers.random_search import seed_of
 from launch_sdk.sweeps.samplers.untried import Levels, nearest_untried
@@ -134,20 +134,19 @@ def _result(observation: Observation) -> float | None:
 
 def tpe_sampler(goal: Goal, seed: int) -> ModelSampler:
     """Make the sampler of Optuna's tree-structured Parzen estimator."""
-    return ModelSampler(
-        goal, seed, lambda task: optuna.samplers.TPESampler(seed=task.seed, multivariate=True, constant_liar=True)
-    )
+    return ModelSampler(goal, seed, _tpe)
 
 
 def bayes_sampler(goal: Goal, seed: int) -> ModelSampler:
     """Make the sampler of our Gaussian process."""
-    return ModelSampler(
-        goal,
-        seed,
-        lambda task: GaussianProcessSampler(
-            seed=task.seed,
-            design_seed=task.design_seed,
-            search_space=dict(task.distributions),
-            number=task.index,
-        ),
+    return ModelSampler(goal, seed, _gaussian_process)
+
+
+def _tpe(task: Task) -> BaseSampler:
+    return quiet_tpe(task.seed)
+
+
+def _gaussian_process(task: Task) -> BaseSampler:
+    return GaussianProcessSampler(
+        seed=task.seed, design_seed=task.design_seed, search_space=dict(task.distributions), number=task.index
     )
