@@ -1,4 +1,4 @@
-"""One agent: one process that serves several queues within common limits, until it is told to end or has nothing to do."""
+"""One agent: one process that serves several queues within common limits, until told to end or out of work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,8 @@ from launch_sdk.agent.worker import LaunchWorker
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from prefect.client.schemas.objects import WorkPool
 
     from launch_sdk.agent.starter import Project
@@ -37,6 +38,13 @@ class Ending(IntEnum):
     WAIT = 1  # takes nothing new, waits for what runs
     CANCEL = 2  # cancels what runs
     KILL = 3
+
+
+_SAYING = {
+    Ending.WAIT: "Taking nothing new; waiting for what runs. Again to cancel it.",
+    Ending.CANCEL: "Cancelling what runs. Again to kill it.",
+    Ending.KILL: "Killing what runs.",
+}
 
 
 async def serve(
@@ -106,7 +114,7 @@ async def _require_queues(queues: Sequence[str]) -> None:
             )
         if pools[queue].type != LaunchWorker.type:
             raise ConflictError(
-                f"'{queue}' is a work pool of type '{pools[queue].type}'; an agent serves pools of type 'launch': {known}."
+                f"'{queue}' is a work pool of type '{pools[queue].type}'; agents serve type 'launch': {known}."
             )
 
 
@@ -173,12 +181,6 @@ async def _finish(slots: Slots, ending: _Signals, execution: Execution) -> None:
 class _Signals:
     """SIGTERM and SIGINT, counted."""
 
-    _SAYING = {
-        Ending.WAIT: "Taking nothing new; waiting for what runs. Again to cancel it.",
-        Ending.CANCEL: "Cancelling what runs. Again to kill it.",
-        Ending.KILL: "Killing what runs.",
-    }
-
     def __init__(self, on_event: Callable[[str], None]) -> None:
         self.level = Ending.NONE
         self.changed = anyio.Event()
@@ -194,6 +196,6 @@ class _Signals:
 
     def _raise(self) -> None:
         self.level = Ending(min(self.level + 1, Ending.KILL))
-        self._on_event(self._SAYING[self.level])
+        self._on_event(_SAYING[self.level])
         self.changed.set()
         self.changed = anyio.Event()

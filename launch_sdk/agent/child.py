@@ -1,18 +1,29 @@
-"""Inside the flow's process: become what `python -m prefect.engine` would be, without the interpreter's start and the imports."""
+"""Inside the flow's process: become what `python -m prefect.engine` would be, without its start and its imports.
+
+Private parts of Prefect 3.8 that are used here: `prefect._internal.control_listener`, `prefect._internal.metrics`,
+`prefect.engine._drive_run_flow_result`, `prefect.runner._hook_runner`. They are imported late, because the warm process
+decides what is imported when.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import os
 import random
 import signal
 import sys
-import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from logging import Logger
+
+    from prefect import Flow
+    from prefect.client.schemas.objects import FlowRun
+
     from launch_sdk.agent.warm import Preloaded
     from launch_sdk.agent.wire import Order
 
@@ -22,7 +33,7 @@ _DRAIN_TIMEOUT_S = 10.0
 def run_order(order: Order, preloaded: Preloaded) -> int:
     """Carry out an order in this process; its exit code."""
     _settle(order)
-    flow = preloaded.flows.get(order.entrypoint or "")
+    flow: Flow[..., Any] | None = preloaded.flows.get(order.entrypoint or "")
     if flow is not None and flow.name != order.flow_name:
         flow = None  # another project's file of the same name
     if flow is None:
@@ -30,7 +41,9 @@ def run_order(order: Order, preloaded: Preloaded) -> int:
         sys.path.insert(0, "")
     _apply_settings(preloaded.settings_env)
     try:
-        return _run(UUID(order.flow_run_id), flow)
+        if order.hook_state is not None:
+            return _run_hooks(UUID(order.flow_run_id), flow, order.hook_state)
+        return _run_flow(UUID(order.flow_run_id), flow)
     finally:
         _drain()
 
@@ -40,8 +53,7 @@ def _settle(order: Order) -> None:
     os.environ.clear()
     os.environ.update(order.env)
     os.chdir(order.cwd)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["prefect.engine"]
     for entry in reversed(order.env.get("PYTHONPATH", "").split(os.pathsep)):
@@ -79,29 +91,52 @@ def _apply_settings(settings_env: dict[str, str]) -> None:
     setup_logging()
 
 
-def _run(flow_run_id: UUID, preloaded_flow: Any) -> int:
+def _run_flow(flow_run_id: UUID, preloaded_flow: Flow[..., Any] | None) -> int:
+    """Do what `prefect.engine.__main__` does, with a flow that is loaded already if there is one."""
     from prefect._internal.control_listener import configure_from_env
-    from prefect._internal.metrics import RunMetrics
-    from prefect.engine import _drive_run_flow_result, handle_engine_signals
-    from prefect.flow_engine import flow_run_logger, load_flow, load_flow_run, run_flow
+    from prefect.engine import (
+        _drive_run_flow_result,  # pyright: ignore[reportPrivateUsage]  # the engine's main part is not importable
+        handle_engine_signals,
+    )
+    from prefect.flow_engine import load_flow, load_flow_run, run_flow
+    from prefect.logging.loggers import flow_run_logger
 
     configure_from_env()
     try:
         with handle_engine_signals(flow_run_id):
             flow_run = load_flow_run(flow_run_id)
-            logger = flow_run_logger(flow_run)
+            logger = cast("Logger", flow_run_logger(flow_run))  # an adapter, which Prefect's annotations do not foresee
             try:
                 flow = preloaded_flow or load_flow(flow_run)
             except Exception:
                 logger.exception("Unexpected exception encountered when trying to load flow")
                 raise
-            with RunMetrics(flow_run, flow):
+            with _metrics(flow_run, flow):
                 _drive_run_flow_result(flow, run_flow(flow, flow_run=flow_run, error_logger=logger))
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
-    except BaseException:
-        traceback.print_exc()
-        return 1
+    return 0
+
+
+def _metrics(flow_run: FlowRun, flow: Flow[..., Any]) -> AbstractContextManager[None]:
+    from prefect._internal import metrics
+
+    return cast("AbstractContextManager[None]", metrics.RunMetrics(flow_run, flow))  # pyright: ignore[reportUnknownMemberType]  # Prefect leaves a type open
+
+
+def _run_hooks(flow_run_id: UUID, preloaded_flow: Flow[..., Any] | None, state_json: str) -> int:
+    from prefect.client.schemas.objects import State
+    from prefect.flow_engine import load_flow, load_flow_run
+    from prefect.runner._hook_runner import HookRunner
+
+    async def resolve(flow_run: FlowRun) -> Flow[..., Any]:
+        return preloaded_flow or await asyncio.to_thread(load_flow, flow_run)
+
+    state: State[Any] = State[Any].model_validate_json(state_json)
+    flow_run = load_flow_run(flow_run_id)
+    runner = HookRunner(resolve_flow=resolve)
+    hooks = runner.run_crashed_hooks if state.is_crashed() else runner.run_cancellation_hooks
+    asyncio.run(hooks(flow_run, state))
     return 0
 
 
@@ -113,4 +148,4 @@ def _drain() -> None:
     for worker in (APILogWorker, EventsWorker):
         with contextlib.suppress(Exception):
             worker.drain_all(timeout=_DRAIN_TIMEOUT_S)
-    atexit._run_exitfuncs()
+    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001  # multiprocessing's children do the same

@@ -1,9 +1,10 @@
 """What all runs of an agent share on Prefect's side: client, cancelling, control channel, the warm process.
 
-All of Prefect's private modules that the agent stands on are imported here (and in `child.py`, for the flow's side):
-`prefect.runner._cancellation_manager`, `._control_channel`, `._event_emitter`, `._flow_run_executor`, `._process_manager`,
-`._state_proposer` and `prefect._internal.observers`, as of Prefect 3.8. The composition follows `FlowRunExecutorContext`
-there, which is made for one run, waits in steps of 3 s for a cancelled process, and runs a flow's hooks in the agent itself.
+All of Prefect's private modules that the agent stands on are imported here (and in `child.py`, for the flow's side), as
+of Prefect 3.8: `prefect.runner._cancellation_manager`, `._control_channel`, `._event_emitter`, `._flow_run_executor`,
+`._process_manager`, `._state_proposer` and `prefect._internal.observers`. They are composed as `FlowRunExecutorContext`
+does, but once for all runs: that one is made for a single run, looks after a cancelled process every 3 s, and loads a
+flow in the agent itself to run its hooks.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
+import anyio.abc
 from prefect._internal.observers import FlowRunCancellingObserver
 from prefect.client.orchestration import get_client
+from prefect.logging import get_logger
 from prefect.runner._cancellation_manager import CancellationManager
 from prefect.runner._control_channel import ControlChannel
 from prefect.runner._event_emitter import EventEmitter
@@ -27,13 +30,15 @@ from prefect.workers.process import ProcessWorkerResult
 from launch_sdk.agent.starter import Project, RunProcess, WarmProcess, parent_environment
 
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Self
     from uuid import UUID
 
-    import anyio.abc
     from prefect.client.schemas.objects import FlowRun, State
 
     from launch_sdk.agent.wire import Order
+
+_logger = get_logger("launch.agent")
 
 
 class _GuardedScope:
@@ -77,12 +82,30 @@ class _PromptProcessManager(ProcessManager):
         await process.gone.wait()
 
 
-class _NoHooks:
+class _ForkedHooks:
+    """Runs a flow's own hooks in a process of the run's kind, so that the agent never loads a user's code."""
+
+    def __init__(self, warm: WarmProcess) -> None:
+        self.orders: dict[UUID, Order] = {}  # of the runs that are under way
+        self.processes: set[RunProcess] = set()
+        self._warm = warm
+
     async def run_cancellation_hooks(self, flow_run: FlowRun, state: State) -> None:
-        """Do nothing."""
+        await self._run(flow_run, state)
 
     async def run_crashed_hooks(self, flow_run: FlowRun, state: State) -> None:
-        """Do nothing."""
+        await self._run(flow_run, state)
+
+    async def _run(self, flow_run: FlowRun, state: State) -> None:
+        order = self.orders.get(flow_run.id)
+        if order is None:
+            return
+        process = await self._warm.start(replace(order, hook_state=state.model_dump_json()))
+        self.processes.add(process)
+        try:
+            await process.gone.wait()
+        finally:
+            self.processes.discard(process)
 
 
 class _WarmStarter:
@@ -109,6 +132,7 @@ class Execution:
         self._project = project or Project()
         self._stack = AsyncExitStack()
         self._cancel_at_start: set[UUID] = set()
+        self._cancels: dict[UUID, anyio.Event] = {}  # set when the run is Cancelled
 
     async def __aenter__(self) -> Self:
         enter = self._stack.enter_async_context
@@ -121,10 +145,10 @@ class Execution:
         self._processes = _PromptProcessManager(on_add=self._on_add, on_remove=self._on_remove)
         await enter(self._processes)
         self._states = StateProposer(client=self._client)
-        self._hooks = _NoHooks()
+        self._hooks = _ForkedHooks(self.warm)
         emitter = await enter(EventEmitter(runner_name="launch-agent", client=self._client))
         await enter(self._control)
-        self._cancelling = await enter(anyio.create_task_group())
+        self._tasks = await enter(anyio.create_task_group())
         self._canceller = CancellationManager(
             process_manager=self._processes,
             hook_runner=self._hooks,
@@ -136,8 +160,10 @@ class Execution:
         await enter(self._observer)
         return self
 
-    async def __aexit__(self, *exc_info: Any) -> None:
-        await self._stack.__aexit__(*exc_info)
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(exc_type, exc, traceback)
 
     def expect(self, flow_run_id: UUID) -> None:
         """Watch for the cancelling of a run from now on, though it has no process yet."""
@@ -157,9 +183,22 @@ class Execution:
             RuntimeError: its process did not start; Prefect's worker reports it as crashed.
         """
         if flow_run.id in self._cancel_at_start:
-            await self._states.propose_cancelled(flow_run, {"message": "The run was cancelled before it started."})
+            current = await self._client.read_flow_run(flow_run.id)  # the one at hand has no state
+            await self._states.propose_cancelled(current, {"message": "The run was cancelled before it started."})
             task_status.started(os.getpid())
             return ProcessWorkerResult(status_code=0, identifier=str(os.getpid()))
+        self._hooks.orders[flow_run.id] = order
+        try:
+            process = await self._execute(flow_run, order, task_status)
+            await process.gone.wait()
+            if (cancelled := self._cancels.get(flow_run.id)) is not None:
+                await cancelled.wait()
+        finally:
+            del self._hooks.orders[flow_run.id]
+            self._cancels.pop(flow_run.id, None)
+        return ProcessWorkerResult(status_code=process.returncode or 0, identifier=str(process.pid))
+
+    async def _execute(self, flow_run: FlowRun, order: Order, task_status: anyio.abc.TaskStatus[int]) -> RunProcess:
         starter = _WarmStarter(self.warm, replace(order, env=order.env | self._control_env(flow_run.id)))
         executor = FlowRunExecutor(
             flow_run=flow_run,
@@ -173,18 +212,34 @@ class Execution:
         async with anyio.create_task_group() as group:
             handle = await group.start(executor.submit)
             task_status.started(handle.pid)
-        assert starter.process is not None  # noqa: S101  # `group.start` has raised otherwise
-        await starter.process.gone.wait()
-        return ProcessWorkerResult(status_code=starter.process.returncode or 0, identifier=str(starter.process.pid))
+        if starter.process is None:
+            raise RuntimeError("The flow's process did not start.")
+        return starter.process
 
     async def cancel_all(self, message: str) -> None:
-        """Cancel every run that has a process, and wait until they are gone."""
-        await self._canceller.cancel_all(state_msg=message)
+        """Cancel every run that has a process, and wait until they are gone and Cancelled."""
+        async with anyio.create_task_group() as group:
+            for flow_run_id in self._processes.flow_run_ids():
+                group.start_soon(self._cancel, flow_run_id, message)
 
     async def kill_all(self) -> None:
         """End every run now; each is reported as crashed."""
         for flow_run_id in self._processes.flow_run_ids():
             await self._processes.kill(flow_run_id, force=True)
+        for process in set(self._hooks.processes):
+            process.kill()
+
+    async def _cancel(self, flow_run_id: UUID, message: str | None = None) -> None:
+        if flow_run_id in self._cancels:
+            return
+        cancelled = self._cancels[flow_run_id] = anyio.Event()
+        try:
+            flow_run = await self._client.read_flow_run(flow_run_id)
+            await self._canceller.cancel(flow_run, message)
+        except Exception:
+            _logger.exception("Cancelling flow run '%s' failed.", flow_run_id)
+        finally:
+            cancelled.set()
 
     def _control_env(self, flow_run_id: UUID) -> dict[str, str]:
         try:
@@ -197,12 +252,12 @@ class Execution:
         if self._processes.get(flow_run_id) is None:
             self._cancel_at_start.add(flow_run_id)
         else:
-            self._cancelling.start_soon(self._canceller.cancel_by_id, flow_run_id)
+            self._tasks.start_soon(self._cancel, flow_run_id)
 
     async def _on_add(self, flow_run_id: UUID) -> None:
         self._observer.add_in_flight_flow_run_id(flow_run_id)
         if flow_run_id in self._cancel_at_start:
-            self._cancelling.start_soon(self._canceller.cancel_by_id, flow_run_id)
+            self._tasks.start_soon(self._cancel, flow_run_id)
 
     async def _on_remove(self, flow_run_id: UUID) -> None:
         self.forget(flow_run_id)

@@ -30,7 +30,7 @@ class Project:
 
     Attributes:
         folder: the folder that holds `flows/`.
-        flows: for each deployment entry point, `flows/run_job.py:run_job`, where to import it: `flows.run_job:run_job`.
+        flows: where to import each deployment's flow, by entry point: `flows/a.py:a` -> `flows.a:a`.
     """
 
     folder: Path | None = None
@@ -54,7 +54,7 @@ class RunProcess:
 
     @property
     def returncode(self) -> int | None:
-        """Exit code, negative for a signal, None while it runs; 0 if it ended because it was told to, however it did."""
+        """Exit code, negative for a signal, None while it runs; 0 if it was told to end, however it did."""
         return 0 if self._stop_requested and self._exit_code is not None else self._exit_code
 
     def terminate(self) -> None:

@@ -1,10 +1,10 @@
 """The warm process: imports Prefect and the product's flows once, then forks a guard for every run.
 
-    python -P -m launch_sdk.agent.warm '{"project": "/path", "flows": {"flows/run_job.py:run_job": "flows.run_job:run_job"}}'
+    python -P -m launch_sdk.agent.warm '{"project": "/path", "flows": {"flows/a.py:a": "flows.a:a"}}'
 
-Standard input is a socket; each message on it carries, as a file descriptor, the socket of one run (see `wire.py`). Its end
-means that the agent is gone. It must stay single-threaded, or what it forks is undefined: it runs no flow, opens no client and
-writes no log of Prefect's, for each of these starts a thread.
+Standard input is a socket; each message on it carries, as a file descriptor, the socket of one run (see `wire.py`). Its
+end means that the agent is gone. It must stay single-threaded, or what it forks is undefined: it runs no flow, opens no
+client and writes no log of Prefect's, for each of these starts a thread.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _become_guard(connection: socket.socket, preloaded: Preloaded) -> None:
 def main() -> None:
     plan = json.loads(sys.argv[1])
     preloaded = preload(plan["project"], plan["flows"])
-    from prefect.logging.configuration import setup_logging  # noqa: PLC0415  # not before `preload` has reported faults
+    from prefect.logging.configuration import setup_logging  # not before `preload` has reported faults
 
     setup_logging()
     require_single_thread()

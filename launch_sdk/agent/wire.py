@@ -1,8 +1,8 @@
 """What the agent and the process of a run say to each other, over one pair of sockets for each run.
 
-The agent sends one JSON line, the order; afterwards `terminate` or `kill`, one a line. It is answered `pid N` as soon as the
-flow's process exists, `exit N` when that has ended, and by the end of the stream when nothing that it started is left.
-The end of the stream in the other direction means that the agent is gone.
+The agent sends one JSON line, the order; afterwards `terminate` or `kill`, one a line. It is answered `pid N` as soon
+as the flow's process exists, `exit N` when that has ended, and by the end of the stream when nothing that it started
+is left. The end of the stream in the other direction means that the agent is gone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Order:
         entrypoint: entry point of the deployment, `flows/run_job.py:run_job`; None if it is not known.
         flow_name: name of the deployment's flow; with the entry point it tells whether a preloaded flow is meant.
         quiet: discard what the process prints.
-        hook: run the flow's hooks for this state (`Crashed`, `Cancelling`) instead of the flow.
+        hook_state: a state of Prefect's, as JSON (Crashed or Cancelling): run the flow's hooks for it, not the flow.
     """
 
     flow_run_id: str
@@ -34,7 +34,7 @@ class Order:
     entrypoint: str | None = None
     flow_name: str | None = None
     quiet: bool = False
-    hook: str | None = None
+    hook_state: str | None = None
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"

@@ -1,7 +1,9 @@
 """The Prefect worker type `launch`: woken by events, and its runs are forked from a warm process.
 
-Imported by every `prefect` command (entry point `prefect.collections`), so it imports nothing but Prefect's own worker modules;
-the rest is imported when a worker starts.
+Imported by every `prefect` command (entry point `prefect.collections`), so it imports nothing but Prefect's own worker
+modules; the rest is imported when a worker starts.
+
+Private parts of Prefect 3.8 that are overridden here: the underscored methods of `BaseWorker` below.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.abc
 from prefect.client.schemas.filters import WorkQueueFilter
 from prefect.utilities.processutils import sanitize_subprocess_env
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker, ProcessWorkerResult
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from typing import Self
     from uuid import UUID
 
-    import anyio.abc
     from prefect.client.schemas.objects import FlowRun
     from prefect.client.schemas.responses import WorkerFlowRunResponse
     from prefect.events import Event
@@ -77,7 +79,7 @@ class LaunchJobConfiguration(ProcessJobConfiguration):
 
 
 class LaunchWorker(ProcessWorker):
-    """Serves one queue (work pool). An agent has one for each of its queues; `prefect worker start` starts one alone."""
+    """Serves one queue (work pool). An agent has one for each queue; `prefect worker start` starts one alone."""
 
     type = "launch"
     job_configuration = LaunchJobConfiguration
@@ -118,11 +120,11 @@ class LaunchWorker(ProcessWorker):
         await super().__aenter__()
         return self
 
-    async def __aexit__(self, *exc_info: Any) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         try:
             await super().__aexit__(*exc_info)
         finally:
-            await self._own_execution.__aexit__(*exc_info)
+            await self._own_execution.aclose()
 
     async def _mark_flow_run_as_cancelled(self, flow_run: FlowRun, state_updates: dict[str, Any] | None = None) -> None:
         await super()._mark_flow_run_as_cancelled(flow_run, state_updates)
