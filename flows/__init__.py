@@ -1,0 +1,1 @@
+"""The Prefect flows of the product: each an imperative shell around the library's pure core."""

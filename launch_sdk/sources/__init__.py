@@ -1,0 +1,1 @@
+"""Code, and a directory that it can be started in."""

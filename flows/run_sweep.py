@@ -1,0 +1,92 @@
+"""The flow that drives a sweep: observe its runs, plan, carry out, wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import Annotated, Any
+
+from prefect import flow, get_client, get_run_logger
+from prefect.client.orchestration import PrefectClient
+from prefect.runtime import flow_run as current
+from prefect.states import Completed, Failed, State
+from pydantic import Field
+
+from launch_sdk._prefect.sweep_report import SweepReport
+from launch_sdk._prefect.sweep_runs import SweepIdentity, SweepRuns
+from launch_sdk._prefect.views import ui_url
+from launch_sdk._prefect.wake import Wake
+from launch_sdk.errors import LaunchError
+from launch_sdk.specs.document import Document
+from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.sweeps.planning import Finish, Launch, Stop, plan
+from launch_sdk.sweeps.samplers import make_sampler
+from launch_sdk.tracking.values import decode
+
+CREATIONS_AT_ONCE = 4  # more only wait for one another in the server's database
+
+
+@flow(name="run-sweep", description="Search over the inputs of a program or of any deployment.")
+async def run_sweep(
+    sweep: Annotated[dict[str, Any], Field(description="The sweep file: method, metric, parameters, program or job.")],
+    sweep_id: Annotated[str, Field(description="Its id; empty makes one up.")] = "",
+    source: Annotated[str | None, Field(description="Directory of the program, or sha256:<digest>.")] = None,
+    queue: Annotated[str, Field(description="Queue of its runs.")] = "default",
+) -> State[Any]:
+    logger = get_run_logger()
+    try:
+        spec = parse_sweep(Document(decode(sweep), "The sweep"))
+        async with get_client() as client:
+            identity = SweepIdentity(sweep_id or str(current.id)[:8], uuid.UUID(str(current.id)), queue, source)
+            finish = await _drive(client, spec, identity, logger)
+    except LaunchError as error:
+        logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
+        return Failed(message=str(error))
+    logger.info("The sweep has ended: %s", finish.reason)
+    return Completed(message=finish.reason) if finish.outcome == "finished" else Failed(message=finish.reason)
+
+
+async def _drive(
+    client: PrefectClient, spec: SweepSpec, identity: SweepIdentity, logger: logging.Logger | logging.LoggerAdapter[Any]
+) -> Finish:
+    runs = SweepRuns(client, spec, identity, ui_url(str(client.api_url)))
+    report = SweepReport(client, spec, identity, logger)
+    sampler = make_sampler(spec.method, goal=spec.metric.goal if spec.metric else "minimize", seed=spec.seed)
+    try:
+        async with Wake(runs.children.tag) as wake:
+            seen = await runs.open()
+            while True:
+                actions = await asyncio.to_thread(plan, spec, seen, sampler)
+                for action in actions:
+                    if isinstance(action, Finish):
+                        await report.close(seen, action)
+                        return action
+                await _carry_out(runs, [action for action in actions if not isinstance(action, Finish)])
+                await report.show(list(runs.children.known.values()))
+                await wake.wait()
+                seen = await runs.read()
+                await runs.acknowledge([run for run in seen if run.was_cut_short and not run.acknowledged])
+                seen = list(runs.children.known.values())
+    except BaseException:
+        await _stop_children(identity, spec)
+        raise
+
+
+async def _carry_out(runs: SweepRuns, actions: list[Launch | Stop]) -> None:
+    slots = asyncio.Semaphore(CREATIONS_AT_ONCE)
+
+    async def one(action: Launch | Stop) -> None:
+        async with slots:
+            if isinstance(action, Launch):
+                await runs.launch(action)
+            else:
+                await runs.stop(action.run_id, action.reason)
+
+    await asyncio.gather(*(one(action) for action in actions))
+
+
+async def _stop_children(identity: SweepIdentity, spec: SweepSpec) -> None:
+    """Stop what runs, over a connection of its own: the signal that ended us may have broken the other one."""
+    async with get_client() as client:
+        await asyncio.shield(SweepRuns(client, spec, identity, "").stop_all())

@@ -1,0 +1,110 @@
+"""The runs of a sweep on a Prefect server: reading them cheaply, and what ended them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from launch_sdk._prefect import names
+from launch_sdk._prefect.views import sweep_run
+from launch_sdk.runs.processes import process_start_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.client.schemas.objects import FlowRun
+
+    from launch_sdk.sweeps.runs import SweepRun
+
+PAGE = 200
+OVERLAP = timedelta(seconds=2)
+
+
+class Children:
+    """Every run of one sweep. The first `read` takes all; later ones only what can have changed.
+
+    Args:
+        client: of the server.
+        sweep_id: the sweep.
+        ui: address of the UI, for links.
+    """
+
+    def __init__(self, client: PrefectClient, sweep_id: str, ui: str) -> None:
+        self.client = client
+        self.ui = ui
+        self.tag = names.sweep_tag(sweep_id)
+        self.known: dict[str, SweepRun] = {}
+        self.flow_runs: dict[str, FlowRun] = {}
+        self.newest: datetime | None = None
+
+    async def read(self) -> list[SweepRun]:
+        """Return all attempts of all indices, as of now."""
+        from prefect.client.schemas.filters import (
+            FlowRunFilter,
+            FlowRunFilterExpectedStartTime,
+            FlowRunFilterId,
+            FlowRunFilterTags,
+        )
+
+        tags = FlowRunFilterTags(all_=[self.tag])
+        active = [UUID(run_id) for run_id, run in self.known.items() if run.is_active]
+        if active:
+            await self._take(FlowRunFilter(id=FlowRunFilterId(any_=active)))
+        since = FlowRunFilterExpectedStartTime(after_=self.newest - OVERLAP) if self.newest else None
+        await self._take(FlowRunFilter(tags=tags, expected_start_time=since))
+        return list(self.known.values())
+
+    async def _take(self, wanted: FlowRunFilter) -> None:
+        from prefect.client.schemas.sorting import FlowRunSort
+
+        offset = 0
+        while True:
+            page = await self.client.read_flow_runs(
+                flow_run_filter=wanted, sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=PAGE, offset=offset
+            )
+            for flow_run in page:
+                self.note(flow_run)
+            if len(page) < PAGE:
+                return
+            offset += PAGE
+
+    def note(self, flow_run: FlowRun) -> None:
+        """Take in one flow run, just read or just created."""
+        run = sweep_run(flow_run, self.ui)
+        if run is None:
+            return
+        self.known[run.run_id] = run
+        self.flow_runs[run.run_id] = flow_run
+        expected = flow_run.expected_start_time
+        if expected and (self.newest is None or expected > self.newest):
+            self.newest = expected
+
+
+def process_identifier(pid: int) -> str:
+    """Name a process of this machine so that its life can be checked later: `host:pid:kernel start time`."""
+    return f"{socket.gethostname()}:{pid}:{process_start_time(pid) or 0:.0f}"
+
+
+def scheduler_identifier(labels: Mapping[str, Any]) -> str | None:
+    """Name the process that drives a sweep, from the labels of its parent run."""
+    host, pid, started = (
+        labels.get(key) for key in (names.SCHEDULER_HOST, names.SCHEDULER_PID, names.SCHEDULER_STARTED)
+    )
+    return f"{host}:{pid}:{started:.0f}" if isinstance(started, int | float) and started >= 0 else None
+
+
+def is_dead(identifier: str | None) -> bool:
+    """Say whether a process that `process_identifier` named is known to be gone.
+
+    False for a process of another machine and for an identifier of another form: then nothing is known.
+    """
+    host, _, rest = (identifier or "").partition(":")
+    pid, _, started = rest.partition(":")
+    if host != socket.gethostname() or not pid.isdigit() or not started.isdigit() or int(pid) == os.getpid():
+        return False
+    return process_start_time(int(pid)) != float(started)

@@ -1,0 +1,240 @@
+"""The client's gateway to a Prefect server."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from typing import TYPE_CHECKING, Any, Self, cast
+from uuid import UUID
+
+from launch_sdk._prefect import embedded, names
+from launch_sdk._prefect.children import Children, is_dead, scheduler_identifier
+from launch_sdk._prefect.labels import write_labels
+from launch_sdk._prefect.queues import ensure_deployment, ensure_queue, find_deployment, queue_has_agent
+from launch_sdk._prefect.views import run_error, run_labels, run_page, run_state, run_summary, ui_url
+from launch_sdk.client import RunView, SweepView
+from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
+from launch_sdk.specs.command import expand_variables
+from launch_sdk.specs.document import Document
+from launch_sdk.specs.run_state import RunState
+from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.tracking.values import decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+    from launch_sdk.specs.run_spec import RunSpec
+
+ID_BYTES = 4
+
+
+class PrefectGateway:
+    """Implements `launch_sdk.client.Gateway`; made by `connect`."""
+
+    def __init__(self, client: PrefectClient, api_url: str) -> None:
+        self.client = client
+        self.ui = ui_url(api_url)
+        self.children: dict[str, Children] = {}
+        self.jobs: dict[UUID, str] = {}
+
+    @classmethod
+    async def connect(cls) -> Self:
+        """Connect to the server; the embedded one is started if none is set.
+
+        Raises:
+            BackendUnavailableError: it does not answer.
+        """
+        api_url = cast("str", embedded.connect())
+        from prefect.client.orchestration import get_client
+
+        client = get_client()
+        await client.__aenter__()
+        if error := await client.api_healthcheck():
+            raise BackendUnavailableError(f"The Prefect server at {api_url} refuses this client: {error}")
+        return cls(client, api_url)
+
+    async def close(self) -> None:
+        await self.client.__aexit__(None, None, None)
+
+    async def ensure_queue(self, queue: str) -> None:
+        await ensure_queue(self.client, queue)
+
+    async def queue_has_agent(self, queue: str) -> bool:
+        return await queue_has_agent(self.client, queue)
+
+    async def submit_run(self, spec: RunSpec, queue: str) -> str:
+        deployment = await ensure_deployment(self.client, names.RUN_JOB, queue)
+        parameters = spec.to_dict() | {"config": encode(spec.config)}
+        flow_run = await self.client.create_flow_run_from_deployment(deployment, parameters=parameters, name=spec.name)
+        return str(flow_run.id)
+
+    async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str:
+        deployment = await find_deployment(self.client, job)
+        flow_run = await self.client.create_flow_run_from_deployment(
+            deployment.id, parameters=cast("dict[str, Any]", encode(parameters)), name=name
+        )
+        return str(flow_run.id)
+
+    async def read_run(self, run_id: str) -> RunView:
+        flow_run = await self._flow_run(run_id)
+        parameters = cast("Mapping[str, Any]", decode(flow_run.parameters))
+        return RunView(
+            run_id=str(flow_run.id),
+            name=flow_run.name,
+            state=run_state(flow_run),
+            job=await self._job_of(flow_run),
+            queue=flow_run.work_pool_name,
+            parameters=parameters,
+            summary=run_summary(flow_run),
+            created=flow_run.created.timestamp() if flow_run.created else None,
+            started=flow_run.start_time.timestamp() if flow_run.start_time else None,
+            ended=flow_run.end_time.timestamp() if flow_run.end_time else None,
+            error=run_error(flow_run),
+            url=run_page(self.ui, flow_run.id),
+        )
+
+    async def read_logs(self, run_id: str) -> list[str]:
+        from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+        wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(run_id)]))
+        lines: list[str] = []
+        while True:
+            page = await self.client.read_logs(log_filter=wanted, offset=len(lines), limit=200)
+            lines += [log.message for log in page]
+            if not page:
+                return lines
+
+    async def cancel_run(self, run_id: str) -> None:
+        await self._end(await self._flow_run(run_id))
+
+    async def submit_sweep(self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str) -> str:
+        if spec.job:
+            await find_deployment(self.client, spec.job)
+        deployment = await ensure_deployment(self.client, names.RUN_SWEEP, queue)
+        sweep_id = secrets.token_hex(ID_BYTES)
+        sweep = cast("dict[str, Any]", encode(document))
+        if spec.command is not None:
+            sweep["command"] = expand_variables(spec.command, os.environ)
+        await self.client.create_flow_run_from_deployment(
+            deployment,
+            parameters={"sweep": sweep, "sweep_id": sweep_id, "source": source, "queue": queue},
+            name=f"{spec.name or 'sweep'}-{sweep_id}",
+            tags=[names.PARENT_TAG, names.sweep_tag(sweep_id)],
+            idempotency_key=f"sweep-{sweep_id}",
+        )
+        return sweep_id
+
+    async def read_sweep(self, sweep_id: str) -> SweepView:
+        parent = await self._parent(sweep_id)
+        children = self.children.setdefault(sweep_id, Children(self.client, sweep_id, self.ui))
+        labels = run_labels(parent)
+        notices = labels.get(names.NOTICES)
+        parameters = parent.parameters
+        return SweepView(
+            sweep_id=sweep_id,
+            name=parent.name,
+            state=self._sweep_state(parent),
+            spec=parse_sweep(Document(decode(parameters["sweep"]), f"Sweep {sweep_id}")),
+            runs=tuple(await children.read()),
+            scheduler={
+                "run_id": str(parent.id),
+                "host": labels.get(names.SCHEDULER_HOST),
+                "pid": labels.get(names.SCHEDULER_PID),
+            },
+            message=parent.state.message if parent.state else None,
+            url=run_page(self.ui, parent.id),
+            queue=parameters.get("queue", names.DEFAULT_QUEUE),
+            source=parameters.get("source"),
+            notices=json.loads(notices) if isinstance(notices, str) else (),
+        )
+
+    async def stop_sweep(self, sweep_id: str) -> None:
+        await self._end(await self._parent(sweep_id))
+
+    async def resume_sweep(self, sweep_id: str) -> None:
+        from prefect.states import Scheduled
+
+        parent = await self._parent(sweep_id)
+        state = self._sweep_state(parent)
+        if state is RunState.FINISHED:
+            message = parent.state.message if parent.state else ""
+            raise ConflictError(f"Sweep {sweep_id} has finished ({message}); there is nothing to resume.")
+        if not state.is_terminal:
+            labels = run_labels(parent)
+            where = f"process {labels.get(names.SCHEDULER_PID)} on {labels.get(names.SCHEDULER_HOST)}"
+            raise ConflictError(
+                f"Sweep {sweep_id} is {state.value} already ({where}). Stop it first: launch sweep stop {sweep_id}"
+            )
+        await ensure_deployment(self.client, names.RUN_SWEEP, parent.work_pool_name or names.DEFAULT_QUEUE)
+        fresh = {names.NOTICES: "[]", names.SCHEDULER_PID: 0, names.SCHEDULER_STARTED: -1.0}
+        await write_labels(self.client, parent.id, fresh)  # the dead process must not speak for the next one
+        await self.client.update_flow_run(parent.id, infrastructure_pid="")
+        await self.client.set_flow_run_state(parent.id, Scheduled(message="Resumed."), force=True)
+
+    async def _end(self, flow_run: FlowRun) -> None:
+        """Ask a flow run to end; one that no agent has taken, or whose process is gone, ends here and now."""
+        from prefect.states import Cancelled, Cancelling
+
+        state = run_state(flow_run)
+        if state.is_terminal:
+            return
+        unattended = state is RunState.QUEUED or self._is_lost(flow_run)
+        await self.client.set_flow_run_state(flow_run.id, Cancelled() if unattended else Cancelling(), force=unattended)
+
+    def _sweep_state(self, parent: FlowRun) -> RunState:
+        """The state of a sweep; one whose process is known to be dead is lost, whatever the server still believes."""
+        return RunState.LOST if self._is_lost(parent) else run_state(parent)
+
+    def _is_lost(self, flow_run: FlowRun) -> bool:
+        state = run_state(flow_run)
+        if state not in {RunState.RUNNING, RunState.STOPPING}:
+            return False
+        return is_dead(flow_run.infrastructure_pid) or is_dead(scheduler_identifier(run_labels(flow_run)))
+
+    async def _flow_run(self, run_id: str) -> FlowRun:
+        from prefect.exceptions import ObjectNotFound
+
+        try:
+            return await self.client.read_flow_run(UUID(run_id))
+        except (ValueError, ObjectNotFound):
+            raise NotFoundError(f"Run {run_id!r} does not exist on this server. See {self.ui}/runs") from None
+
+    async def _parent(self, sweep_id: str) -> FlowRun:
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+        from prefect.client.schemas.sorting import FlowRunSort
+
+        wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=[names.PARENT_TAG, names.sweep_tag(sweep_id)]))
+        found = await self.client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=1)
+        if not found:
+            raise NotFoundError(f"Sweep {sweep_id!r} does not exist on this server; there are {await self._sweeps()}")
+        return found[0]
+
+    async def _sweeps(self) -> str:
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+        from prefect.client.schemas.sorting import FlowRunSort
+
+        found = await self.client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[names.PARENT_TAG])),
+            sort=FlowRunSort.START_TIME_DESC,
+            limit=5,
+        )
+        ids = [tag.removeprefix("sweep:") for run in found for tag in run.tags if tag.startswith("sweep:")]
+        return ", ".join(ids) or "none yet"
+
+    async def _job_of(self, flow_run: FlowRun) -> str | None:
+        from prefect.exceptions import ObjectNotFound
+
+        if flow_run.deployment_id is None:
+            return None
+        if flow_run.deployment_id not in self.jobs:
+            try:
+                deployment = await self.client.read_deployment(flow_run.deployment_id)
+                flow = await self.client.read_flow(deployment.flow_id)
+            except ObjectNotFound:
+                return None
+            self.jobs[flow_run.deployment_id] = f"{flow.name}/{deployment.name}"
+        return self.jobs[flow_run.deployment_id]

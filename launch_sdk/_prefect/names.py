@@ -1,0 +1,45 @@
+"""Names that the product uses on a Prefect server. Values are promises: stored runs carry them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+QUEUE_TYPE = "launch"  # type of the work pools that are queues, and of the agents' workers
+DEFAULT_QUEUE = "default"
+JOBS = "default"  # work queue of a pool that holds runs
+SCHEDULERS = "schedulers"  # work queue of a pool that holds the parents of sweeps, counted apart
+
+RUN_JOB = "run-job"
+RUN_SWEEP = "run-sweep"
+ENTRYPOINTS = {RUN_JOB: "flows/run_job.py:run_job", RUN_SWEEP: "flows/run_sweep.py:run_sweep"}
+PRELOADED = {entry: entry.replace(".py:", ":").replace("/", ".") for entry in ENTRYPOINTS.values()}
+WORK_QUEUES = {RUN_JOB: JOBS, RUN_SWEEP: SCHEDULERS}
+
+# Labels of flow runs. Values are text, numbers or booleans.
+SUMMARY = "launch.summary"  # JSON text of the last logged values, as tracking.values writes it
+SWEEP = "launch.sweep"
+INDEX = "launch.index"
+ATTEMPT = "launch.attempt"
+PARAMETERS = "launch.parameters"  # JSON text of the sweep's suggestion
+ACKNOWLEDGED = "launch.acknowledged"  # the sweep saw this run end cut short and does not start it again
+STOP_REASON = "launch.stop_reason"  # its sweep, or a user, asked it to end; what it has counts as its result
+SCHEDULER_HOST = "launch.scheduler.host"
+SCHEDULER_PID = "launch.scheduler.pid"
+SCHEDULER_STARTED = "launch.scheduler.started"
+
+NOTICES = "launch.notices"  # JSON list of what the user of a sweep should know while it runs
+
+
+def sweep_tag(sweep_id: str) -> str:
+    """Return the tag that the runs of a sweep and the sweep itself carry."""
+    return f"sweep:{sweep_id}"
+
+
+PARENT_TAG = "launch-sweep"  # carried by the parent flow runs of sweeps
+
+
+def project_folder() -> Path:
+    """Return the Prefect project: the checkout's top folder, or the copy inside an installed wheel."""
+    package = Path(__file__).resolve().parent.parent
+    shipped = package / "_project"
+    return shipped if shipped.is_dir() else package.parent

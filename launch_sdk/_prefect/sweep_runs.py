@@ -1,0 +1,229 @@
+"""What the flow of a sweep does on the server: open it, start its runs, stop them, read their results.
+
+The truth of a sweep is here alone: its runs, with their parameters, states and summaries. Each run carries the
+idempotency key `sweep id/index/attempt`, so a crash between creating one and remembering it starts nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from launch_sdk._prefect import names
+from launch_sdk._prefect.children import Children, is_dead
+from launch_sdk._prefect.labels import write_labels
+from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
+from launch_sdk._prefect.views import run_summary
+from launch_sdk.runs.processes import process_start_time
+from launch_sdk.specs.command import render_command
+from launch_sdk.specs.run_spec import RunSpec
+from launch_sdk.sweeps.report import flat_parameters, short
+from launch_sdk.tracking.values import dumps, encode
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.responses import DeploymentResponse
+
+    from launch_sdk.specs.sweep_spec import SweepSpec
+    from launch_sdk.sweeps.planning import Launch
+    from launch_sdk.sweeps.runs import SweepRun
+
+NAME_LENGTH = 90
+STUCK_PENDING = timedelta(seconds=30)
+STOP_TIMEOUT_S = 25.0
+
+
+@dataclass(frozen=True)
+class SweepIdentity:
+    """Which sweep this is: its id, the flow run that is its parent, its queue and its code."""
+
+    sweep_id: str
+    parent_id: UUID
+    queue: str
+    source: str | None
+
+
+class SweepRuns:
+    """The runs of one sweep, seen from its parent flow.
+
+    Life: `open`, then `read`/`launch`/`stop` in a loop; `stop_all` when the parent is told to end.
+    """
+
+    def __init__(self, client: PrefectClient, spec: SweepSpec, identity: SweepIdentity, ui: str) -> None:
+        self.client = client
+        self.spec = spec
+        self.identity = identity
+        self.children = Children(client, identity.sweep_id, ui)
+        self.parent_task_run: UUID | None = None
+        self.deployment: DeploymentResponse | None = None
+        self.job_variables: dict[str, Any] | None = None
+
+    async def open(self) -> list[SweepRun]:
+        """Say who schedules, find what to run, and take up the runs of an earlier parent."""
+        await write_labels(
+            self.client,
+            self.identity.parent_id,
+            {
+                names.SCHEDULER_HOST: socket.gethostname(),
+                names.SCHEDULER_PID: os.getpid(),
+                names.SCHEDULER_STARTED: process_start_time(os.getpid()) or 0.0,
+            },
+        )
+        self.parent_task_run = await self._ensure_parent_task_run()
+        await self._find_target()
+        await self.children.read()
+        for flow_run in list(self.children.flow_runs.values()):
+            await self._mend(flow_run)
+        return await self.read()
+
+    async def read(self) -> list[SweepRun]:
+        """Return every attempt of every index; a finished flow's return value is kept as its summary."""
+        before = {run_id for run_id, run in self.children.known.items() if run.state.is_terminal}
+        await self.children.read()
+        for run_id, run in self.children.known.items():
+            if self.spec.job and run_id not in before and run.state.has_result and not run.summary:
+                await self._keep_result(run_id)
+        return list(self.children.known.values())
+
+    async def launch(self, action: Launch) -> SweepRun:
+        """Start one run."""
+        if self.deployment is None:
+            raise RuntimeError("open() comes first")
+        identity = self.identity
+        flow_run = await self.client.create_flow_run_from_deployment(
+            self.deployment.id,
+            parameters=self._parameters(action),
+            name=run_name(action.index, action.parameters),
+            tags=[self.children.tag],
+            idempotency_key=f"{identity.sweep_id}/{action.index}/{action.attempt}",
+            parent_task_run_id=self.parent_task_run,
+            job_variables=self.job_variables,
+            labels={
+                names.SWEEP: identity.sweep_id,
+                names.INDEX: action.index,
+                names.ATTEMPT: action.attempt,
+                names.PARAMETERS: dumps(action.parameters),
+            },
+        )
+        self.children.note(flow_run)
+        return self.children.known[str(flow_run.id)]
+
+    async def stop(self, run_id: str, reason: str) -> None:
+        """Ask one run to end and keep what it has as its result."""
+        await write_labels(self.client, run_id, {names.STOP_REASON: reason})
+        await self._cancel(run_id)
+
+    async def acknowledge(self, runs: Sequence[SweepRun]) -> None:
+        """Note that these runs were cut short while the sweep looked on, so that a resume leaves them be."""
+        for run in runs:
+            await write_labels(self.client, run.run_id, {names.ACKNOWLEDGED: True})
+            self.children.note(await self.client.read_flow_run(uuid.UUID(run.run_id)))
+
+    async def stop_all(self) -> None:
+        """Cancel every active run and wait until all are over, so that none outlives its sweep."""
+        deadline = asyncio.get_running_loop().time() + STOP_TIMEOUT_S
+        asked: set[str] = set()
+        while active := [run for run in await self.children.read() if run.is_active]:
+            for run in active:
+                if run.run_id not in asked:
+                    asked.add(run.run_id)
+                    await self._cancel(run.run_id)
+            if asyncio.get_running_loop().time() > deadline:
+                return
+            await asyncio.sleep(0.2)
+
+    async def _cancel(self, run_id: str) -> None:
+        from prefect.states import Cancelled, Cancelling
+
+        run = self.children.known[run_id]
+        waits = run.started is None and not self.children.flow_runs[run_id].infrastructure_pid
+        state = Cancelled(message="Cancelled before it started.") if waits else Cancelling()
+        await self.client.set_flow_run_state(uuid.UUID(run_id), state)
+
+    async def _ensure_parent_task_run(self) -> UUID:
+        """All runs hang below one task run of the parent: so the UI lists them under it, at the cost of one call."""
+        from prefect import Task
+        from prefect.states import Running
+
+        task_run = await self.client.create_task_run(
+            task=Task(fn=_runs, name="runs"),
+            flow_run_id=self.identity.parent_id,
+            dynamic_key="runs-0",
+            name="runs",
+            state=Running(),
+        )
+        return task_run.id
+
+    async def _find_target(self) -> None:
+        if self.spec.job is None:
+            deployment_id = await ensure_deployment(self.client, names.RUN_JOB, self.identity.queue)
+            self.deployment = await self.client.read_deployment(deployment_id)
+            return
+        self.deployment = cast("DeploymentResponse", await find_deployment(self.client, self.spec.job))
+        if pool_name := self.deployment.work_pool_name:
+            variables = pool_variables(await self.client.read_work_pool(pool_name))
+            if "env" in variables:  # so that the return value of an unchanged flow can be read
+                self.job_variables = {"env": {"PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true"}}
+
+    def _parameters(self, action: Launch) -> dict[str, Any]:
+        if self.spec.program is None:
+            return cast("dict[str, Any]", encode(action.parameters))
+        words = render_command(self.spec.command, self.spec.program, action.parameters)
+        spec = RunSpec(
+            source=self.identity.source or "",
+            entry_point=tuple(words),
+            config=cast("Mapping[str, Any]", encode(action.parameters)),
+            project=self.spec.project,
+        )
+        return spec.to_dict()
+
+    async def _mend(self, flow_run: Any) -> None:
+        """Settle a run that an earlier parent left behind and that nobody can be working on any more."""
+        from prefect.states import Crashed, Scheduled
+
+        state = flow_run.state
+        if state is None or state.is_final():
+            return
+        if is_dead(flow_run.infrastructure_pid):
+            gone = Crashed(message="Its process is gone; the sweep starts it again.")
+            await self.client.set_flow_run_state(flow_run.id, gone, force=True)
+        elif state.is_pending() and not flow_run.infrastructure_pid:
+            if datetime.now(UTC) - state.timestamp > STUCK_PENDING:
+                await self.client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
+
+    async def _keep_result(self, run_id: str) -> None:
+        """Read what a flow returned, and keep it as the run's summary on the server."""
+        flow_run = self.children.flow_runs[run_id]
+        if flow_run.state is None or self.spec.metric is None:
+            return
+        with contextlib.suppress(Exception):  # a result that cannot be read is a metric that was not logged
+            result: object = await flow_run.state.aresult(raise_on_failure=False)
+            summary = _as_summary(result, self.spec.metric.name)
+            await write_labels(self.client, run_id, {names.SUMMARY: dumps({**run_summary(flow_run), **summary})})
+            self.children.note(await self.client.read_flow_run(flow_run.id))
+
+
+def _as_summary(result: object, metric: str) -> dict[str, Any]:
+    if isinstance(result, Mapping):
+        return dict(cast("Mapping[str, Any]", result))
+    return {metric: result}
+
+
+def run_name(index: int, parameters: Mapping[str, Any]) -> str:
+    """Name a run after its index and its parameters, as far as they fit."""
+    words = [f"{key}={short(value)}" for key, value in flat_parameters(parameters).items()]
+    name = " ".join([f"{index:03d}", *words])
+    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+
+
+def _runs() -> None:
+    """The task that stands for the runs of a sweep; it is never called."""

@@ -1,0 +1,58 @@
+"""What every command shares: exit codes, errors as sentences, one JSON document for machines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from launch_sdk.errors import LaunchError, RunFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose `--help` keeps the examples as they are written, without abbreviated options."""
+
+    def __init__(self, prog: str, description: str, examples: str = "") -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=f"examples:\n{examples}" if examples else None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+
+def finish(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> NoReturn:
+    """Run a command to its exit code; a LaunchError is a message, never a traceback."""
+    try:
+        code = main(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except RunFailedError as error:
+        say(str(error))
+        code = FAILED
+    except LaunchError as error:
+        say(f"error: {error}")
+        code = WRONG_USE
+    except KeyboardInterrupt:
+        say("interrupted")
+        code = INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left: nothing to say, and nobody to say it to
+        code = DONE
+    sys.exit(code)
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal; standard output is for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(document: Any) -> None:
+    """Print the one JSON document of a `--json` call."""
+    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,158 @@
+"""`launch-sweep`: search over the inputs of a program or a deployment."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from launch_sdk.cli.background_agent import BackgroundAgent
+from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, print_json, say
+from launch_sdk.errors import RunFailedError
+from launch_sdk.specs.document import Document, read_document
+from launch_sdk.specs.run_state import RunState
+from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from launch_sdk.client import LaunchClient, LaunchedSweep, SweepView
+
+NO_AGENT_AFTER_S = 4.0
+STOP_TIMEOUT_S = 40.0
+EXAMPLES = """\
+  launch-sweep sweep.yaml                    run a sweep here, and watch it
+  launch-sweep sweep.yaml -q gpu --detach    put it on a queue that agents serve, and return
+  launch-sweep --resume_id 3f2a9c1e          continue a sweep that was cut short"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    finish(_main, arguments)
+
+
+def _main(arguments: Sequence[str]) -> int:
+    parser = Parser("launch-sweep", "Search over the inputs of a program or of any deployment.", EXAMPLES)
+    parser.add_argument("file", nargs="?", metavar="FILE", help="sweep file (YAML or JSON)")
+    parser.add_argument("-q", "--queue", help="queue of the sweep and its runs; default: the file's, else 'default'")
+    parser.add_argument("-r", "--resume_id", "--resume-id", metavar="ID", help="continue this sweep")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    waiting = parser.add_mutually_exclusive_group()
+    waiting.add_argument("--wait", action="store_true", help="watch until it has ended (the default)")
+    waiting.add_argument("--detach", action="store_true", help="return as soon as it is on its queue")
+    options = parser.parse_args(arguments)
+    if not options.file and not options.resume_id:
+        parser.error("name a sweep FILE, or a sweep to continue with --resume_id ID")
+    if options.file and options.resume_id:
+        parser.error("a resumed sweep keeps its own file; give FILE or --resume_id, not both")
+    document = read_document(Path(options.file)) if options.file else None
+    if document is not None:
+        _announce(parse_sweep(document))
+    from launch_sdk.client import LaunchClient
+
+    with LaunchClient() as client:
+        launched = _start(client, document, options.queue, options.resume_id)
+        return _follow(client, launched, detach=options.detach, as_json=options.json)
+
+
+def _announce(spec: SweepSpec) -> None:
+    """Say what will be done, before anything slow happens."""
+    limit = spec.run_limit
+    runs = f"{limit} runs" if limit else "runs until you stop it"
+    what = spec.program or spec.job
+    goal = f", to {spec.metric.goal} {spec.metric.name}" if spec.metric else ""
+    say(
+        f"Sweep over {len(spec.space.searched)} parameters of {what}: {spec.method}, {runs}, {spec.num_workers} at a time{goal}."
+    )
+
+
+def _start(client: LaunchClient, document: Document | None, queue: str | None, resume_id: str | None) -> LaunchedSweep:
+    if document is None:
+        sweep = client.resume_sweep(resume_id or "")
+        say(f"Resumed sweep {sweep.id}: {sweep.refresh().url}")
+    else:
+        sweep = client.submit_sweep(document, queue=queue)
+        say(f"Created sweep {sweep.id}: {sweep.refresh().url}")
+    return sweep
+
+
+def _follow(client: LaunchClient, launched: LaunchedSweep, *, detach: bool, as_json: bool) -> int:
+    view = launched.refresh()
+    agent = _agent_for(client, view)
+    if detach:
+        if agent:
+            agent.leave_running()
+        if as_json:
+            print_json(view.to_json())
+        return DONE
+    try:
+        view = _watch(client, launched, agent)
+    except KeyboardInterrupt:
+        view = _interrupt(launched)
+        if as_json:
+            print_json(view.to_json())
+        return INTERRUPTED
+    finally:
+        if agent:
+            agent.stop()
+    if as_json:
+        print_json(view.to_json())
+    return DONE if view.state is RunState.FINISHED else FAILED
+
+
+def _agent_for(client: LaunchClient, view: SweepView) -> BackgroundAgent | None:
+    """Start an agent for a sweep on the default queue of the embedded server, if none serves it."""
+    from launch_sdk._prefect.embedded import uses_embedded_server
+    from launch_sdk.client import DEFAULT_QUEUE
+
+    if view.queue != DEFAULT_QUEUE or not uses_embedded_server() or client.queue_has_agent(view.queue):
+        return None
+    return BackgroundAgent(view.queue, view.spec.num_workers)
+
+
+def _watch(client: LaunchClient, launched: LaunchedSweep, agent: BackgroundAgent | None) -> SweepView:
+    from launch_sdk.cli.sweep_view import LiveView, print_result
+
+    started = time.monotonic()
+    warned = False
+    with LiveView() as live:
+        while True:
+            view = launched.refresh()
+            live.show(view)
+            if view.state.is_terminal:
+                break
+            if agent and agent.has_ended:
+                raise RunFailedError(f"The agent of this sweep has ended. {agent.log} ends:\n{agent.last_lines()}")
+            if (
+                view.state is RunState.QUEUED
+                and not agent
+                and not warned
+                and time.monotonic() - started > NO_AGENT_AFTER_S
+            ):
+                warned = True
+                if not client.queue_has_agent(view.queue):
+                    live.say(f"No agent polls queue {view.queue!r}. Start one: launch-agent --queues {view.queue}")
+            time.sleep(0.5)
+    print_result(view)
+    return view
+
+
+def _interrupt(launched: LaunchedSweep) -> SweepView:
+    """Stop the sweep and its runs, and wait until they are over; a second Ctrl-C stops waiting."""
+    say(f"\nStopping sweep {launched.id} and its runs (Ctrl-C again to leave them to the agent) ...")
+    launched.stop()
+    view = launched.refresh()
+    try:
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while time.monotonic() < deadline:
+            view = launched.refresh()
+            if view.state.is_terminal and not any(run.is_active for run in view.runs):
+                break
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        pass
+    say(f"Stopped. Nothing is lost; go on with: launch-sweep --resume_id {launched.id}")
+    return view
+
+
+if __name__ == "__main__":
+    main()

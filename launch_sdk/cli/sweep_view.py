@@ -1,0 +1,156 @@
+"""A sweep in the terminal: live progress, the table of the best runs, the command that repeats the best."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from launch_sdk.specs.run_state import RunState
+from launch_sdk.sweeps.report import duration, flat_parameters, progress, ranked, short
+from launch_sdk.sweeps.runs import latest_attempts
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from launch_sdk.client import SweepView
+
+BEST_SHOWN = 10
+STATE_STYLES = {
+    RunState.FINISHED: "green",
+    RunState.RUNNING: "cyan",
+    RunState.FAILED: "red",
+    RunState.LOST: "red",
+    RunState.CANCELLED: "yellow",
+    RunState.STOPPED: "yellow",
+}
+
+
+class LiveView:
+    """Live progress on standard error: in place on a terminal, a line per change elsewhere."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.live = Live(console=self.console, refresh_per_second=4, transient=True)
+        self.last_line = ""
+        self.said: set[str] = set()
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def say(self, text: str) -> None:
+        """Say something once, above the progress."""
+        if text not in self.said:
+            self.said.add(text)
+            self.console.print(Text(text, style="yellow"))
+
+    def show(self, view: SweepView) -> None:
+        """Show where the sweep is now."""
+        for notice in view.notices:
+            self.say(notice)
+        line = _status_line(view)
+        if not self.console.is_terminal:
+            if line.plain != self.last_line:
+                self.console.print(line)
+            self.last_line = line.plain
+            return
+        state = progress(view.spec, view.runs)
+        bar = ProgressBar(
+            total=state.total or 100, completed=state.finished + state.failed if state.total else 0, width=40
+        )
+        self.live.update(Group(bar, line, _active_table(view)))
+
+
+def _status_line(view: SweepView) -> Text:
+    state = progress(view.spec, view.runs)
+    of = f"/{state.total}" if state.total else ""
+    line = Text.assemble(
+        (f"{state.finished}{of} done", "green"),
+        ", ",
+        (f"{state.active} running", "cyan"),
+        ", ",
+        f"{state.failed} failed",
+    )
+    if state.best and view.spec.metric and (value := state.best.metric(view.spec.metric)) is not None:
+        line.append(f", best {view.spec.metric.name} ").append(f"{value:.6g}", style="bold")
+        line.append(f" (run {state.best.index})")
+    if state.seconds_left is not None and state.active:
+        line.append(f", about {duration(state.seconds_left)} left", style="dim")
+    if not view.runs:
+        line.append(f" ({'waiting for an agent' if view.state is RunState.QUEUED else view.state.value})", style="dim")
+    return line
+
+
+def _active_table(view: SweepView) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for run in [run for run in latest_attempts(view.runs) if run.is_active][:12]:
+        value = run.metric(view.spec.metric)
+        metric = "" if value is None or not view.spec.metric else f"{view.spec.metric.name}={value:.5g}"
+        table.add_row(Text(run.name, style="dim"), Text(run.state.value, style=STATE_STYLES.get(run.state, "")), metric)
+    return table
+
+
+def print_result(view: SweepView) -> None:
+    """Print the end of a sweep: why it ended, the best runs, what to do next."""
+    console = Console(stderr=True)
+    console.print(_status_line(view))
+    style = "green" if view.state is RunState.FINISHED else "red"
+    console.print(Text(f"Sweep {view.sweep_id} {view.state.value}: {view.message or ''}", style=style))
+    if best := ranked(view.spec, view.runs)[:BEST_SHOWN]:
+        console.print(runs_table(view, [run.index for run in best], title="Best runs"))
+        console.print("Repeat the best run:")
+        console.print(Text(f"  launch {best[0].run_id}", style="bold"))
+    console.print(Text.assemble("Look at it: ", (view.url, "underline")))
+
+
+def runs_table(view: SweepView, indices: list[int], title: str) -> Table:
+    """Lay runs out: index, metric, state, duration and a column for each parameter."""
+    runs = {run.index: run for run in latest_attempts(view.runs)}
+    shown = [runs[index] for index in indices]
+    names = sorted({name for run in shown for name in flat_parameters(run.parameters)})
+    table = Table(title=escape(title), title_justify="left", header_style="bold")
+    for heading in ("run", view.spec.metric.name if view.spec.metric else "metric", "state", "took", *names):
+        table.add_column(escape(heading), justify="right" if heading in {"run", "took"} else "left", overflow="fold")
+    for run in shown:
+        value = run.metric(view.spec.metric)
+        values = flat_parameters(run.parameters)
+        table.add_row(
+            str(run.index),
+            "" if value is None else f"{value:.6g}",
+            Text(run.state.value, style=STATE_STYLES.get(run.state, "")),
+            duration(run.duration_s),
+            *(escape(short(values[name])) if name in values else "" for name in names),
+        )
+    return table
+
+
+def print_sweep(view: SweepView) -> None:
+    """Print a sweep as `launch sweep show` does: on standard output, all runs."""
+    console = Console(file=sys.stdout)
+    name = f"{view.spec.method} over {len(view.spec.space.searched)} parameters of {view.spec.program or view.spec.job}"
+    console.print(Text.assemble((f"Sweep {view.sweep_id}", "bold"), f" ({name}): {view.state.value}"))
+    if view.message:
+        console.print(Text(view.message, style="dim"))
+    for notice in view.notices:
+        console.print(Text(notice, style="yellow"))
+    console.print(_status_line(view))
+    runs = latest_attempts(view.runs)
+    if runs:
+        console.print(runs_table(view, [run.index for run in runs], title="Runs"))
+    for run in [run for run in runs if run.error][:3]:
+        console.print(Text(f"Run {run.index} {run.state.value}: {run.error}", style="red"))
+    console.print(Text.assemble("Look at it: ", (view.url, "underline")))

@@ -1,0 +1,35 @@
+"""The `current` environment: the interpreter and the packages of whoever starts the program."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+INTERPRETER_NAMES = frozenset({"python", "python3"})
+_SERVER_SETTINGS = "PREFECT_"
+
+
+def program_arguments(entry_point: Sequence[str], args: Sequence[str]) -> list[str]:
+    """Give the argument vector: `python` and `.py` files are started with this interpreter, anything else as it is."""
+    words = [*entry_point, *args]
+    if words[0] in INTERPRETER_NAMES:
+        return [sys.executable, *words[1:]]
+    return [sys.executable, *words] if words[0].endswith(".py") else words
+
+
+def program_environment(protocol: Mapping[str, str]) -> dict[str, str]:
+    """Give the program's variables: ours without the server's address and credentials, and the run protocol's.
+
+    Args:
+        protocol: the `LAUNCH_*` variables of the run.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_SERVER_SETTINGS) and not name.startswith("LAUNCH_RUN_")
+    }
+    return inherited | {"PYTHONUNBUFFERED": "1"} | dict(protocol)

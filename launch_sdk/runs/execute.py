@@ -1,0 +1,101 @@
+"""One run, from its spec to its outcome: lay out the source, hand over the overrides, supervise the program."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from launch_sdk.environments.current import program_arguments, program_environment
+from launch_sdk.errors import NotFoundError
+from launch_sdk.runs.supervise import Follower, run_program
+from launch_sdk.tracking import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from launch_sdk.runs.run_directory import RunDirectory
+    from launch_sdk.runs.store import RunStore
+    from launch_sdk.specs.run_spec import RunSpec
+
+ERROR_LINES = 12
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run's program ended.
+
+    Attributes:
+        exit_code: 0 for success; minus the signal's number if a signal ended it.
+        summary: last value of each metric.
+        error: what went wrong, with the program's last lines; None on success.
+    """
+
+    exit_code: int
+    summary: Mapping[str, Any]
+    error: str | None
+
+    @property
+    def succeeded(self) -> bool:
+        return self.exit_code == 0
+
+
+async def execute(
+    spec: RunSpec,
+    run: RunDirectory,
+    *,
+    store: RunStore,
+    identity: Mapping[str, str],
+    on_lines: Callable[[list[str]], None],
+    on_summary: Callable[[Mapping[str, Any]], None] = lambda _summary: None,
+) -> Outcome:
+    """Run a spec to its end.
+
+    Args:
+        spec: what to run.
+        run: where to run it; a second attempt with the same directory starts afresh.
+        store: where the source is.
+        identity: the `LAUNCH_*` variables that tell the program which run it is.
+        on_lines: given each batch of new lines of output.
+        on_summary: given the summary so far, about ten times a second; the same mapping each time.
+
+    Raises:
+        LaunchError: the run could not be started.
+    """
+    await asyncio.to_thread(prepare, spec, run, store)
+    follower = Follower(run, on_lines)
+    exit_code = await run_program(
+        program_arguments(spec.entry_point, spec.args),
+        directory=run.work,
+        environment=program_environment({protocol.RUN_DIR: str(run.path), **identity}),
+        follower=follower,
+        on_look=lambda: on_summary(follower.summary),
+    )
+    return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code) if exit_code else None)
+
+
+def prepare(spec: RunSpec, run: RunDirectory, store: RunStore) -> None:
+    """Make the run's directory: its copy of the source and its overrides.
+
+    Raises:
+        NotFoundError: the source, or the entry point in it, does not exist.
+    """
+    run.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for earlier in (run.records, run.output):
+        earlier.unlink(missing_ok=True)
+    store.lay_out(spec.source, run.work)
+    program = spec.entry_point[0]
+    if program.endswith(".py") and not (run.work / program).is_file():
+        scripts = sorted(p.relative_to(run.work).as_posix() for p in run.work.rglob("*.py"))[:8]
+        raise NotFoundError(
+            f"Entry point {program} is not in the source. It holds {', '.join(scripts) or 'no .py file'}."
+            " Name one with -E, as in -E train.py"
+        )
+    protocol.write_overrides(run.path, dict(spec.config), {})
+
+
+def describe_failure(spec: RunSpec, run: RunDirectory, exit_code: int) -> str:
+    """Say how a program failed, with its last lines."""
+    how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"exited with code {exit_code}"
+    lines = run.last_lines(ERROR_LINES) or "(it printed nothing)"
+    return f"{spec.entry_point[0]} {how}. Its last lines:\n{lines}"

@@ -1,0 +1,54 @@
+"""Facts about processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def process_start_time(pid: int) -> float | None:
+    """Return when the kernel started process `pid`, in clock ticks since boot; None if it is not running.
+
+    A process id is used again after its process has ended; the pair of id and start time is not. Zombies count as
+    ended. Source: proc(5), fields 3 and 22 of /proc/[pid]/stat.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in {"Z", "X"} else float(fields[19])
+
+
+def group_is_alive(group: int) -> bool:
+    """Say whether any process of the group is left, but for zombies that nobody has reaped."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return any(_belongs(entry, group) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def _belongs(entry: Path, group: int) -> bool:
+    try:
+        fields = (entry / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return int(fields[2]) == group and fields[0] not in {"Z", "X"}
+
+
+def terminate_group(group: int, grace_s: float) -> None:
+    """End a process group: SIGTERM, up to `grace_s` seconds to leave, then SIGKILL."""
+    for step, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(group, step)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline:
+            if not group_is_alive(group):
+                return
+            time.sleep(0.02)

@@ -1,0 +1,132 @@
+"""Run a program to its end: start it, follow what it logs and prints, stop it when asked.
+
+The program writes into files and owns them; the supervisor only reads. So neither a slow supervisor nor a dead one
+blocks the program or loses a line of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from launch_sdk.errors import RunFailedError
+from launch_sdk.runs.processes import group_is_alive, terminate_group
+from launch_sdk.tracking import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from launch_sdk.runs.run_directory import RunDirectory
+
+POLL_S = 0.1
+STOP_GRACE_S = 10.0
+MAX_READ_BYTES = 1 << 20
+
+
+@dataclass
+class Follower:
+    """Reads what a run has written since the last look.
+
+    Attributes:
+        run: the run's directory.
+        on_lines: called with new whole lines of output, at least one.
+        summary: last value of each metric so far.
+    """
+
+    run: RunDirectory
+    on_lines: Callable[[list[str]], None]
+    summary: dict[str, Any] = field(default_factory=dict[str, Any])
+    _output_offset: int = 0
+    _records_offset: int = 0
+
+    def look(self, *, at_end: bool = False) -> None:
+        """Take in new records and new lines; at the end also a last line without its newline."""
+        if self.run.records.exists():
+            records, self._records_offset = protocol.read_records(self.run.records, self._records_offset)
+            for record in records:
+                protocol.summary_update(self.summary, record)
+        while lines := self._new_lines(at_end=at_end):
+            self.on_lines(lines)
+
+    def _new_lines(self, *, at_end: bool) -> list[str]:
+        with self.run.output.open("rb") as file:
+            file.seek(self._output_offset)
+            data = file.read(MAX_READ_BYTES)
+        if not at_end and len(data) < MAX_READ_BYTES:
+            data = data[: data.rfind(b"\n") + 1]
+        self._output_offset += len(data)
+        return data.decode(errors="replace").splitlines()
+
+
+async def run_program(
+    argv: Sequence[str],
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    follower: Follower,
+    on_look: Callable[[], None] = lambda: None,
+) -> int:
+    """Run a program in its own process group until it ends; no process of the group outlives this call.
+
+    Args:
+        argv: the argument vector; no shell is involved.
+        directory: working directory of the program.
+        environment: all of its variables.
+        follower: told to look every `POLL_S` seconds and once at the end.
+        on_look: called after each look.
+
+    Returns:
+        The exit code; minus the signal's number if a signal ended it.
+
+    Raises:
+        RunFailedError: it cannot be started.
+    """
+    with follower.run.output.open("ab") as output:
+        try:
+            process = subprocess.Popen(  # noqa: ASYNC220  # a fork and an exec take milliseconds
+                argv,
+                cwd=directory,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RunFailedError(f"{argv[0]!r} cannot be started in {directory}: {error.strerror or error}") from None
+    try:
+        with _watch(process) as ended:
+            while not await _within(POLL_S, ended):
+                follower.look()
+                on_look()
+    finally:
+        if process.poll() is None or group_is_alive(process.pid):
+            terminate_group(process.pid, STOP_GRACE_S)
+        process.wait()
+        follower.look(at_end=True)
+    return process.returncode
+
+
+@contextlib.contextmanager
+def _watch(process: subprocess.Popen[bytes]) -> Generator[asyncio.Event]:
+    """Give an event that is set when the process ends, without a thread and without asking again and again."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    descriptor = os.pidfd_open(process.pid)
+    loop.add_reader(descriptor, ended.set)
+    try:
+        yield ended
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()

@@ -1,0 +1,248 @@
+"""SweepSpec: a sweep file, read and checked. W&B's YAML, with `launch` and `scheduler` blocks."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.command import command_faults
+from launch_sdk.specs.space import Space, grid_faults, parse_parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from launch_sdk.specs.document import Document, Path_
+
+Method = Literal["grid", "random", "bayes", "tpe"]
+Goal = Literal["minimize", "maximize"]
+METHODS: tuple[str, ...] = get_args(Method)
+DEFAULT_WORKERS = 8  # W&B's
+_KEYS = {
+    "program": str,
+    "job": str,
+    "method": str,
+    "metric": dict,
+    "parameters": dict,
+    "run_cap": int,
+    "seed": int,
+    "command": list,
+    "name": str,
+    "description": str,
+    "project": str,
+    "entity": str,
+    "scheduler": dict,
+    "launch": dict,
+    "kind": str,
+    "apiVersion": str,
+}
+_SCHEDULER_KEYS = {"num_workers": (int, str)}
+_LAUNCH_KEYS = {"queue": str}
+_TYPE_NAMES = {str: "text", int: "a whole number", dict: "a mapping", list: "a list", (int, str): "a whole number"}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a sweep makes better.
+
+    Attributes:
+        name: key of a logged value; dots lead into nested values.
+        goal: which way is better.
+        target: the sweep ends once a run has reached this value; None for no such end.
+    """
+
+    name: str
+    goal: Goal = "minimize"
+    target: float | None = None
+
+    def is_better(self, value: float, than: float) -> bool:
+        return value < than if self.goal == "minimize" else value > than
+
+    def reaches_target(self, value: float) -> bool:
+        return self.target is not None and not self.is_better(self.target, value)
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """A sweep, as its file gives it.
+
+    Attributes:
+        method: how parameters are chosen.
+        space: what the parameters may be.
+        metric: what to make better; None only with `grid` and `random`.
+        program: script to run, relative to the file's folder; None if `job` is given.
+        job: `flow/deployment` to run; None if `program` is given.
+        command: how to start the program, with W&B's macros; None for the default.
+        run_cap: how many runs at most; None for no limit but the space's own.
+        num_workers: how many runs at once.
+        seed: of the sampler; the same seed and results give the same suggestions.
+        queue: where to run; None for the default.
+    """
+
+    method: Method
+    space: Space
+    metric: Metric | None
+    program: str | None
+    job: str | None
+    command: tuple[str, ...] | None
+    run_cap: int | None
+    num_workers: int
+    seed: int
+    queue: str | None = None
+    name: str | None = None
+    description: str | None = None
+    project: str | None = None
+
+    @property
+    def run_limit(self) -> int | None:
+        """How many runs the sweep can have at most, by its cap or by its space; None if endless."""
+        size = self.space.size() if self.method == "grid" else None
+        limits = [limit for limit in (self.run_cap, size) if limit is not None]
+        return min(limits) if limits else None
+
+
+def parse_sweep(document: Document) -> SweepSpec:
+    """Read and check a sweep file.
+
+    Raises:
+        InvalidSpecError: with every fault at once, each with its path and line.
+    """
+    if not isinstance(document.value, dict):
+        raise InvalidSpecError(
+            document.name, [document.fault((), "must be a mapping of sweep keys, as in method: bayes")]
+        )
+    value = cast("dict[str, Any]", document.value)
+    faults = _key_faults(document, (), value, _KEYS)
+    space, space_faults = parse_parameters(document) if isinstance(value.get("parameters"), dict) else (None, [])
+    faults += space_faults
+    method = _method(document, value, faults)
+    metric = _metric(document, value, faults)
+    if method in {"bayes", "tpe"} and value.get("metric") is None:
+        faults.append(document.fault((), f"method {method} needs a metric; add metric: {{name: loss, goal: minimize}}"))
+    if "parameters" not in value:
+        faults.append(
+            document.fault((), "parameters is missing; name at least one, as in parameters: {lr: {min: 0.0, max: 1.0}}")
+        )
+    faults += _target_faults(document, value)
+    if space is not None and not space_faults and method == "grid":
+        faults += _grid_faults(document, space)
+    scheduler = _block(document, value, "scheduler", _SCHEDULER_KEYS, faults)
+    launch = _block(document, value, "launch", _LAUNCH_KEYS, faults)
+    num_workers = _num_workers(document, scheduler, faults)
+    run_cap = value.get("run_cap")
+    if isinstance(run_cap, int) and not isinstance(run_cap, bool) and run_cap < 1:
+        faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
+    command = value.get("command")
+    if isinstance(command, list) and not all(
+        isinstance(word, str | int | float) for word in cast("list[object]", command)
+    ):
+        faults.append(document.fault(("command",), "must be a list of words"))
+    elif isinstance(command, list):
+        words = [str(word) for word in cast("list[object]", command)]
+        faults += [document.fault(("command",), message) for message in command_faults(words)]
+    if faults or space is None:
+        raise InvalidSpecError(document.name, faults)
+    return SweepSpec(
+        method=cast("Method", method),
+        space=space,
+        metric=metric,
+        program=value.get("program"),
+        job=value.get("job"),
+        command=tuple(str(word) for word in cast("list[object]", command)) if command is not None else None,
+        run_cap=run_cap,
+        num_workers=num_workers,
+        seed=value.get("seed", 0),
+        queue=launch.get("queue"),
+        name=value.get("name"),
+        description=value.get("description"),
+        project=value.get("project"),
+    )
+
+
+def _key_faults(document: Document, path: Path_, value: Mapping[str, Any], known: Mapping[str, Any]) -> list[Fault]:
+    faults: list[Fault] = []
+    for key, item in value.items():
+        where = (*path, key)
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            faults.append(document.fault(where, f"unknown key; {hint}"))
+        elif item is not None and (not isinstance(item, known[key]) or (isinstance(item, bool) and known[key] is int)):
+            faults.append(document.fault(where, f"must be {_TYPE_NAMES[known[key]]}, not {_describe(item)}"))
+    return faults
+
+
+def _describe(item: object) -> str:
+    return (
+        f"{type(item).__name__} {item!r}" if isinstance(item, str | int | float | bool) else f"a {type(item).__name__}"
+    )
+
+
+def _method(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> str | None:
+    method = value.get("method")
+    if method is None:
+        faults.append(document.fault((), f"method is missing; choose one of {', '.join(METHODS)}"))
+    elif isinstance(method, str) and method not in METHODS:
+        near = difflib.get_close_matches(method, METHODS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(METHODS)}"
+        faults.append(document.fault(("method",), f"{method!r} is not a method; {hint}"))
+    return method if isinstance(method, str) else None
+
+
+def _metric(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> Metric | None:
+    metric = value.get("metric")
+    if not isinstance(metric, dict):
+        return None
+    fields = cast("dict[str, Any]", metric)
+    faults += _key_faults(document, ("metric",), fields, {"name": str, "goal": str, "target": (int, float)})
+    name, goal, target = fields.get("name"), fields.get("goal", "minimize"), fields.get("target")
+    if not name:
+        faults.append(document.fault(("metric",), "name is missing; give the key that the program logs"))
+    if goal not in get_args(Goal):
+        faults.append(document.fault(("metric", "goal"), f"must be minimize or maximize, not {goal!r}"))
+    if isinstance(target, float) and math.isnan(target):
+        faults.append(document.fault(("metric", "target"), "must be a number, not NaN"))
+    return Metric(str(name), goal, target)
+
+
+def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
+    """Exactly one of `program` and `job` says what to run."""
+    if value.get("program") and value.get("job"):
+        return [
+            document.fault(
+                ("job",), "give either program (a script beside this file) or job (flow/deployment), not both"
+            )
+        ]
+    if not value.get("program") and not value.get("job"):
+        return [document.fault((), "nothing to run: give program (a script beside this file) or job (flow/deployment)")]
+    if isinstance(job := value.get("job"), str) and job.count("/") != 1:
+        return [document.fault(("job",), f"{job!r} must name a deployment as flow/deployment")]
+    return []
+
+
+def _grid_faults(document: Document, space: Space) -> list[Fault]:
+    return [document.fault(("parameters", *path), message) for path, message in grid_faults(space)]
+
+
+def _block(
+    document: Document, value: Mapping[str, Any], name: str, known: Mapping[str, Any], faults: list[Fault]
+) -> Mapping[str, Any]:
+    block = value.get(name)
+    if not isinstance(block, dict):
+        return {}
+    fields = cast("dict[str, Any]", block)
+    faults += _key_faults(document, (name,), fields, known)
+    return fields
+
+
+def _num_workers(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> int:
+    value = scheduler.get("num_workers", DEFAULT_WORKERS)
+    text = str(value)
+    if isinstance(value, bool) or not text.isdigit() or int(text) < 1:
+        faults.append(
+            document.fault(("scheduler", "num_workers"), f"must be a whole number of at least 1, not {value!r}")
+        )
+        return 1
+    return int(text)

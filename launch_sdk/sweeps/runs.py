@@ -1,0 +1,105 @@
+"""What a sweep knows of its runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from launch_sdk.specs.run_state import RunState
+
+if TYPE_CHECKING:
+    from launch_sdk.specs.sweep_spec import Metric
+
+
+def _nothing() -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class SweepRun:
+    """One attempt at one index of a sweep.
+
+    Attributes:
+        index: place in the sweep, from 0.
+        attempt: 0, or how often this index was started again after its run was cut short.
+        run_id: id of the run.
+        name: name of the run.
+        state: where it is in its life.
+        parameters: the sweep's suggestion, nested.
+        summary: last values that it logged.
+        acknowledged: the sweep has seen it end cut short and does not start it again.
+        started, ended: unix seconds; None if not yet.
+        error: why it failed; None if it did not.
+        stop_reason: why it was asked to end early; None if it was not.
+        url: its page in the Prefect UI.
+    """
+
+    index: int
+    attempt: int
+    run_id: str
+    name: str
+    state: RunState
+    parameters: Mapping[str, Any]
+    summary: Mapping[str, Any] = field(default_factory=_nothing)
+    acknowledged: bool = False
+    started: float | None = None
+    ended: float | None = None
+    error: str | None = None
+    stop_reason: str | None = None
+    url: str | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return not self.state.is_terminal
+
+    @property
+    def was_cut_short(self) -> bool:
+        """Ended by something else than its own program: its sweep, its agent or its user."""
+        return self.state in {RunState.CANCELLED, RunState.LOST}
+
+    @property
+    def duration_s(self) -> float | None:
+        return self.ended - self.started if self.started is not None and self.ended is not None else None
+
+    def metric(self, metric: Metric | None) -> float | None:
+        """Return the metric's value in the summary; None if it was not logged or is no number."""
+        return metric_value(self.summary, metric.name) if metric else None
+
+
+def metric_value(summary: Mapping[str, Any], name: str) -> float | None:
+    """Look `name` up in a summary, first as it is and then along its dots.
+
+    Returns:
+        The number; None if there is none. It may be infinite or NaN.
+    """
+    value: Any = summary.get(name)
+    if value is None:
+        value = summary
+        for part in name.split("."):
+            value = cast("Mapping[str, Any]", value).get(part) if isinstance(value, Mapping) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def latest_attempts(runs: Iterable[SweepRun]) -> list[SweepRun]:
+    """Keep the latest attempt of each index, in order of index."""
+    latest: dict[int, SweepRun] = {}
+    for run in runs:
+        if run.index not in latest or run.attempt > latest[run.index].attempt:
+            latest[run.index] = run
+    return [latest[index] for index in sorted(latest)]
+
+
+def best_run(runs: Sequence[SweepRun], metric: Metric | None) -> SweepRun | None:
+    """Return the run with the best finite metric among those with a result, the earliest of equals."""
+    best: SweepRun | None = None
+    if metric is None:
+        return None
+    for run in runs:
+        value = run.metric(metric)
+        if value is None or not math.isfinite(value) or not run.state.has_result:
+            continue
+        if best is None or metric.is_better(value, cast("float", best.metric(metric))):
+            best = run
+    return best
