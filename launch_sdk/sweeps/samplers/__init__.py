@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launch_sdk.sweeps.samplers.protocol import METHODS, Goal, Observation, Sampler, Status, grid_faults
+from launch_sdk.specs.space import grid_faults
+from launch_sdk.sweeps.samplers.protocol import METHODS, Goal, Observation, Sampler, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

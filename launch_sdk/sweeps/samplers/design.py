@@ -24,4 +24,4 @@ def design_point(dimensions: int, number: int, seed: int) -> NDArray[np.float64]
         ratio = (1 + ratio) ** (1 / (dimensions + 1))
     steps = (1 / ratio) ** np.arange(1, dimensions + 1)
     shift = np.array([uniform_of("design", seed, axis) for axis in range(dimensions)])
-    return (shift + number * steps) % 1.0
+    return np.asarray((shift + number * steps) % 1.0, dtype=np.float64)

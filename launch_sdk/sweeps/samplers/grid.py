@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault, InvalidSpecError
-from launch_sdk.sweeps.samplers.protocol import grid_faults
+from launch_sdk.specs.space import grid_faults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

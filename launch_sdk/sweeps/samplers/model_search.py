@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 # One line per suggestion would say that a study was created in memory; a sweep has thousands of suggestions.
 logging.getLogger("optuna.storages._in_memory").setLevel(logging.WARNING)
 
-_STATES = {"running": TrialState.RUNNING, "finished": TrialState.COMPLETE, "failed": TrialState.COMPLETE}
 _SEEDS = 2**32
 
 
@@ -54,12 +53,20 @@ class Task:
 
 
 class ModelSampler:
-    """Suggests by an Optuna sampler that is made anew for each suggestion and is told every observation."""
+    """Suggests by an Optuna sampler that is made anew for each suggestion and is told every observation.
 
-    def __init__(self, goal: Goal, seed: int, make: Callable[[Task], BaseSampler]) -> None:
+    Args:
+        goal: whether a small or a large metric is good.
+        seed: what every draw is derived from.
+        make: makes the sampler; a function of a module, so that this one can be pickled.
+        imputes: give runs that ended without a finite result the worst one, as the sampler knows no failed runs.
+    """
+
+    def __init__(self, goal: Goal, seed: int, make: Callable[[Task], BaseSampler], *, imputes: bool) -> None:
         self._goal: Goal = goal
         self._seed = seed
         self._make = make
+        self._imputes = imputes
 
     def suggest(self, space: Space, observations: Sequence[Observation], index: int) -> dict[str, Any] | None:
         """Suggest the next point; None when every point of a discrete space was tried."""
@@ -77,7 +84,8 @@ class ModelSampler:
         seed = seed_of(self._seed, index) % _SEEDS
         sampler = self._make(Task(seed, seed_of(self._seed) % _SEEDS, index, distributions))
         study = _study(self._goal, sampler)
-        study.add_trials(list(_trials(space, latents, observations, self._goal)))
+        failed_value = _worst(space, observations, self._goal) if self._imputes else None
+        study.add_trials(list(_trials(space, latents, observations, failed_value)))
         asked = study.ask(distributions).params
         return {path: latents["/".join(path)].decode(asked["/".join(path)]) for path, _ in space.searched}
 
@@ -106,24 +114,29 @@ def _study(goal: Goal, sampler: BaseSampler) -> Study:
 
 
 def _trials(
-    space: Space, latents: Mapping[str, Latent], observations: Sequence[Observation], goal: Goal
+    space: Space, latents: Mapping[str, Latent], observations: Sequence[Observation], failed_value: float | None
 ) -> Iterator[FrozenTrial]:
-    """Turn observations into trials; a run that ended without a finite value counts as the worst of all, as in W&B."""
-    known = [one for one in observations if space.contains(one.parameters)]
-    finite = [value for value in map(_result, known) if value is not None]
-    worst = (min if goal == "maximize" else max)(finite, default=None)
-    for observation in sorted(known, key=lambda one: one.index):
-        running = observation.status == "running"
-        value = None if running else _result(observation)
-        if not running and value is None and worst is None:
-            continue  # nothing is known about anything yet
+    """Turn the observations inside the space into trials."""
+    for observation in sorted(observations, key=lambda one: one.index):
+        if not space.contains(observation.parameters):
+            continue
         flat = space.flatten(observation.parameters)
+        value = _result(observation)
+        if value is None and observation.status != "running":
+            value = failed_value
+        state = TrialState.COMPLETE if value is not None else TrialState.FAIL
         yield create_trial(
-            state=_STATES[observation.status],
-            value=None if running else worst if value is None else value,
+            state=TrialState.RUNNING if observation.status == "running" else state,
+            value=value,
             params={name: latents[name].encode(flat[tuple(name.split("/"))]) for name in latents},
             distributions={name: latent.distribution for name, latent in latents.items()},
         )
+
+
+def _worst(space: Space, observations: Sequence[Observation], goal: Goal) -> float | None:
+    """Give the worst finite result; W&B gives it to runs that ended without one (`impute: worst`)."""
+    results = [_result(one) for one in observations if space.contains(one.parameters)]
+    return (min if goal == "maximize" else max)((one for one in results if one is not None), default=None)
 
 
 def _result(observation: Observation) -> float | None:
@@ -134,12 +147,12 @@ def _result(observation: Observation) -> float | None:
 
 def tpe_sampler(goal: Goal, seed: int) -> ModelSampler:
     """Make the sampler of Optuna's tree-structured Parzen estimator."""
-    return ModelSampler(goal, seed, _tpe)
+    return ModelSampler(goal, seed, _tpe, imputes=True)
 
 
 def bayes_sampler(goal: Goal, seed: int) -> ModelSampler:
     """Make the sampler of our Gaussian process."""
-    return ModelSampler(goal, seed, _gaussian_process)
+    return ModelSampler(goal, seed, _gaussian_process, imputes=False)
 
 
 def _tpe(task: Task) -> BaseSampler:

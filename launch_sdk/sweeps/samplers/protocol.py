@@ -50,15 +50,3 @@ class Sampler(Protocol):
     def suggest(self, space: Space, observations: Sequence[Observation], index: int) -> dict[str, Any] | None:
         """Suggest nested parameters for run `index`; None when the space is exhausted."""
         ...
-
-
-def grid_faults(space: Space) -> list[tuple[tuple[str, ...], str]]:
-    """List the parameters that a grid search cannot go through, as (path, message)."""
-    return [
-        (
-            path,
-            f"{distribution.name} has no grid: give value, values without probabilities, integer min and max, or q_uniform",
-        )
-        for path, distribution in space
-        if distribution.grid_size is None
-    ]

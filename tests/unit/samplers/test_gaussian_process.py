@@ -1,0 +1,181 @@
+"""The Gaussian process: what it is told, what it does with bad news, and that it finds the optimum."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any
+
+import egobox
+import numpy as np
+import optuna
+import pytest
+
+from launch_sdk.specs.document import Document
+from launch_sdk.specs.space import Space, parse_parameters
+from launch_sdk.sweeps.samplers import Observation, make_sampler
+from launch_sdk.sweeps.samplers.design import design_point
+from launch_sdk.sweeps.samplers.gaussian_process import GaussianProcessSampler, startup_runs
+from launch_sdk.sweeps.samplers.surrogate import MOST_POINTS, Evidence, propose, standardised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from launch_sdk.sweeps.samplers import Goal
+
+
+def space_of(**parameters: Any) -> Space:
+    space, faults = parse_parameters(Document({"parameters": parameters}))
+    assert faults == []
+    return space
+
+
+SQUARE = space_of(x={"min": -5.0, "max": 5.0}, lr={"distribution": "log_uniform_values", "min": 1e-6, "max": 1.0})
+
+
+def score(parameters: dict[str, Any]) -> float:
+    return (parameters["x"] - 1.5) ** 2 + (math.log10(parameters["lr"]) + 2) ** 2
+
+
+def search(
+    space: Space,
+    function: Callable[[dict[str, Any]], float],
+    runs: int,
+    *,
+    goal: Goal = "minimize",
+    failing: Callable[[int], bool] = lambda _: False,
+) -> list[Observation]:
+    sampler = make_sampler("bayes", goal=goal, seed=1)
+    observations: list[Observation] = []
+    for index in range(runs):
+        parameters = sampler.suggest(space, observations, index)
+        assert parameters is not None
+        value = None if failing(index) else function(parameters)
+        observations.append(Observation(index, parameters, value, "failed" if failing(index) else "finished"))
+    return observations
+
+
+def best(observations: list[Observation], goal: Goal = "minimize") -> float:
+    values = [one.value for one in observations if one.value is not None]
+    return min(values) if goal == "minimize" else max(values)
+
+
+def test_it_finds_the_minimum_of_a_bowl_in_20_runs() -> None:
+    assert best(search(SQUARE, score, 20)) < 1e-3
+
+
+def test_it_finds_the_maximum_as_well() -> None:
+    found = best(search(SQUARE, lambda parameters: -score(parameters), 20, goal="maximize"), "maximize")
+    assert found > -1e-3
+
+
+def test_failed_runs_do_not_stop_it() -> None:
+    assert best(search(SQUARE, score, 30, failing=lambda index: index % 3 == 1)) < 1e-2
+
+
+def test_it_works_at_any_scale_of_the_metric() -> None:
+    assert best(search(SQUARE, lambda parameters: 1e-200 * score(parameters), 20)) < 1e-202
+    assert best(search(SQUARE, lambda parameters: 1e200 * score(parameters), 20)) < 1e198
+
+
+def test_it_finds_the_right_choice_among_strings_mappings_and_falsy_values() -> None:
+    choices = ["", 0, False, {"layers": 2}, None]
+    space = space_of(kind={"values": choices}, x={"min": 0.0, "max": 1.0})
+    found = search(space, lambda one: (one["x"] - 0.25) ** 2 + (one["kind"] is not False), 25)
+    winner = min(found, key=lambda one: one.value if one.value is not None else math.inf)
+    assert winner.parameters["kind"] is False
+    assert abs(winner.parameters["x"] - 0.25) < 0.05
+
+
+def test_a_discrete_space_is_searched_in_a_better_order_than_chance() -> None:
+    space = space_of(a={"min": 0, "max": 9}, b={"min": 0, "max": 9})
+    found = search(space, lambda one: (one["a"] - 7) ** 2 + (one["b"] - 2) ** 2, 25)
+    assert best(found) == 0
+
+
+def test_the_first_runs_are_spread_evenly() -> None:
+    points = np.array([design_point(2, number, seed=3) for number in range(16)])
+    quarters = {(int(x * 2), int(y * 2)) for x, y in points}
+    assert len(quarters) == 4
+    assert all(len({int(value * 8) for value in points[:, axis]}) >= 7 for axis in range(2))
+
+
+def test_the_first_fit_comes_early_enough_for_a_sweep_of_20_runs() -> None:
+    assert [startup_runs(dimensions) for dimensions in (1, 4, 6, 12)] == [5, 5, 7, 13]
+
+
+def test_standardising_keeps_the_order_and_takes_the_scale() -> None:
+    for values in ([3.0, 1.0, 2.0], [1e308, -1e308, 0.0], [1.0, 1.1, 1.2, 1.3, 5e5], [1e-300, 2e-300]):
+        given = np.array(values)
+        result = standardised(given)
+        assert list(np.argsort(result)) == list(np.argsort(given))
+        assert math.isclose(float(result.std()), 1.0, rel_tol=1e-6)
+        assert abs(float(result.mean())) < 1e-9
+
+
+def test_equal_results_standardise_to_zeros() -> None:
+    assert standardised(np.full(5, 7.0)).tolist() == [0.0] * 5
+    assert standardised(np.zeros(3)).tolist() == [0.0] * 3
+
+
+def test_a_heavy_tail_is_drawn_in() -> None:
+    heavy = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 1e6])
+    assert standardised(heavy).max() < standardised(heavy[:-1]).max() * 3
+    assert heavy.max() / heavy.std() > 3
+
+
+def test_more_runs_than_a_fit_takes_are_no_hindrance() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.random((MOST_POINTS + 30, 2))
+    values = ((points - 0.4) ** 2).sum(axis=1)
+    point = propose(Evidence(points, values, np.empty((0, 2))), (0, 0), seed=1)
+    assert np.all((point >= 0) & (point <= 1))
+    assert np.abs(point - 0.4).max() < 0.1
+
+
+def test_a_run_in_flight_is_not_suggested_again() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.random((20, 2))
+    values = ((points - 0.4) ** 2).sum(axis=1)
+    wanted = propose(Evidence(points, values, np.empty((0, 2))), (0, 0), seed=1)
+    another = propose(Evidence(points, values, wanted[np.newaxis]), (0, 0), seed=1)
+    assert np.abs(another - wanted).max() > 1e-4
+
+
+def _panics(evidence: Evidence, choices: Sequence[int], seed: int) -> NDArray[np.float64]:
+    """Give the library what makes it panic: results that are no numbers."""
+    axes = [egobox.XSpec(egobox.XType.FLOAT, [0.0, 1.0]) for _ in choices]
+    return egobox.Egor(axes).suggest(evidence.points, np.full((len(evidence.points), 1), math.nan), seed=seed)[0]
+
+
+def test_the_library_panics_with_more_than_an_exception() -> None:
+    with pytest.raises(BaseException) as caught:  # noqa: PT011  # the panic's class is nowhere to be imported
+        _panics(Evidence(np.random.default_rng(0).random((6, 2)), np.zeros(6), np.empty((0, 2))), (0, 0), 1)
+    assert not isinstance(caught.value, Exception)
+
+
+def test_when_the_library_panics_tpe_suggests_and_one_warning_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    study = optuna.create_study(sampler=GaussianProcessSampler(seed=0, surrogate=_panics))
+    space = {f"x{axis}": optuna.distributions.FloatDistribution(0.0, 1.0) for axis in range(2)}
+    for _ in range(startup_runs(2)):
+        study.tell(study.ask(dict(space)), 1.0)
+    with caplog.at_level(logging.WARNING, "launch_sdk.sweeps"):
+        trial = study.ask(dict(space))
+    assert all(0.0 <= value <= 1.0 for value in trial.params.values())
+    assert [record.name for record in caplog.records] == ["launch_sdk.sweeps"]
+    assert "TPE suggests it instead" in caplog.text
+
+
+def _interrupted(*_: object) -> NDArray[np.float64]:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_is_never_swallowed() -> None:
+    study = optuna.create_study(sampler=GaussianProcessSampler(seed=0, surrogate=_interrupted))
+    space: dict[str, optuna.distributions.BaseDistribution] = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
+    for _ in range(startup_runs(1)):
+        study.tell(study.ask(space), 1.0)
+    with pytest.raises(KeyboardInterrupt):
+        study.ask(space)
