@@ -42,7 +42,7 @@ _OF_THE_CURRENT_RUN = {"config": "current_config", "run": "current_run", "summar
 
 
 def __getattr__(name: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415  # only needed once a name is used
+    from importlib import import_module  # only needed once a name is used
 
     if name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)

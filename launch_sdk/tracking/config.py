@@ -6,51 +6,86 @@ a write to a locked leaf changes nothing and warns once.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
+from threading import RLock
 
-from launch_sdk.tracking.values import fields_of
+from launch_sdk.tracking.notices import warn_caller
+from launch_sdk.tracking.values import fields_of, is_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import Any, TypeAlias
 
     Path: TypeAlias = tuple[str, ...]
-    # (path, its new value or ABSENT): called after each change
-    Listener: TypeAlias = Callable[[Path, Any], None]
+    Listener: TypeAlias = Callable[[dict[str, Any], list[list[str]]], None]
 
 ABSENT: Any = object()
 
 
 class _Tree:
-    """What all nodes of one config share: its locks, its listener, and which locks it has warned of."""
+    """What all nodes of one config share; used as a context it is one edit, told to the listener once, at its end."""
 
-    __slots__ = ("listener", "locked", "silent", "warned")
+    __slots__ = ("changed", "depth", "listener", "lock", "locked", "removed", "silent", "warned")
 
     def __init__(self) -> None:
+        self.lock = RLock()
+        self.depth = 0
+        self.changed: dict[str, Any] = {}
+        self.removed: list[list[str]] = []
         self.listener: Listener | None = None
         self.locked: dict[Path, Any] = {}
         self.silent = False
         self.warned: set[Path] = set()
 
-    def changed(self, path: Path, value: Any) -> None:
-        if self.listener is not None:
-            self.listener(path, value)
+    def __enter__(self) -> None:
+        self.lock.acquire()
+        self.depth += 1
 
-    def refuse(self, path: Path) -> None:
-        if self.silent or path in self.warned:
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.depth -= 1
+            if self.depth == 0 and (self.changed or self.removed):
+                changed, removed = self.changed, self.removed
+                self.changed, self.removed = {}, []
+                if self.listener is not None:
+                    self.listener(changed, removed)
+        finally:
+            self.lock.release()
+
+    def note_set(self, path: Path, value: Any) -> None:
+        *parents, last = path
+        node = self.changed
+        for key in parents:
+            below = node.get(key)
+            node[key] = node = below if is_object(below) else {}
+        node[last] = value
+
+    def note_removed(self, path: Path) -> None:
+        self.removed.append(list(path))
+        *parents, last = path
+        node: Any = self.changed
+        for key in parents:
+            node = node.get(key) if is_object(node) else None
+        if is_object(node):
+            node.pop(last, None)
+
+    def locks_at_or_below(self, path: Path) -> list[Path]:
+        return [lock for lock in self.locked if lock[: len(path)] == path]
+
+    def refuse(self, lock: Path, value: Any) -> None:
+        if self.silent or lock in self.warned or repr(self.locked[lock]) == repr(value):
             return
-        self.warned.add(path)
-        name = ".".join(path)
-        message = f"config '{name}' was set by the launch to {self.locked[path]!r} and is locked; this write is ignored"
-        warnings.warn(message, stacklevel=5)
+        self.warned.add(lock)
+        name = ".".join(lock)
+        warn_caller(f"config '{name}' is locked: the launch set it to {self.locked[lock]!r}; the write is ignored")
 
 
 class Config(dict[str, "Any"]):
     """A nested dict whose every level is also read and written by attribute.
 
-    A mapping, dataclass instance or `argparse.Namespace` that is assigned becomes a nested `Config` (a copy); other
-    values stay what they are. A key that is the name of a dict method (`items`) is read as `config["items"]`.
+    A mapping, dataclass instance or `argparse.Namespace` that is assigned becomes a nested `Config`, a copy; other
+    values stay what they are. A key that is the name of a dict method, such as `items`, is read as `config["items"]`.
+    Pickling and copying give plain dicts. A change inside a list is seen at the end of the run only.
 
     Raises:
         KeyError: an item that does not exist is read.
@@ -64,61 +99,66 @@ class Config(dict[str, "Any"]):
 
     def __init__(self, values: Any = None, /, **more: Any) -> None:
         super().__init__()
-        object.__setattr__(self, "_path", ())
-        object.__setattr__(self, "_tree", _Tree())
+        _place(self, _Tree(), ())
         self.update(values, **more)
 
     def __getattr__(self, name: str) -> Any:
         try:
             return self[name]
         except KeyError:
-            known = ", ".join(self) or "nothing yet"
-            where = ".".join(("config", *self._path))
-            raise AttributeError(f"{where} has no '{name}'; it has {known}", name=name, obj=self) from None
+            raise self._no_attribute(name) from None
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         self[name] = value
 
     def __delattr__(self, name: str) -> None:
-        if name not in self:
-            raise AttributeError(f"{'.'.join(('config', *self._path))} has no '{name}'", name=name, obj=self)
-        del self[name]
+        try:
+            del self[name]
+        except KeyError:
+            raise self._no_attribute(name) from None
 
     def __setitem__(self, key: str, value: Any) -> None:
-        path = self._child(key)
-        locks = self._locks_below(path)
+        path, tree = self._child(key), self._tree
         fields = fields_of(value)
-        if path in self._tree.locked or (locks and fields is None):
-            self._refuse_unless_equal(locks, value)
-        elif fields is None:
-            super().__setitem__(key, value)
-            self._tree.changed(path, value)
-        else:
-            self._replace_node(key, fields)
+        with tree:
+            locks = tree.locks_at_or_below(path)
+            if path in tree.locked or (locks and fields is None):
+                for lock in locks:
+                    tree.refuse(lock, value)
+            elif fields is None:
+                _detach(self.get(key))
+                super().__setitem__(key, value)
+                tree.note_set(path, value)
+            else:
+                self._set_node(key, dict(fields))
 
     def __delitem__(self, key: str) -> None:
-        path = self._child(key)
-        locks = self._locks_below(path)
-        if locks and key in self:
-            self._tree.refuse(locks[0])
-            return
-        super().__delitem__(key)
-        self._tree.changed(path, ABSENT)
+        path, tree = self._child(key), self._tree
+        with tree:
+            locks = tree.locks_at_or_below(path)
+            if locks:
+                tree.refuse(locks[0], ABSENT)
+                return
+            removed = self[key]
+            super().__delitem__(key)
+            _detach(removed)
+            tree.note_removed(path)
 
-    def update(self, values: Any = None, /, allow_val_change: bool | None = None, **more: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Set many keys.
+    def update(self, values: Any = None, /, allow_val_change: bool | None = None, **more: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # wider than dict's
+        """Set many keys; a nested mapping replaces what was under its key.
 
         Args:
             values: a mapping, pairs, a dataclass instance, an `argparse.Namespace`, or any object with attributes.
-            allow_val_change: accepted as W&B's is; a value may always be changed.
+            allow_val_change: accepted because W&B's takes it; a value may always be changed.
             **more: further keys.
 
         Raises:
             TypeError: `values` is none of these, or a key is no text.
         """
         del allow_val_change
-        for key, value in {**as_fields(values), **more}.items():
-            self[key] = value
+        with self._tree:
+            for key, value in {**as_fields(values), **more}.items():
+                self[key] = value
 
     def setdefaults(self, values: Any) -> None:
         """Set only those keys, at any depth, that are not there yet.
@@ -126,35 +166,37 @@ class Config(dict[str, "Any"]):
         Args:
             values: as for `update`.
         """
-        for key, value in as_fields(values).items():
-            present = self.get(key, ABSENT)
-            if present is ABSENT:
-                self[key] = value
-            elif isinstance(present, Config) and fields_of(value) is not None:
-                present.setdefaults(value)
+        with self._tree:
+            for key, value in as_fields(values).items():
+                present = self.get(key, ABSENT)
+                if present is ABSENT:
+                    self[key] = value
+                elif isinstance(present, Config) and fields_of(value) is not None:
+                    present.setdefaults(value)
 
     def setdefault(self, key: str, default: Any = None, /) -> Any:
         if key not in self:
             self[key] = default
         return self[key]
 
-    def pop(self, key: str, default: Any = ABSENT, /) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        value = self.get(key, default)
-        if value is ABSENT:
-            raise KeyError(key)
-        if key in self:
-            del self[key]
+    def pop(self, key: str, default: Any = ABSENT, /) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # one signature for dict's three
+        if key not in self and default is not ABSENT:
+            return default
+        value = self[key]
+        del self[key]
         return value
 
     def popitem(self) -> tuple[str, Any]:
-        key = next(reversed(self))
-        return key, self.pop(key)
+        for key in reversed(self):
+            return key, self.pop(key)
+        raise KeyError("the config is empty")
 
     def clear(self) -> None:
-        for key in list(self):
-            del self[key]
+        with self._tree:
+            for key in list(self):
+                del self[key]
 
-    def __ior__(self, values: Any) -> Config:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __ior__(self, values: Any) -> Config:  # pyright: ignore[reportIncompatibleMethodOverride]  # noqa: PYI034  # wider than dict's; typing.Self costs 5 ms at import
         self.update(values)
         return self
 
@@ -166,7 +208,7 @@ class Config(dict[str, "Any"]):
         return self.as_dict()
 
     def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, Any]]]:
-        # A pickled or deep-copied config is a plain dict: writes to a copy must not reach the run.
+        # A write to a copy, perhaps in another process, must not reach the run.
         return dict, (self.as_dict(),)
 
     def _child(self, key: str) -> Path:
@@ -174,23 +216,21 @@ class Config(dict[str, "Any"]):
             raise TypeError(f"a config key must be text, not {key!r}")
         return (*self._path, key)
 
-    def _locks_below(self, path: Path) -> list[Path]:
-        return [lock for lock in self._tree.locked if lock[: len(path)] == path]
+    def _no_attribute(self, name: str) -> AttributeError:
+        where = ".".join(("config", *self._path))
+        known = ", ".join(self) or "nothing yet"
+        return AttributeError(f"{where} has no '{name}'; it has {known}", name=name, obj=self)
 
-    def _refuse_unless_equal(self, locks: list[Path], value: Any) -> None:
-        for lock in locks or ():
-            if self._tree.locked[lock] is not value and repr(self._tree.locked[lock]) != repr(value):
-                self._tree.refuse(lock)
-
-    def _replace_node(self, key: str, fields: Mapping[Any, Any]) -> None:
-        fields = dict(fields)  # a copy first: it may be the very node that is replaced
+    def _set_node(self, key: str, fields: dict[Any, Any]) -> None:
         node = self.get(key)
         if not isinstance(node, Config):
-            node = _node(self._tree, (*self._path, key))
+            node = Config()
+            _place(node, self._tree, self._child(key))
             super().__setitem__(key, node)
-            self._tree.changed(node._path, {})
-        for gone in [name for name in node if name not in fields and not node._locks_below((*node._path, name))]:
-            del node[gone]
+            self._tree.note_set(node._path, {})
+        for name in [name for name in node if name not in fields]:
+            if not self._tree.locks_at_or_below((*node._path, name)):
+                del node[name]
         node.update(fields)
 
 
@@ -205,15 +245,14 @@ def as_fields(values: Any) -> dict[Any, Any]:
     fields = fields_of(values)
     if fields is not None:
         return dict(fields)
+    pairs: Any = values
     if hasattr(values, "__dict__") and not isinstance(values, type):
-        return dict(vars(values))
+        return dict(vars(values))  # pyright: ignore[reportUnknownArgumentType]  # it was narrowed away from Any
     try:
-        return dict(values)
+        return dict(pairs)
     except (TypeError, ValueError):
         kind = type(values).__name__
-        raise TypeError(
-            f"a config is made from a dict, a dataclass or an argparse.Namespace, not from {kind}"
-        ) from None
+        raise TypeError(f"a config comes from a dict, a dataclass or an argparse.Namespace, not from {kind}") from None
 
 
 def override(config: Config, values: Mapping[str, Any]) -> None:
@@ -223,31 +262,52 @@ def override(config: Config, values: Mapping[str, Any]) -> None:
         config: the root of a config.
         values: nested values; an empty mapping changes nothing.
     """
-    for path, value in _leaves(values, ()):
-        _force(config, path, value)
-        config._tree.locked[path] = value  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # one module, one concern
-
-
-def listen(config: Config, listener: Listener | None) -> None:
-    """Call `listener(path, value)` after each change from now on; the value of a removed path is `ABSENT`."""
-    config._tree.listener = listener  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # one module, one concern
+    tree = _tree_of(config)
+    with tree:
+        for path, value in _leaves(values, ()):
+            for lock in tree.locks_at_or_below(path):  # an override given again may differ
+                del tree.locked[lock]
+            _force(config, path, value)
+            tree.locked[path] = value
 
 
 def update_defaults(config: Config, values: Any) -> None:
     """Update a config with the script's own values: locked leaves keep theirs, without a warning."""
-    tree = config._tree  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # one module, one concern
-    tree.silent = True
-    try:
-        config.update(values)
-    finally:
-        tree.silent = False
+    tree = _tree_of(config)
+    with tree:
+        tree.silent = True
+        try:
+            config.update(values)
+        finally:
+            tree.silent = False
 
 
-def _node(tree: _Tree, path: Path) -> Config:
-    node = Config()
-    object.__setattr__(node, "_path", path)
+def listen(config: Config, listener: Listener | None) -> None:
+    """Call `listener(changed, removed)` after each edit from now on: nested new values, and paths that are gone."""
+    _tree_of(config).listener = listener
+
+
+def after_fork_in_child(config: Config) -> None:
+    """Replace the lock, which another thread of the parent may have held in the middle of an edit."""
+    tree = _tree_of(config)
+    tree.lock, tree.depth = RLock(), 0
+
+
+def _tree_of(config: Config) -> _Tree:
+    return config._tree  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # the functions here are its other half
+
+
+def _place(node: Config, tree: _Tree, path: Path) -> None:
     object.__setattr__(node, "_tree", tree)
-    return node
+    object.__setattr__(node, "_path", path)
+
+
+def _detach(value: Any) -> None:
+    """Cut a removed node off: whoever still holds it must not write to the run."""
+    if isinstance(value, Config):
+        _place(value, _Tree(), ())
+        for inner in value.values():
+            _detach(inner)
 
 
 def _force(node: Config, path: Path, value: Any) -> None:
@@ -263,5 +323,5 @@ def _leaves(values: Mapping[str, Any], path: Path) -> list[tuple[Path, Any]]:
     found: list[tuple[Path, Any]] = []
     for key, value in values.items():
         here = (*path, key)
-        found.extend(_leaves(value, here) if isinstance(value, Mapping) else [(here, value)])
+        found.extend(_leaves(value, here) if is_object(value) else [(here, value)])
     return found

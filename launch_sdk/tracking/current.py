@@ -33,14 +33,16 @@ class _Current:
     def __init__(self) -> None:
         self.run: Run | None = None
         self.staged: Config | None = None
+        self.staged_for: str | None = None
         self.exits: ExitWatch | None = None
 
     def stage(self) -> Config:
+        directory = os.environ.get(protocol.RUN_DIR)
         if self.staged is None:
-            self.staged = Config()
-            directory = os.environ.get(protocol.RUN_DIR)
-            if directory:
-                override(self.staged, protocol.read_overrides(directory).config)
+            self.staged, self.staged_for = Config(), None
+        if directory and directory != self.staged_for:
+            override(self.staged, protocol.read_overrides(directory).config)
+            self.staged_for = directory
         return self.staged
 
     def watch_the_end(self) -> None:

@@ -7,6 +7,7 @@ a bare `raise SystemExit(code)` outside `with launch.init()`; a supervisor knows
 from __future__ import annotations
 
 import sys
+from threading import current_thread, main_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,17 +29,19 @@ class ExitWatch:
 
     def install(self) -> None:
         """Chain `sys.excepthook` and `sys.exit`; what was there before is still called."""
-        watch, hook, leave = self, sys.excepthook, sys.exit
+        hook, leave = sys.excepthook, sys.exit
 
         def excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> Any:
-            watch.code = exit_code_of(error)
+            self.code = exit_code_of(error)
             return hook(kind, error, traceback)
 
         def exit(status: Any = None, /) -> NoReturn:  # noqa: A001  # it takes the place of sys.exit
             try:
                 leave(status)
             except SystemExit as error:
-                raise _watched(error, watch) from None
+                if current_thread() is not main_thread():
+                    raise  # it ends the thread, not the program
+                raise _watched(error, self) from None
             raise SystemExit(status)
 
         sys.excepthook = excepthook
@@ -49,11 +52,12 @@ class _WatchedExit(SystemExit):
     """A `SystemExit` that notices whether somebody caught it."""
 
     watch: ExitWatch
+    code_before: int
 
     def __del__(self) -> None:
         # Without a Python frame below, the interpreter itself took the exception: the program is ending.
-        if sys._getframe().f_back is not None:  # noqa: SLF001  # there is no public name for it
-            self.watch.code = 0
+        if sys._getframe().f_back is not None:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # it has no public name
+            self.watch.code = self.code_before
 
 
 def exit_code_of(error: BaseException | None) -> int:
@@ -71,6 +75,6 @@ def exit_code_of(error: BaseException | None) -> int:
 
 def _watched(error: SystemExit, watch: ExitWatch) -> _WatchedExit:
     watched = _WatchedExit(*error.args)
-    watched.watch = watch
+    watched.watch, watched.code_before = watch, watch.code
     watch.code = exit_code_of(watched)
     return watched

@@ -1,5 +1,7 @@
 """Where a run writes and what it is called: given by a supervisor, or made below the working directory."""
 
+# ruff: noqa: PTH100, PTH102, PTH103, PTH109, PTH110, PTH118, PTH119, PTH123
+# pathlib would cost every training script 4 ms of import time.
 from __future__ import annotations
 
 import os
@@ -57,7 +59,7 @@ def find_place(environ: Mapping[str, str], project: str | None, name: str | None
     directory = os.path.abspath(given or os.path.join(FOLDER, f"run-{time.strftime('%Y%m%d_%H%M%S')}-{run_id}"))
     name = environ.get(protocol.RUN_NAME) or name or f"run-{run_id}"
     project = environ.get(protocol.PROJECT) or project or os.path.basename(os.getcwd()) or "default"
-    _make(directory)
+    _make(directory, None if given else FOLDER)
     return Place(directory, run_id, name, project, environ.get(protocol.SWEEP_ID) or None)
 
 
@@ -66,8 +68,13 @@ def new_id() -> str:
     return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in os.urandom(_ID_LENGTH))
 
 
-def _make(directory: str) -> None:
+def _make(directory: str, folder: str | None) -> None:
     try:
+        if folder and not os.path.exists(folder):
+            os.mkdir(folder)
+            # Runs are not source: without this each one would make the user's working tree look changed.
+            with open(os.path.join(folder, ".gitignore"), "w", encoding="ascii") as file:
+                file.write("*\n")
         os.makedirs(directory, exist_ok=True)
     except OSError as error:
         reason = f"launch.init() cannot make the run directory ({error.strerror}); run in a writable directory, or set"

@@ -4,17 +4,20 @@ A run is one directory. The program appends to `records.jsonl`, one JSON object 
 the three snapshots are conveniences. `docs/reference/protocol.md` states the same for other languages.
 """
 
+# ruff: noqa: PTH105, PTH108, PTH110, PTH118, PTH123
+# pathlib would cost every training script 4 ms of import time.
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
 from json import JSONDecodeError
+from stat import S_ISREG
 
-from launch_sdk.tracking.values import dumps, loads
+from launch_sdk.tracking.values import dumps, is_array, is_object, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import Any, TypeAlias, TypeGuard
 
     Record: TypeAlias = dict[str, Any]
     Directory: TypeAlias = str | os.PathLike[str]
@@ -33,6 +36,8 @@ CONFIG = "config.json"
 SUMMARY = "summary.json"
 METADATA = "metadata.json"
 OUTPUT = "output.log"
+
+LAST_STEP = 2**63 - 1
 
 
 class Records(list["Record"]):
@@ -90,26 +95,36 @@ class Snapshot:
         if isinstance(step, int):
             self.last_step = step if self.last_step is None else max(step, self.last_step)
         finish = record.get("finish")
-        # A run that goes on after its finish record (a second init, a restart after preemption) is not finished.
-        self.exit_code = finish.get("exit_code") if isinstance(finish, dict) else None
+        if is_object(finish):
+            self.exit_code = finish.get("exit_code")
+        elif "config" in record:
+            # Each start writes the config: a second init or a restart after preemption goes on with the run.
+            self.exit_code = None
 
 
 def read_records(path: Directory, offset: int = 0) -> tuple[Records, int]:
     """Read the records that were appended since the last call.
 
     Args:
-        path: the records file; one that does not exist yet has no records.
+        path: the records file; one that does not exist yet, or is no regular file, has no records.
         offset: where to begin, in bytes: 0, or what the last call returned.
 
     Returns:
         The records, and the offset to continue at. A last line without its newline is left for the next call.
+
+    Raises:
+        OSError: the file exists and cannot be read.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123  # pathlib costs training scripts 4 ms of import time
-            file.seek(offset)
-            data = file.read()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return Records(), offset
+    with open(descriptor, "rb") as file:
+        # The program owns this name: a pipe or a device in its place must neither block a supervisor nor never end.
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            return Records(), offset
+        file.seek(offset)
+        data = file.read()
     end = data.rfind(b"\n") + 1
     records = Records()
     for line in data[:end].split(b"\n"):
@@ -125,7 +140,7 @@ def read_records(path: Directory, offset: int = 0) -> tuple[Records, int]:
 def read_snapshot(run_dir: Directory) -> Snapshot:
     """Rebuild a run's config, summary and end from its records; the snapshot files serve where there are none."""
     snapshot = Snapshot()
-    records, _ = read_records(os.path.join(run_dir, RECORDS))  # noqa: PTH118  # as in read_records
+    records, _ = read_records(os.path.join(run_dir, RECORDS))
     for record in records:
         snapshot.apply(record)
     snapshot.skipped = records.skipped
@@ -150,20 +165,20 @@ def summary_update(summary: dict[str, Any], record: Record) -> None:
     Logged objects are merged, so `{"val": {"loss": 1}}` then `{"val": {"acc": 2}}` keeps both; set ones replace.
     """
     logged = record.get("log")
-    if isinstance(logged, dict):
+    if is_object(logged):
         merge(summary, logged)
     written = record.get("summary")
-    if isinstance(written, dict):
+    if is_object(written):
         summary.update(written)
 
 
 def config_update(config: dict[str, Any], record: Record) -> None:
     """Take one record into a config, in place: first its `removed` paths go, then its `config` is merged."""
     removed = record.get("removed")
-    for path in removed if isinstance(removed, list) else ():  # pyright: ignore[reportUnknownVariableType]
+    for path in removed if is_array(removed) else ():
         _remove(config, path)
     changed = record.get("config")
-    if isinstance(changed, dict):
+    if is_object(changed):
         merge(config, changed)
 
 
@@ -171,9 +186,9 @@ def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
     """Merge nested values, in place: objects are merged key by key, everything else (lists too) is replaced."""
     for key, value in values.items():
         present = into.get(key)
-        if not isinstance(value, Mapping):
+        if not _is_mapping(value):
             into[key] = value
-        elif isinstance(present, dict):
+        elif is_object(present):
             merge(present, value)
         else:
             into[key] = {}
@@ -200,23 +215,19 @@ def read_overrides(run_dir: Directory) -> Overrides:
     Raises:
         ValueError: the file is not JSON, is not of this shape, or is of a later version.
     """
-    path = os.path.join(run_dir, OVERRIDES)  # noqa: PTH118  # as in read_records
+    path = os.path.join(run_dir, OVERRIDES)
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123  # as in read_records
+        with open(path, encoding="utf-8") as file:
             document = loads(file.read())
     except FileNotFoundError:
         return Overrides({}, {})
     except JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
-    if not isinstance(document, dict) or document.get("version", VERSION) != VERSION:  # pyright: ignore[reportUnknownMemberType]
+    if not is_object(document) or document.get("version", VERSION) != VERSION:
         raise ValueError(
             f'{path} is not a version {VERSION} overrides document: {{"version": {VERSION}, "config": {{}}}}'
         )
-    parts = [document.get(name) or {} for name in ("config", "files")]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    for name, part in zip(("config", "files"), parts, strict=True):  # pyright: ignore[reportUnknownArgumentType]
-        if not isinstance(part, dict):
-            raise ValueError(f"{path}: '{name}' must be an object")  # noqa: TRY004  # the file is wrong, not a type
-    return Overrides(*parts)  # pyright: ignore[reportUnknownArgumentType]
+    return Overrides(*(_part(document, name, path) for name in ("config", "files")))
 
 
 def write_atomically(run_dir: Directory, name: str, text: str) -> None:
@@ -225,16 +236,27 @@ def write_atomically(run_dir: Directory, name: str, text: str) -> None:
     Raises:
         OSError: the file cannot be written; the old one is still there.
     """
-    path = os.path.join(run_dir, name)  # noqa: PTH118  # as in read_records
+    path = os.path.join(run_dir, name)
     draft = f"{path}.{os.getpid()}.new"
     try:
-        with open(draft, "w", encoding="utf-8") as file:  # noqa: PTH123  # as in read_records
+        with open(draft, "w", encoding="utf-8") as file:
             file.write(text + "\n")
-        os.replace(draft, path)  # noqa: PTH105  # as in read_records
+        os.replace(draft, path)
     except OSError:
-        if os.path.exists(draft):  # noqa: PTH110  # as in read_records
-            os.unlink(draft)  # noqa: PTH108  # as in read_records
+        if os.path.exists(draft):
+            os.unlink(draft)
         raise
+
+
+def _part(document: dict[str, Any], name: str, path: str) -> dict[str, Any]:
+    part = document.get(name, {})
+    if not is_object(part):
+        raise ValueError(f"{path}: '{name}' must be an object")
+    return part
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
 
 
 def _record(line: bytes) -> Record | None:
@@ -242,23 +264,23 @@ def _record(line: bytes) -> Record | None:
         record = loads(line.decode("utf-8"))
     except ValueError:
         return None
-    return record if isinstance(record, dict) else None  # pyright: ignore[reportUnknownVariableType]
+    return record if is_object(record) else None
 
 
 def _read_object(run_dir: Directory, name: str) -> dict[str, Any]:
     try:
-        with open(os.path.join(run_dir, name), "rb") as file:  # noqa: PTH118, PTH123  # as in read_records
+        with open(os.path.join(run_dir, name), "rb") as file:
             return _record(file.read()) or {}
     except FileNotFoundError:
         return {}
 
 
 def _remove(config: dict[str, Any], path: Any) -> None:
-    if not isinstance(path, list) or not path:
+    if not is_array(path) or not path:
         return
-    *parents, last = path  # pyright: ignore[reportUnknownVariableType]
+    *parents, last = path
     node: Any = config
-    for key in parents:  # pyright: ignore[reportUnknownVariableType]
-        node = node.get(key) if isinstance(node, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if isinstance(node, dict):
-        node.pop(last, None)  # pyright: ignore[reportUnknownMemberType]
+    for key in parents:
+        node = node.get(key) if is_object(node) else None
+    if is_object(node):
+        node.pop(last, None)

@@ -1,17 +1,19 @@
 """One run: what it is called, where it writes, what it logs."""
 
+# ruff: noqa: PTH118
+# pathlib would cost every training script 4 ms of import time.
 from __future__ import annotations
 
 import os
 import time
 from threading import RLock
-from warnings import warn
 
 from launch_sdk.tracking import metadata, protocol
-from launch_sdk.tracking.config import ABSENT, Config, listen
+from launch_sdk.tracking.config import Config, after_fork_in_child, listen
 from launch_sdk.tracking.exits import exit_code_of
+from launch_sdk.tracking.notices import warn_caller
 from launch_sdk.tracking.summary import Summary
-from launch_sdk.tracking.values import decode, dumps, encode, to_text
+from launch_sdk.tracking.values import decode, dumps, encode, plain, to_text
 from launch_sdk.tracking.writer import RecordWriter
 
 TYPE_CHECKING = False
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from launch_sdk.tracking.config import Path
     from launch_sdk.tracking.place import Place
 
 
@@ -58,6 +59,7 @@ class Run:
         self._lock = RLock()
         self._owner = os.getpid()
         self._open = True
+        self._recorded: dict[str, Any] = {}
         self._warned_of_steps = False
         before = protocol.read_snapshot(self.dir)  # a run that was preempted goes on where it was
         self._values = before.summary
@@ -65,7 +67,7 @@ class Run:
         self.summary = Summary(self._values, self._write_summary)
         self._writer = RecordWriter(os.path.join(self.dir, protocol.RECORDS))
         self._metadata = {"version": protocol.VERSION, **place.names(), "register": register, **metadata.capture()}
-        self._write({"config": config})
+        self._write_config(config, [])
         listen(config, self._write_config)
         self._write_snapshots()
 
@@ -112,6 +114,7 @@ class Run:
                 return
             self._open = False
             listen(self.config, None)
+            self._write_unseen_changes()
             self._write({"finish": {"exit_code": exit_code or 0}})
             self._write_snapshots()
             self._writer.close()
@@ -135,14 +138,15 @@ class Run:
     def after_fork_in_child(self) -> None:
         """Replace the lock, which another thread of the parent may have held."""
         self._lock = RLock()
+        after_fork_in_child(self.config)
 
     def _checked(self, step: int) -> int:
         number = int(step)
-        if number < 0:
-            raise ValueError(f"step must be 0 or more, not {number}")
+        if number != step or not 0 <= number <= protocol.LAST_STEP:
+            raise ValueError(f"step must be a whole number from 0 on, not {step!r}")
         if number < self._step and not self._warned_of_steps:
             self._warned_of_steps = True
-            warn(f"log() was given step {number} after step {self._step}; it is recorded as {number}", stacklevel=4)
+            warn_caller(f"log() was given step {number} after step {self._step}; it is recorded as step {number}")
         return number
 
     def _require_open(self, what: str) -> None:
@@ -158,15 +162,16 @@ class Run:
             self._require_open("summary")
             self._write({"summary": changed})
 
-    def _write_config(self, path: Path, value: Any) -> None:
-        if value is ABSENT:
-            self._write({"removed": [list(path)]})
-            return
-        nested = value
-        for key in reversed(path):
-            nested = {key: nested}
-        # A value that takes the place of an object must not be merged with it.
-        self._write({"removed": [list(path)], "config": nested} if value == {} else {"config": nested})
+    def _write_config(self, changed: dict[str, Any], removed: list[list[str]]) -> None:
+        record = {"config": changed, "removed": removed} if removed else {"config": changed}
+        with self._lock:
+            self._write(record)
+            protocol.config_update(self._recorded, plain(record))
+
+    def _write_unseen_changes(self) -> None:
+        """Record what was changed inside a list or another value that does not tell of its changes."""
+        if dumps(self.config) != dumps(self._recorded):
+            self._write({"config": self.config})
 
     def _write_snapshots(self) -> None:
         """Replace the three snapshot files; a failing disk is warned of once, as in `log()`."""

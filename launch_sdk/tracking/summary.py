@@ -53,7 +53,7 @@ class Summary(Mapping[str, "Any"]):
         except KeyError:
             raise AttributeError(f"the summary has no '{name}'", name=name, obj=self) from None
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         self[name] = value
 
     def __setitem__(self, key: str, value: Any) -> None:

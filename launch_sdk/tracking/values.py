@@ -1,4 +1,4 @@
-"""How any Python value becomes JSON that every reader accepts, and comes back.
+r"""How any Python value becomes JSON that every reader accepts, and comes back.
 
 | Python | JSON |
 |---|---|
@@ -17,14 +17,15 @@
 | anything else with `__float__` (Decimal, Fraction) | the number |
 | anything else, a larger array, a value below `MAX_DEPTH` | its `repr`, at most `MAX_TEXT` characters |
 
-Half a surrogate pair, which UTF-8 cannot hold, becomes the six characters of its escape, `\\udc80`.
+Half a surrogate pair, which UTF-8 cannot hold, becomes the six characters of its escape, `\udc80`.
 """
 
 from __future__ import annotations
 
 import sys
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from json import JSONDecoder, JSONEncoder
 from math import isfinite, isnan, prod
@@ -32,9 +33,9 @@ from os import PathLike, fspath
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
+    from typing import Any, TypeAlias, TypeGuard
 
-    Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+    Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 MAX_ITEMS = 100_000
 MAX_DEPTH = 100
@@ -100,6 +101,16 @@ def plain(value: Any) -> Any:
     return decode(_encode(value, 0))
 
 
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Say whether a decoded JSON value is an object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: object) -> TypeGuard[list[Any]]:
+    """Say whether a decoded JSON value is an array."""
+    return isinstance(value, list)
+
+
 def fields_of(value: Any) -> Mapping[Any, Any] | None:
     """Return the names and values of a mapping, a dataclass instance or an `argparse.Namespace`; None for others."""
     if isinstance(value, Mapping):
@@ -113,7 +124,7 @@ def fields_of(value: Any) -> Mapping[Any, Any] | None:
     return None
 
 
-def _encode(value: Any, depth: int) -> Json:
+def _encode(value: Any, depth: int) -> Json:  # noqa: PLR0911  # a flat dispatch, the common kinds first
     kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is float:
         return value if isfinite(value) else _float(value)
@@ -131,13 +142,13 @@ def _encode(value: Any, depth: int) -> Json:
         return _described(value)
 
 
-def _encode_object(value: Any, depth: int) -> Json:
+def _encode_object(value: Any, depth: int) -> Json:  # noqa: PLR0911  # as above
     fields = fields_of(value)
     if fields is not None:
         return {_key(key): _encode(item, depth + 1) for key, item in dict(fields).items()}
     if isinstance(value, (list, tuple, range)):
         return _items(value, depth)  # pyright: ignore[reportUnknownArgumentType]
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted(_items(value, depth), key=to_text)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, Enum):
         member: Any = value.value

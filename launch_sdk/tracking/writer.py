@@ -7,7 +7,8 @@ kernel orders the writes. A line that a full disk cut off is closed by the next 
 from __future__ import annotations
 
 import os
-import warnings
+
+from launch_sdk.tracking.notices import warn_always
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,12 +46,7 @@ class RecordWriter:
         if self._warned:
             return
         self._warned = True
-        message = f"launch cannot write to {self.path}: {reason}. The program goes on; what it logs now is lost."
-        try:
-            warnings.warn(message, RuntimeWarning, stacklevel=5)
-        except RuntimeWarning as warning:
-            # Under -W error a warning is an exception, but a full disk must not end the training.
-            os.write(2, f"{warning}\n".encode(errors="backslashreplace"))
+        warn_always(f"launch cannot write to {self.path}: {reason}. The program goes on; what it logs now is lost.")
 
     def close(self) -> None:
         os.close(self._descriptor)

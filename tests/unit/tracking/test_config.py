@@ -1,0 +1,242 @@
+"""The config object: a dict at every depth, whose locked leaves stay what the launch made them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import pickle
+import warnings
+from argparse import Namespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launch_sdk.tracking.config import Config, listen, override, update_defaults
+from launch_sdk.tracking.notices import LaunchWarning
+from launch_sdk.tracking.protocol import config_update, merge
+
+_NAMES = st.sampled_from(["a", "b", "c"])
+_NESTED = st.recursive(st.integers(), lambda inner: st.dictionaries(_NAMES, inner, max_size=3), max_leaves=6)
+_TREES = st.dictionaries(_NAMES, _NESTED, max_size=3)
+
+
+@dataclasses.dataclass
+class _Model:
+    layers: int
+    names: list[str]
+
+
+def test_items_and_attributes_are_the_same_at_every_depth() -> None:
+    config = Config({"model": {"head": {"dropout": 0.5}}})
+    config.model.head.dropout = 0.1
+    config["model"]["head"]["width"] = 8
+    config.fresh = {"a": {"b": 1}}
+    config.fresh.a.c = 2
+    assert config == {"model": {"head": {"dropout": 0.1, "width": 8}}, "fresh": {"a": {"b": 1, "c": 2}}}
+
+
+def test_a_config_serves_wherever_a_dict_does() -> None:
+    config = Config({"model": {"layers": 2}})
+    assert isinstance(config["model"], dict)
+    assert dict(**config["model"]) == {"layers": 2}
+    assert json.loads(json.dumps(config)) == config
+    assert {**config} == config
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"layers": 3, "names": ["x"]},
+        Namespace(layers=3, names=["x"]),
+        _Model(3, ["x"]),
+        [("layers", 3), ("names", ["x"])],
+        Config(layers=3, names=["x"]),
+    ],
+)
+def test_every_kind_of_values_is_accepted(values: Any) -> None:
+    assert Config(values) == {"layers": 3, "names": ["x"]}
+    if not isinstance(values, list):
+        assert Config(model=values).model.layers == 3
+
+
+@pytest.mark.parametrize("values", [3, "file.yaml", _Model, [1, 2]])
+def test_what_a_config_cannot_come_from_is_refused(values: Any) -> None:
+    with pytest.raises(TypeError, match="a config comes from a dict"):
+        Config(values)
+
+
+def test_a_key_that_is_no_text_is_refused() -> None:
+    config: Any = Config()
+    with pytest.raises(TypeError, match="must be text, not 3"):
+        config[3] = 1
+
+
+def test_a_missing_attribute_names_what_there_is() -> None:
+    config = Config({"model": {"layers": 1}})
+    with pytest.raises(AttributeError, match=r"config\.model has no 'width'; it has layers"):
+        _ = config.model.width
+    with pytest.raises(KeyError):
+        _ = config["absent"]
+    assert getattr(config, "absent", 7) == 7
+    assert config.get("absent", 7) == 7
+
+
+def test_values_of_the_script_keep_their_type() -> None:
+    betas = (0.9, 0.99)
+    assert Config(betas=betas).betas is betas
+
+
+def test_update_replaces_a_nested_mapping_and_setdefaults_fills_it() -> None:
+    config = Config({"model": {"a": 1, "b": 2}})
+    config.setdefaults({"model": {"a": 9, "c": 3}, "lr": 0.1})
+    assert config == {"model": {"a": 1, "b": 2, "c": 3}, "lr": 0.1}
+    config.update({"model": {"d": 4}}, allow_val_change=True, lr=0.2)
+    assert config == {"model": {"d": 4}, "lr": 0.2}
+
+
+def test_deleting_works_as_in_a_dict() -> None:
+    config = Config({"a": 1, "b": {"c": 2}, "d": 3, "e": 4})
+    del config["a"]
+    del config.d
+    assert config.pop("b") == {"c": 2}
+    assert config.pop("b", None) is None
+    assert config.popitem() == ("e", 4)
+    assert config == {}
+    with pytest.raises(KeyError):
+        config.pop("b")
+    with pytest.raises(AttributeError):
+        del config.absent
+
+
+def test_a_node_survives_its_own_assignment() -> None:
+    config = Config({"model": {"layers": {"n": 1}}})
+    config.model = config.model
+    config.model = config.model.layers
+    assert config == {"model": {"n": 1}}
+
+
+def _pickled(config: Any) -> Any:
+    return pickle.loads(pickle.dumps(config))  # noqa: S301  # it was written in the same line
+
+
+@pytest.mark.parametrize("copied", [pytest.param(way) for way in (copy.copy, copy.deepcopy, _pickled)])
+def test_a_copy_is_plain_and_apart(copied: Any) -> None:
+    config = Config({"model": {"layers": [1]}})
+    other = copied(config)
+    other["model"]["layers"] = 2
+    assert [type(node) for node in (other, other["model"])] == [dict, dict]
+    assert config == {"model": {"layers": [1]}}
+
+
+def test_a_removed_node_no_longer_reaches_the_listener() -> None:
+    config = Config({"model": {"head": {"a": 1}}})
+    head = config.model.head
+    del config["model"]
+    heard: list[Any] = []
+    listen(config, lambda changed, removed: heard.append((changed, removed)))
+    head.a = 2
+    assert heard == []
+    assert config == {}
+
+
+def test_one_call_is_one_edit_for_the_listener() -> None:
+    config = Config({"a": 1, "model": {"x": 1, "y": 2}})
+    heard: list[Any] = []
+    listen(config, lambda changed, removed: heard.append((changed, removed)))
+    config.update({"b": 2, "model": {"y": 3}})
+    assert heard == [({"b": 2, "model": {"y": 3}}, [["model", "x"]])]
+
+
+@given(_TREES, st.lists(st.tuples(st.sampled_from(["set", "update", "delete", "defaults"]), _NAMES, _TREES)))
+def test_what_the_listener_hears_adds_up_to_the_config(start: Any, edits: list[Any]) -> None:
+    config = Config(start)
+    rebuilt: dict[str, Any] = {}
+    merge(rebuilt, config)
+    listen(config, lambda changed, removed: config_update(rebuilt, {"config": changed, "removed": removed}))
+    for kind, name, values in edits:
+        if kind == "set":
+            config[name] = values.get("a", values)
+        elif kind == "update":
+            config.update(values)
+        elif kind == "defaults":
+            config.setdefaults(values)
+        elif isinstance(config.get(name), Config):
+            config[name].clear()
+        else:
+            config.pop(name, None)
+    assert rebuilt == config
+
+
+@given(_TREES, _TREES)
+def test_overrides_are_merged_deeply_over_the_scripts_values(script: Any, overrides: Any) -> None:
+    before, after = Config(), Config(script)
+    override(before, overrides)
+    update_defaults(before, script)
+    override(after, overrides)
+    expected: dict[str, Any] = copy.deepcopy(script)
+    _put_leaves(expected, overrides)
+    assert after == expected
+    for path, value in _paths(overrides):
+        node: Any = before
+        for key in path:
+            node = node[key]
+        assert node == value
+
+
+def _paths(values: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    found: list[tuple[tuple[str, ...], Any]] = []
+    for key, value in values.items():
+        found += _paths(value, (*path, key)) if isinstance(value, dict) else [((*path, key), value)]
+    return found
+
+
+def _put_leaves(into: Any, values: Any) -> None:
+    for path, value in _paths(values):
+        node = into
+        for key in path[:-1]:
+            if not isinstance(node.get(key), dict):
+                node[key] = {}
+            node = node[key]
+        node[path[-1]] = value
+
+
+def test_a_locked_leaf_keeps_its_value_and_warns_once() -> None:
+    config = Config({"lr": 0.1, "model": {"layers": 3, "width": 8}})
+    override(config, {"lr": 0.5, "model": {"layers": 9}})
+    with pytest.warns(LaunchWarning, match=r"config 'lr' is locked: the launch set it to 0\.5") as caught:
+        config.lr = 0.2
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        config["lr"] = 0.3
+        config.lr = 0.5
+        config.model.width = 16
+    with pytest.warns(LaunchWarning, match=r"config 'model\.layers' is locked"):
+        config.model = "small"
+    assert config == {"lr": 0.5, "model": {"layers": 9, "width": 16}}
+
+
+def test_replacing_a_mapping_keeps_its_locked_leaves() -> None:
+    config = Config()
+    override(config, {"model": {"layers": 9, "head": {"dropout": 0.1}}})
+    update_defaults(config, {"model": {"layers": 3, "width": 8}, "lr": 1})
+    assert config == {"model": {"layers": 9, "head": {"dropout": 0.1}, "width": 8}, "lr": 1}
+
+
+def test_a_locked_leaf_cannot_be_deleted() -> None:
+    config = Config({"model": {"layers": 1, "width": 2}})
+    override(config, {"model": {"layers": 9}})
+    with pytest.warns(LaunchWarning, match="is locked"):
+        del config["model"]
+    config.model.clear()
+    assert config == {"model": {"layers": 9}}
+
+
+def test_a_later_override_wins_over_an_earlier_one() -> None:
+    config = Config()
+    override(config, {"model": {"layers": 1}})
+    override(config, {"model": "small"})
+    assert config == {"model": "small"}
