@@ -105,6 +105,18 @@ def _product(sizes: list[int | None]) -> int | None:
     return total
 
 
+def grid_faults(space: Space) -> list[tuple[ParameterPath, str]]:
+    """List the parameters that a grid search cannot go through, as (path, message)."""
+    return [
+        (
+            path,
+            f"{distribution.name} has no grid: give value, values, integer min and max, or distribution: q_uniform",
+        )
+        for path, distribution in space
+        if distribution.grid_size is None
+    ]
+
+
 def parse_parameters(document: Document, path: _DocumentPath = ("parameters",)) -> tuple[Space, list[Fault]]:
     """Read the `parameters` section of a sweep, with W&B's defaults and its inference of the distribution.
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import stats as untyped_stats
 
 from launch_sdk.specs.distributions import (
     Beta,
@@ -25,64 +25,65 @@ from launch_sdk.specs.distributions import (
 )
 from launch_sdk.specs.incomplete_beta import beta_cdf, beta_quantile
 
+stats: Any = untyped_stats
 unit = st.floats(0.0, 1.0)
-real = st.floats(-1e6, 1e6)
-steps = st.sampled_from([1, 5, 0.1, 0.25, 1e-3, 7.5])
-maybe_steps = st.none() | steps
+STEPS = (1, 5, 0.1, 0.25, 1e-3, 7.5)
 
 
-def _ordered(low: float, high: float) -> tuple[float, float]:
-    return (low, high) if low < high else (high, low + 1)
+@st.composite
+def continuous(draw: st.DrawFn, q: float | None = None) -> Distribution:
+    """Draw a real distribution, rounded to `q` if it is given."""
+    low, size = draw(st.floats(-1e6, 1e6)), draw(st.floats(10, 1e6))
+    positive, shape = draw(st.floats(1e-6, 1e6)), st.floats(0.05, 50)
+    choices: list[Distribution] = [
+        Uniform(low, low + size, q),
+        LogUniform(positive, positive + size, q, inverse=q is None and draw(st.booleans())),
+        Normal(low, draw(st.floats(1e-3, 1e3)), q),
+        LogNormal(draw(st.floats(-5, 5)), draw(st.floats(1e-3, 3)), q),
+        Beta(draw(shape), draw(shape), q),
+    ]
+    return draw(st.sampled_from(choices))
 
 
-ranges = st.builds(_ordered, real, real)
-positive_ranges = st.builds(_ordered, st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
-shapes = st.floats(0.05, 50)
-continuous: st.SearchStrategy[Distribution] = st.one_of(
-    st.builds(lambda limits: Uniform(*limits), ranges),
-    st.builds(lambda limits, inverse: LogUniform(*limits, None, inverse), positive_ranges, st.booleans()),
-    st.builds(Normal, real, st.floats(1e-3, 1e3)),
-    st.builds(LogNormal, st.floats(-5, 5), st.floats(1e-3, 3)),
-    st.builds(Beta, shapes, shapes),
-)
-rounded: st.SearchStrategy[Distribution] = st.one_of(
-    st.builds(lambda limits, q: Uniform(*limits, q), ranges, steps),
-    st.builds(lambda limits, q: LogUniform(*limits, q), positive_ranges, steps),
-    st.builds(Normal, st.floats(-100, 100), st.floats(0, 100), steps),
-    st.builds(LogNormal, st.floats(-5, 5), st.floats(0, 2), steps),
-    st.builds(Beta, shapes, shapes, st.sampled_from([0.1, 0.25, 1])),
-).filter(lambda one: one.levels != 0)
-finite: st.SearchStrategy[Distribution] = st.one_of(
-    st.builds(lambda low, more: IntUniform(low, low + more), st.integers(-(10**6), 10**6), st.integers(1, 10**6)),
-    st.builds(
-        Categorical,
-        st.lists(st.none() | st.booleans() | st.integers(0, 3) | st.text(max_size=2), min_size=1).map(tuple),
-    ),
-)
+@st.composite
+def rounded(draw: st.DrawFn) -> Distribution:
+    return draw(continuous(draw(st.sampled_from(STEPS))))
+
+
+@st.composite
+def integers(draw: st.DrawFn) -> Distribution:
+    low = draw(st.integers(-(10**6), 10**6))
+    return IntUniform(low, low + draw(st.integers(1, 10**6)))
+
+
+@st.composite
+def categoricals(draw: st.DrawFn) -> Distribution:
+    one = st.none() | st.booleans() | st.integers(0, 3) | st.text(max_size=2)
+    return Categorical(tuple(draw(st.lists(one, min_size=1))))
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.one_of(continuous, rounded, finite), unit)
+@given(st.one_of(continuous(), rounded(), integers(), categoricals()), unit)
 def test_every_draw_is_inside_its_distribution(distribution: Distribution, u: float) -> None:
     assert distribution.contains(distribution.quantile(u))
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.one_of(continuous, rounded, finite.filter(lambda one: isinstance(one, IntUniform))), unit, unit)
+@given(st.one_of(continuous(), rounded(), integers()), unit, unit)
 def test_a_larger_uniform_number_never_draws_a_smaller_value(distribution: Distribution, u: float, v: float) -> None:
     low, high = distribution.quantile(min(u, v)), distribution.quantile(max(u, v))
     assert low <= high or math.isclose(low, high)
 
 
 @settings(deadline=None, derandomize=True)
-@given(continuous, st.floats(0.001, 0.999))
+@given(continuous(), st.floats(0.001, 0.999))
 def test_the_unit_number_of_a_continuous_draw_is_the_one_that_drew_it(distribution: Distribution, u: float) -> None:
     value = distribution.quantile(u)
     assert math.isclose(distribution.quantile(distribution.unit(value)), value, rel_tol=1e-6, abs_tol=1e-9)
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.one_of(rounded, finite), st.floats(0.001, 0.999))
+@given(st.one_of(rounded(), integers(), categoricals()), st.floats(0.001, 0.999))
 def test_the_unit_number_of_a_discrete_draw_draws_it_again(distribution: Distribution, u: float) -> None:
     value = distribution.quantile(u)
     again = distribution.quantile(distribution.unit(value))
@@ -90,7 +91,7 @@ def test_the_unit_number_of_a_discrete_draw_draws_it_again(distribution: Distrib
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.one_of(rounded, finite), unit)
+@given(st.one_of(rounded(), integers(), categoricals()), unit)
 def test_levels_number_the_values_of_a_discrete_distribution(distribution: Distribution, u: float) -> None:
     if distribution.levels is None:
         return
@@ -101,7 +102,7 @@ def test_levels_number_the_values_of_a_discrete_distribution(distribution: Distr
 
 
 @settings(deadline=None, derandomize=True)
-@given(rounded, unit)
+@given(rounded(), unit)
 def test_a_rounded_draw_is_a_multiple_of_q_of_the_type_of_q(distribution: Any, u: float) -> None:
     value = distribution.quantile(u)
     assert math.isclose(value / distribution.q, round(value / distribution.q), rel_tol=1e-9, abs_tol=1e-9)
@@ -159,7 +160,7 @@ def test_the_ends_of_the_unit_interval_draw_the_ends_of_the_values() -> None:
 
 
 def test_falsy_values_of_a_categorical_are_kept_apart() -> None:
-    values = (0, False, "", None, 0.5, "0", [], {})
+    values: tuple[Any, ...] = (0, False, "", None, 0.5, "0", [], {})
     distribution = Categorical(values)
     assert distribution.options == values
     assert [distribution.level(value) for value in values] == list(range(8))
