@@ -18,6 +18,7 @@ from prefect.settings import get_current_settings
 
 from launch_sdk.agent.execution import Execution
 from launch_sdk.agent.slots import UNLIMITED, Slots
+from launch_sdk.agent.starter import Project
 from launch_sdk.agent.worker import LaunchWorker
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from prefect.client.schemas.objects import WorkPool
 
-    from launch_sdk.agent.starter import Project
+__all__ = ["Project", "serve"]
 
 _LOOK_S = 0.25  # how often the end is looked for; costs nothing, asks nobody
 

@@ -18,7 +18,7 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from launch_sdk.agent.guard import guard
 
@@ -93,15 +93,16 @@ def _import(name: str) -> object:
         return None
 
 
-def require_single_thread() -> None:
-    """Refuse to fork beside other threads.
+def other_threads() -> list[str]:
+    """Name the threads that some preloaded module has started; forking beside them is undefined."""
+    return [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
 
-    Raises:
-        RuntimeError: a preloaded module has started a thread.
-    """
-    if threading.active_count() > 1:
-        names = ", ".join(thread.name for thread in threading.enumerate() if thread is not threading.main_thread())
-        raise RuntimeError(f"A preloaded module has started threads ({names}); it cannot be preloaded.")
+
+def _start_again_without_flows(threads: list[str]) -> NoReturn:
+    print(f"launch agent: preloading started threads ({', '.join(threads)}); going on without", file=sys.stderr)  # noqa: T201  # no logger: see above
+    sys.stderr.flush()
+    plan = json.dumps({"project": None, "flows": {}})
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "launch_sdk.agent.warm", plan])  # noqa: S606  # the same program again
 
 
 def serve(control: socket.socket, preloaded: Preloaded) -> None:
@@ -133,7 +134,10 @@ def main() -> None:
     from prefect.logging.configuration import setup_logging  # not before `preload` has reported faults
 
     setup_logging()
-    require_single_thread()
+    if threads := other_threads():
+        if not plan["flows"]:
+            raise SystemExit(f"launch agent: importing Prefect started threads ({', '.join(threads)})")
+        _start_again_without_flows(threads)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guards report to the agent; the kernel may reap them
     gc.collect()
     gc.freeze()  # keep the shared pages shared: no collection in a child touches what exists now
