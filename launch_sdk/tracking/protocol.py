@@ -9,7 +9,6 @@ the three snapshots are conveniences. `docs/reference/protocol.md` states the sa
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from json import JSONDecodeError
 from stat import S_ISREG
 
@@ -17,7 +16,8 @@ from launch_sdk.tracking.values import dumps, is_array, is_object, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias, TypeGuard
+    from collections.abc import Iterable, Mapping
+    from typing import Any, TypeAlias
 
     Record: TypeAlias = dict[str, Any]
     Directory: TypeAlias = str | os.PathLike[str]
@@ -183,10 +183,10 @@ def config_update(config: dict[str, Any], record: Record) -> None:
 
 
 def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    """Merge nested values, in place: objects are merged key by key, everything else (lists too) is replaced."""
+    """Merge nested values, in place: dicts are merged key by key, everything else (lists too) is replaced."""
     for key, value in values.items():
         present = into.get(key)
-        if not _is_mapping(value):
+        if not is_object(value):
             into[key] = value
         elif is_object(present):
             merge(present, value)
@@ -253,10 +253,6 @@ def _part(document: dict[str, Any], name: str, path: str) -> dict[str, Any]:
     if not is_object(part):
         raise ValueError(f"{path}: '{name}' must be an object")
     return part
-
-
-def _is_mapping(value: object) -> TypeGuard[Mapping[str, Any]]:
-    return isinstance(value, Mapping)
 
 
 def _record(line: bytes) -> Record | None:

@@ -137,6 +137,8 @@ def _encode(value: Any, depth: int) -> Json:  # noqa: PLR0911  # a flat dispatch
     if depth >= MAX_DEPTH:
         return _described(value)
     try:
+        if kind is dict:  # not left to the general case because every log() comes here
+            return {_key(key): _encode(item, depth + 1) for key, item in dict(value).items()}
         return _encode_object(value, depth)
     except Exception:  # noqa: BLE001  # a foreign object's own method failed; that must not end the training
         return _described(value)
@@ -181,6 +183,8 @@ def _items(values: Iterable[Any], depth: int) -> list[Json]:
 
 
 def _key(key: Any) -> str:
+    if type(key) is str and key.isascii() and key[:1] != "$":
+        return key
     text = _text(key if isinstance(key, str) else str(key))
     return f"${text}" if text.startswith("$") else text
 

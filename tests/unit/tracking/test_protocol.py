@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,9 +24,6 @@ from launch_sdk.tracking.protocol import (
     write_overrides,
 )
 from launch_sdk.tracking.values import dumps
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def _append(path: Path, data: bytes) -> None:
@@ -177,3 +176,26 @@ def test_snapshot_files_serve_where_there_are_no_records(tmp_path: Path) -> None
     (tmp_path / protocol.SUMMARY).write_text('{"loss": 1}')
     snapshot = read_snapshot(tmp_path)
     assert (snapshot.config, snapshot.summary, snapshot.metadata) == ({"lr": 0.1}, {"loss": 1}, {})
+
+
+def _example(language: str) -> str:
+    document = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "protocol.md").read_text(encoding="utf-8")
+    return document.split(f"```{language}\n")[1].split("```")[0]
+
+
+def test_the_program_in_the_protocols_document_speaks_the_protocol(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], protocol.RUN_DIR: str(tmp_path)}
+    subprocess.run(["sh", "-euc", _example("sh")], env=environment, check=True)
+    snapshot = read_snapshot(tmp_path)
+    assert (snapshot.summary, snapshot.last_step, snapshot.skipped) == ({"loss": 0.7}, 2, 0)
+
+
+def test_the_examples_in_the_protocols_document_are_read_as_it_says(tmp_path: Path) -> None:
+    (tmp_path / protocol.RECORDS).write_text(_example("text"))
+    (tmp_path / protocol.OVERRIDES).write_text(_example("json"))
+    snapshot = read_snapshot(tmp_path)
+    assert snapshot.config == {"lr": 0.1, "model": {"layers": 5}}
+    assert math.isnan(snapshot.summary.pop("loss"))
+    assert snapshot.summary == {"acc": 0.5, "best_acc": 0.5}
+    assert (snapshot.exit_code, snapshot.skipped) == (0, 0)
+    assert read_overrides(tmp_path).files == {"conf/train.yaml": {"seed": 3}}
