@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import optuna
 
-from launch_sdk.specs.distributions import Uniform
+from launch_sdk.specs.real_distributions import Uniform
 from launch_sdk.specs.space import Space
 from launch_sdk.sweeps.samplers import Observation, make_sampler
 
@@ -121,7 +121,9 @@ def _search_optuna(method: str, problem: Problem, seed: int, pending: int) -> li
     samplers = optuna.samplers
     sampler = samplers.TPESampler(seed=seed) if method == "optuna-tpe" else samplers.RandomSampler(seed=seed)
     study = optuna.create_study(sampler=sampler)
-    box = {f"x{axis}": optuna.distributions.FloatDistribution(*limits) for axis, limits in enumerate(problem.box)}
+    box: dict[str, optuna.distributions.BaseDistribution] = {
+        f"x{axis}": optuna.distributions.FloatDistribution(*limits) for axis, limits in enumerate(problem.box)
+    }
     trials: list[optuna.Trial] = []
     values: list[float] = []
     while len(values) < RUNS:

@@ -11,18 +11,8 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from launch_sdk.specs.distributions import (
-    Beta,
-    Categorical,
-    Constant,
-    Distribution,
-    IntUniform,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Uniform,
-    is_number,
-)
+from launch_sdk.specs.distributions import Categorical, Constant, Distribution, IntUniform, is_number
+from launch_sdk.specs.real_distributions import Beta, LogNormal, LogUniform, Normal, Uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from launch_sdk.specs.distributions import Categorical, Distribution, IntUniform, Uniform
+from launch_sdk.specs.distributions import Categorical, Distribution, IntUniform
+from launch_sdk.specs.real_distributions import Uniform
 
 _MOST_EXACT = 2**50  # Optuna computes with floats, which hold larger integers no longer
 

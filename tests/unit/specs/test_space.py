@@ -8,18 +8,9 @@ from typing import Any
 import pytest
 
 from launch_sdk.errors import Fault
-from launch_sdk.specs.distributions import (
-    Beta,
-    Categorical,
-    Constant,
-    Distribution,
-    IntUniform,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Uniform,
-)
+from launch_sdk.specs.distributions import Categorical, Constant, Distribution, IntUniform
 from launch_sdk.specs.document import Document, parse_document
+from launch_sdk.specs.real_distributions import Beta, LogNormal, LogUniform, Normal, Uniform
 from launch_sdk.specs.space import Space, parse_parameters
 
 

@@ -11,19 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as untyped_stats
 
-from launch_sdk.specs.distributions import (
-    Beta,
-    Categorical,
-    Constant,
-    Distribution,
-    IntUniform,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Uniform,
-    canonical,
-)
+from launch_sdk.specs.distributions import Categorical, Constant, Distribution, IntUniform, canonical
 from launch_sdk.specs.incomplete_beta import beta_cdf, beta_quantile
+from launch_sdk.specs.real_distributions import Beta, LogNormal, LogUniform, Normal, Uniform
 
 stats: Any = untyped_stats
 unit = st.floats(0.0, 1.0)
