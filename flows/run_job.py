@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from prefect import flow, get_client, get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, Failed
 from pydantic import Field
 
 from launch_sdk._prefect.labels import write_labels
@@ -28,7 +29,7 @@ MAX_LOGGED_LINES = 5_000
 
 
 @flow(name="run-job", description="Run one program: its source, with these arguments and this config.")
-async def run_job(
+async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefect UI
     source: Annotated[str, Field(description="Directory of the program, or sha256:<digest> of a packed one.")],
     entry_point: Annotated[list[str], Field(description="Program to start, and its own arguments.")] = ["main.py"],  # noqa: B006  # Prefect copies it
     args: Annotated[list[str], Field(description="Arguments added after the entry point.")] = [],  # noqa: B006

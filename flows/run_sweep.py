@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 from prefect import flow, get_client, get_run_logger
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current
-from prefect.states import Completed, Failed, State
+from prefect.states import Completed, Failed
 from pydantic import Field
 
 from launch_sdk._prefect.sweep_report import SweepReport

@@ -6,7 +6,6 @@ import asyncio
 import importlib
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
 
@@ -16,134 +15,15 @@ from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
-from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts
-from launch_sdk.tracking.values import encode
+from launch_sdk.sweeps.runs import SweepRun, latest_attempts
 
 if TYPE_CHECKING:
     from launch_sdk.specs.run_state import RunState
+    from launch_sdk.views import RunView, SweepView
 
 T = TypeVar("T")
 POLL_S = 0.5
 DEFAULT_QUEUE = "default"
-
-
-@dataclass(frozen=True)
-class RunView:
-    """What the server knows of one run.
-
-    Attributes:
-        run_id, name, url: who it is and its page in the Prefect UI.
-        state: where it is in its life.
-        job: `flow/deployment` that it is a run of; None if its deployment is gone.
-        queue: where it was put; None if it was on none.
-        parameters: of its flow; for a program they are its RunSpec.
-        summary: last logged values.
-        created, started, ended: unix seconds; None if not yet.
-        error: why it failed; None if it did not.
-    """
-
-    run_id: str
-    name: str
-    state: RunState
-    job: str | None
-    queue: str | None
-    parameters: Mapping[str, Any]
-    summary: Mapping[str, Any]
-    created: float | None
-    started: float | None
-    ended: float | None
-    error: str | None
-    url: str
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """What was laid over the program's config; for another flow, its parameters."""
-        return cast("Mapping[str, Any]", self.parameters.get("config", self.parameters))
-
-    def to_json(self) -> dict[str, Any]:
-        duration = self.ended - self.started if self.started is not None and self.ended is not None else None
-        return {
-            "run_id": self.run_id,
-            "name": self.name,
-            "state": self.state.value,
-            "job": self.job,
-            "queue": self.queue,
-            "parameters": encode(self.parameters),
-            "config": encode(self.config),
-            "summary": encode(self.summary),
-            "metric": None,
-            "created": self.created,
-            "started": self.started,
-            "ended": self.ended,
-            "duration_s": duration,
-            "url": self.url,
-            "error": self.error,
-        }
-
-
-@dataclass(frozen=True)
-class SweepView:
-    """What the server knows of one sweep.
-
-    Attributes:
-        sweep_id, name, url: who it is and its page in the Prefect UI.
-        state: of its parent run.
-        spec: what was asked for.
-        runs: every attempt of every index.
-        scheduler: its parent run, and the host and process that drive it, if known.
-        message: what its state says: why it ended.
-        notices: what its user should know while it runs.
-        queue, source: where its runs go, and their code.
-    """
-
-    sweep_id: str
-    name: str
-    state: RunState
-    spec: SweepSpec
-    runs: Sequence[SweepRun]
-    scheduler: Mapping[str, Any]
-    message: str | None
-    url: str
-    queue: str
-    source: str | None = None
-    notices: Sequence[str] = field(default_factory=tuple)
-
-    @property
-    def best(self) -> SweepRun | None:
-        return best_run(latest_attempts(self.runs), self.spec.metric)
-
-    def to_json(self) -> dict[str, Any]:
-        metric = self.spec.metric
-        best = self.best
-        return {
-            "sweep_id": self.sweep_id,
-            "name": self.name,
-            "state": self.state.value,
-            "method": self.spec.method,
-            "metric": {"name": metric.name, "goal": metric.goal} if metric else None,
-            "best": self._row(best, ("index", "run_id", "parameters", "metric")) if best else None,
-            "runs": [self._row(run) for run in latest_attempts(self.runs)],
-            "scheduler": dict(self.scheduler),
-            "message": self.message,
-            "notices": list(self.notices),
-            "queue": self.queue,
-            "url": self.url,
-        }
-
-    def _row(self, run: SweepRun, keys: Sequence[str] | None = None) -> dict[str, Any]:
-        row = {
-            "index": run.index,
-            "run_id": run.run_id,
-            "name": run.name,
-            "state": run.state.value,
-            "parameters": encode(run.parameters),
-            "metric": encode(run.metric(self.spec.metric)),
-            "duration_s": run.duration_s,
-            "stop_reason": run.stop_reason,
-            "error": run.error,
-            "url": run.url,
-        }
-        return {key: row[key] for key in keys} if keys else row
 
 
 class Gateway(Protocol):
@@ -154,11 +34,15 @@ class Gateway(Protocol):
     """
 
     async def ensure_queue(self, queue: str) -> None: ...
+    async def create_queue(self, queue: str) -> None: ...
+    async def list_queues(self) -> list[str]: ...
+    async def list_runs(self, limit: int) -> list[RunView]: ...
+    async def list_sweeps(self, limit: int) -> list[SweepView]: ...
     async def queue_has_agent(self, queue: str) -> bool: ...
     async def submit_run(self, spec: RunSpec, queue: str) -> str: ...
     async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str: ...
     async def read_run(self, run_id: str) -> RunView: ...
-    async def read_logs(self, run_id: str) -> list[str]: ...
+    async def read_logs(self, run_id: str, after: int = 0) -> list[str]: ...
     async def cancel_run(self, run_id: str) -> None: ...
     async def submit_sweep(
         self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str
@@ -167,6 +51,27 @@ class Gateway(Protocol):
     async def stop_sweep(self, sweep_id: str) -> None: ...
     async def resume_sweep(self, sweep_id: str) -> None: ...
     async def close(self) -> None: ...
+
+
+class Session:
+    """A gateway and the event loop that its calls run on, shared by a client and its handles."""
+
+    def __init__(self, gateway: Gateway | None) -> None:
+        self.runner = asyncio.Runner()
+        self.gateway = gateway or self._connect()
+
+    def _connect(self) -> Gateway:
+        # By name: the gateway imports Prefect, which this module must not need before a server is wanted.
+        module = importlib.import_module("launch_sdk._prefect.gateway")
+        return cast("Gateway", self.do(module.PrefectGateway.connect()))
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        """Carry out one call."""
+        return self.runner.run(call)
+
+    def close(self) -> None:
+        self.do(self.gateway.close())
+        self.runner.close()
 
 
 class LaunchClient:
@@ -182,21 +87,11 @@ class LaunchClient:
     """
 
     def __init__(self, gateway: Gateway | None = None) -> None:
-        self._runner = asyncio.Runner()
-        self._gateway = gateway or self._connect()
-
-    def _connect(self) -> Gateway:
-        # By name: the gateway imports Prefect, which this module must not need before a server is wanted.
-        module = importlib.import_module("launch_sdk._prefect.gateway")
-        return cast("Gateway", self._do(module.PrefectGateway.connect()))
-
-    def _do(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(coroutine)
+        self._session = Session(gateway)
 
     def close(self) -> None:
         """Give the connections back."""
-        self._do(self._gateway.close())
-        self._runner.close()
+        self._session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -210,18 +105,18 @@ class LaunchClient:
         Raises:
             NotFoundError: the directory or the queue does not exist.
         """
-        self._do(self._gateway.ensure_queue(queue))
-        run_id = self._do(self._gateway.submit_run(pack_source(spec), queue))
-        return LaunchedRun(self, run_id)
+        self._session.do(self._session.gateway.ensure_queue(queue))
+        run_id = self._session.do(self._session.gateway.submit_run(pack_source(spec), queue))
+        return LaunchedRun(self._session, run_id)
 
     def launch_job(self, job: str, parameters: Mapping[str, Any], *, name: str | None = None) -> LaunchedRun:
         """Start a run of an existing deployment, `flow/deployment`, on its own queue."""
-        return LaunchedRun(self, self._do(self._gateway.submit_job(job, parameters, name)))
+        return LaunchedRun(self._session, self._session.do(self._session.gateway.submit_job(job, parameters, name)))
 
     def run(self, run_id: str) -> LaunchedRun:
         """Return an existing run."""
-        self._do(self._gateway.read_run(run_id))
-        return LaunchedRun(self, run_id)
+        self._session.do(self._session.gateway.read_run(run_id))
+        return LaunchedRun(self._session, run_id)
 
     def submit_sweep(self, document: Document, *, queue: str | None = None) -> LaunchedSweep:
         """Start a sweep; the folder of its program is packed first.
@@ -236,14 +131,14 @@ class LaunchClient:
         """
         spec = parse_sweep(document)
         queue = queue or spec.queue or DEFAULT_QUEUE
-        self._do(self._gateway.ensure_queue(queue))
+        self._session.do(self._session.gateway.ensure_queue(queue))
         source = pack_program(spec, document) if spec.program else None
-        sweep_id = self._do(self._gateway.submit_sweep(document.value, spec, source, queue))
-        return LaunchedSweep(self, sweep_id)
+        sweep_id = self._session.do(self._session.gateway.submit_sweep(document.value, spec, source, queue))
+        return LaunchedSweep(self._session, sweep_id)
 
     def sweep(self, sweep_id: str) -> LaunchedSweep:
         """Return an existing sweep."""
-        handle = LaunchedSweep(self, sweep_id)
+        handle = LaunchedSweep(self._session, sweep_id)
         handle.refresh()
         return handle
 
@@ -253,28 +148,48 @@ class LaunchClient:
         Raises:
             ConflictError: it is running, or has finished.
         """
-        self._do(self._gateway.resume_sweep(sweep_id))
-        return LaunchedSweep(self, sweep_id)
+        self._session.do(self._session.gateway.resume_sweep(sweep_id))
+        return LaunchedSweep(self._session, sweep_id)
 
     def queue_has_agent(self, queue: str) -> bool:
         """Say whether any agent polls a queue."""
-        return self._do(self._gateway.queue_has_agent(queue))
+        return self._session.do(self._session.gateway.queue_has_agent(queue))
+
+    def runs(self, limit: int = 20) -> list[RunView]:
+        """Return the latest runs, newest first."""
+        return self._session.do(self._session.gateway.list_runs(limit))
+
+    def sweeps(self, limit: int = 20) -> list[SweepView]:
+        """Return the latest sweeps, newest first."""
+        return self._session.do(self._session.gateway.list_sweeps(limit))
+
+    def queues(self) -> list[str]:
+        """Return the names of the queues."""
+        return self._session.do(self._session.gateway.list_queues())
+
+    def create_queue(self, queue: str) -> None:
+        """Make a queue.
+
+        Raises:
+            ConflictError: there is one of this name.
+        """
+        self._session.do(self._session.gateway.create_queue(queue))
 
     def ensure_queue(self, queue: str) -> None:
         """Check that a queue exists; the default one is made."""
-        self._do(self._gateway.ensure_queue(queue))
+        self._session.do(self._session.gateway.ensure_queue(queue))
 
 
 class LaunchedRun:
     """A run on the server. Attributes are read from it each time; `wait` first if they should be final."""
 
-    def __init__(self, client: LaunchClient, run_id: str) -> None:
-        self._client = client
+    def __init__(self, session: Session, run_id: str) -> None:
+        self._session = session
         self.id = run_id
 
     def refresh(self) -> RunView:
         """Read everything the server knows of it."""
-        return self._client._do(self._client._gateway.read_run(self.id))  # noqa: SLF001  # the handle is part of the client
+        return self._session.do(self._session.gateway.read_run(self.id))
 
     @property
     def name(self) -> str:
@@ -293,16 +208,16 @@ class LaunchedRun:
         return self.refresh().summary
 
     @property
-    def url(self) -> str:
+    def url(self) -> str | None:
         return self.refresh().url
 
     def history(self) -> list[dict[str, Any]]:
         """Return the logged rows, if the run's directory is on this machine."""
         return RunDirectory.of(self.id).history()
 
-    def logs(self) -> list[str]:
-        """Return the lines that the server keeps of the run."""
-        return self._client._do(self._client._gateway.read_logs(self.id))  # noqa: SLF001
+    def logs(self, after: int = 0) -> list[str]:
+        """Return the lines that the server keeps of the run, but for the first `after`."""
+        return self._session.do(self._session.gateway.read_logs(self.id, after))
 
     def wait(self, timeout_s: float | None = None) -> RunView:
         """Wait until it is over.
@@ -319,19 +234,19 @@ class LaunchedRun:
 
     def cancel(self) -> None:
         """Give the run up: its program is ended."""
-        self._client._do(self._client._gateway.cancel_run(self.id))  # noqa: SLF001
+        self._session.do(self._session.gateway.cancel_run(self.id))
 
 
 class LaunchedSweep:
     """A sweep on the server."""
 
-    def __init__(self, client: LaunchClient, sweep_id: str) -> None:
-        self._client = client
+    def __init__(self, session: Session, sweep_id: str) -> None:
+        self._session = session
         self.id = sweep_id
 
     def refresh(self) -> SweepView:
         """Read everything the server knows of it."""
-        return self._client._do(self._client._gateway.read_sweep(self.id))  # noqa: SLF001
+        return self._session.do(self._session.gateway.read_sweep(self.id))
 
     @property
     def best(self) -> SweepRun | None:
@@ -356,7 +271,7 @@ class LaunchedSweep:
 
     def stop(self) -> None:
         """End it and its runs; it can be resumed."""
-        self._client._do(self._client._gateway.stop_sweep(self.id))  # noqa: SLF001
+        self._session.do(self._session.gateway.stop_sweep(self.id))
 
 
 def pack_source(spec: RunSpec) -> RunSpec:
@@ -372,15 +287,9 @@ def pack_program(spec: SweepSpec, document: Document) -> str:
     program = document.directory / (spec.program or "")
     if not program.is_file():
         beside = sorted(path.name for path in document.directory.glob("*.py"))
-        raise InvalidSpecError(
-            document.name,
-            [
-                document.fault(
-                    ("program",),
-                    f"{spec.program} does not exist in {document.directory}; there are {', '.join(beside) or 'no scripts'}",
-                )
-            ],
-        )
+        there = ", ".join(beside) or "no scripts"
+        message = f"{spec.program} does not exist in {document.directory}; there are {there}"
+        raise InvalidSpecError(document.name, [document.fault(("program",), message)])
     return RunStore.local().put_directory(document.directory).source
 
 

@@ -11,15 +11,22 @@ from uuid import UUID
 from launch_sdk._prefect import embedded, names
 from launch_sdk._prefect.children import Children, is_dead, scheduler_identifier
 from launch_sdk._prefect.labels import write_labels
-from launch_sdk._prefect.queues import ensure_deployment, ensure_queue, find_deployment, queue_has_agent
+from launch_sdk._prefect.queues import (
+    create_queue,
+    ensure_deployment,
+    ensure_queue,
+    ensure_queues,
+    find_deployment,
+    queue_has_agent,
+)
 from launch_sdk._prefect.views import run_error, run_labels, run_page, run_state, run_summary, ui_url
-from launch_sdk.client import RunView, SweepView
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.tracking.values import decode, encode
+from launch_sdk.views import RunView, SweepView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,8 +86,28 @@ class PrefectGateway:
         )
         return str(flow_run.id)
 
+    async def create_queue(self, queue: str) -> None:
+        if any(pool.name == queue for pool in await self.client.read_work_pools()):
+            raise ConflictError(f"Queue {queue!r} exists already.")
+        await create_queue(self.client, queue)
+        await ensure_queues([queue])
+
+    async def list_queues(self) -> list[str]:
+        return [pool.name for pool in await self.client.read_work_pools(limit=200)]
+
+    async def list_runs(self, limit: int) -> list[RunView]:
+        from prefect.client.schemas.sorting import FlowRunSort
+
+        found = await self.client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=limit)
+        return [await self._view(flow_run) for flow_run in found]
+
+    async def list_sweeps(self, limit: int) -> list[SweepView]:
+        return [await self.read_sweep(sweep_id) for sweep_id in await self._sweep_ids(limit)]
+
     async def read_run(self, run_id: str) -> RunView:
-        flow_run = await self._flow_run(run_id)
+        return await self._view(await self._flow_run(run_id))
+
+    async def _view(self, flow_run: FlowRun) -> RunView:
         parameters = cast("Mapping[str, Any]", decode(flow_run.parameters))
         return RunView(
             run_id=str(flow_run.id),
@@ -97,13 +124,13 @@ class PrefectGateway:
             url=run_page(self.ui, flow_run.id),
         )
 
-    async def read_logs(self, run_id: str) -> list[str]:
+    async def read_logs(self, run_id: str, after: int = 0) -> list[str]:
         from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
         wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(run_id)]))
         lines: list[str] = []
         while True:
-            page = await self.client.read_logs(log_filter=wanted, offset=len(lines), limit=200)
+            page = await self.client.read_logs(log_filter=wanted, offset=after + len(lines), limit=200)
             lines += [log.message for log in page]
             if not page:
                 return lines
@@ -210,20 +237,20 @@ class PrefectGateway:
         wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=[names.PARENT_TAG, names.sweep_tag(sweep_id)]))
         found = await self.client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=1)
         if not found:
-            raise NotFoundError(f"Sweep {sweep_id!r} does not exist on this server; there are {await self._sweeps()}")
+            known = ", ".join(await self._sweep_ids(5)) or "none yet"
+            raise NotFoundError(f"Sweep {sweep_id!r} does not exist on this server; there are {known}.")
         return found[0]
 
-    async def _sweeps(self) -> str:
+    async def _sweep_ids(self, limit: int) -> list[str]:
         from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
         from prefect.client.schemas.sorting import FlowRunSort
 
         found = await self.client.read_flow_runs(
             flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[names.PARENT_TAG])),
-            sort=FlowRunSort.START_TIME_DESC,
-            limit=5,
+            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+            limit=limit,
         )
-        ids = [tag.removeprefix("sweep:") for run in found for tag in run.tags if tag.startswith("sweep:")]
-        return ", ".join(ids) or "none yet"
+        return [tag.removeprefix("sweep:") for run in found for tag in run.tags if tag.startswith("sweep:")]
 
     async def _job_of(self, flow_run: FlowRun) -> str | None:
         from prefect.exceptions import ObjectNotFound

@@ -47,10 +47,9 @@ async def create_queue(client: PrefectClient, name: str) -> WorkPool:
     """Make a queue: a work pool of our type with a work queue for the parents of sweeps beside that for runs."""
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
 
-    from launch_sdk.agent.worker import LaunchWorker
-
-    template = LaunchWorker.get_default_base_job_template()
+    template = ProcessWorker.get_default_base_job_template()  # so that Prefect's own worker serves the queue too
     wanted = WorkPoolCreate(name=name, type=names.QUEUE_TYPE, base_job_template=template)
     try:
         pool = await client.create_work_pool(wanted)

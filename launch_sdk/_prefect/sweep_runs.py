@@ -196,9 +196,12 @@ class SweepRuns:
         if is_dead(flow_run.infrastructure_pid):
             gone = Crashed(message="Its process is gone; the sweep starts it again.")
             await self.client.set_flow_run_state(flow_run.id, gone, force=True)
-        elif state.is_pending() and not flow_run.infrastructure_pid:
-            if datetime.now(UTC) - state.timestamp > STUCK_PENDING:
-                await self.client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
+        elif (
+            state.is_pending()
+            and not flow_run.infrastructure_pid
+            and datetime.now(UTC) - state.timestamp > STUCK_PENDING
+        ):
+            await self.client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
 
     async def _keep_result(self, run_id: str) -> None:
         """Read what a flow returned, and keep it as the run's summary on the server."""

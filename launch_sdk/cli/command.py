@@ -18,13 +18,14 @@ DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 class Parser(argparse.ArgumentParser):
     """An argument parser whose `--help` keeps the examples as they are written, without abbreviated options."""
 
-    def __init__(self, prog: str, description: str, examples: str = "") -> None:
+    def __init__(self, prog: str, description: str = "", examples: str = "", **options: Any) -> None:
         super().__init__(
             prog=prog,
             description=description,
             epilog=f"examples:\n{examples}" if examples else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
+            **options,
         )
 
 

@@ -16,7 +16,8 @@ from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from launch_sdk.client import LaunchClient, LaunchedSweep, SweepView
+    from launch_sdk.client import LaunchClient, LaunchedSweep
+    from launch_sdk.views import SweepView
 
 NO_AGENT_AFTER_S = 4.0
 STOP_TIMEOUT_S = 40.0
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _main(arguments: Sequence[str]) -> int:
     parser = Parser("launch-sweep", "Search over the inputs of a program or of any deployment.", EXAMPLES)
     parser.add_argument("file", nargs="?", metavar="FILE", help="sweep file (YAML or JSON)")
-    parser.add_argument("-q", "--queue", help="queue of the sweep and its runs; default: the file's, else 'default'")
+    parser.add_argument("-q", "--queue", help="queue of the sweep and its runs")
     parser.add_argument("-r", "--resume_id", "--resume-id", metavar="ID", help="continue this sweep")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     waiting = parser.add_mutually_exclusive_group()
@@ -60,9 +61,8 @@ def _announce(spec: SweepSpec) -> None:
     runs = f"{limit} runs" if limit else "runs until you stop it"
     what = spec.program or spec.job
     goal = f", to {spec.metric.goal} {spec.metric.name}" if spec.metric else ""
-    say(
-        f"Sweep over {len(spec.space.searched)} parameters of {what}: {spec.method}, {runs}, {spec.num_workers} at a time{goal}."
-    )
+    how = f"{spec.method}, {runs}, {spec.num_workers} at a time{goal}"
+    say(f"Sweep over {len(spec.space.searched)} parameters of {what}: {how}.")
 
 
 def _start(client: LaunchClient, document: Document | None, queue: str | None, resume_id: str | None) -> LaunchedSweep:
@@ -122,12 +122,8 @@ def _watch(client: LaunchClient, launched: LaunchedSweep, agent: BackgroundAgent
                 break
             if agent and agent.has_ended:
                 raise RunFailedError(f"The agent of this sweep has ended. {agent.log} ends:\n{agent.last_lines()}")
-            if (
-                view.state is RunState.QUEUED
-                and not agent
-                and not warned
-                and time.monotonic() - started > NO_AGENT_AFTER_S
-            ):
+            waited_s = time.monotonic() - started
+            if view.state is RunState.QUEUED and not agent and not warned and waited_s > NO_AGENT_AFTER_S:
                 warned = True
                 if not client.queue_has_agent(view.queue):
                     live.say(f"No agent polls queue {view.queue!r}. Start one: launch-agent --queues {view.queue}")

@@ -19,7 +19,7 @@ from launch_sdk.sweeps.runs import latest_attempts
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from launch_sdk.client import SweepView
+    from launch_sdk.views import SweepView
 
 BEST_SHOWN = 10
 STATE_STYLES = {

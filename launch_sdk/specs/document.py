@@ -87,11 +87,11 @@ def parse_document(text: str, *, name: str = "the given document", directory: Pa
     try:
         loader = _Loader(text)
         try:
-            node = loader.get_single_node()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            node = loader.get_single_node()
             faults, lines = _survey(node)
             if faults:
                 raise InvalidSpecError(name, faults)
-            value: Any = loader.construct_document(node) if node is not None else None  # pyright: ignore[reportUnknownMemberType]
+            value = cast("Any", loader.construct_document(node) if node is not None else None)  # pyright: ignore[reportUnknownMemberType]
         finally:
             loader.dispose()  # pyright: ignore[reportUnknownMemberType]
     except yaml.MarkedYAMLError as error:

@@ -72,10 +72,10 @@ class RunSpec:
         elif ".." in PurePosixPath(entry_point[0]).parts:
             faults.append(Fault("entry_point", f"{entry_point[0]!r} leads out of the source"))
         args = _words(values.get("args", ()), "args", faults)
-        config = values.get("config") or {}
+        config: Any = values.get("config") or {}
         if not isinstance(config, Mapping):
             faults.append(Fault("config", f"must be a mapping, not {type(config).__name__}"))
-            config = {}
+            config = _empty()
         environment = values.get("environment") or "current"
         if environment not in ENVIRONMENTS:
             faults.append(Fault("environment", f"{environment!r} is unknown; known are {', '.join(ENVIRONMENTS)}"))

@@ -109,7 +109,7 @@ def parse_sweep(document: Document) -> SweepSpec:
     Raises:
         InvalidSpecError: with every fault at once, each with its path and line.
     """
-    if not isinstance(document.value, dict):
+    if not isinstance(cast("object", document.value), dict):
         raise InvalidSpecError(
             document.name, [document.fault((), "must be a mapping of sweep keys, as in method: bayes")]
         )

@@ -4,6 +4,9 @@ matplotlib draws, Optuna (PED-ANOVA, Watanabe et al. 2023, arXiv:2304.10255) wei
 shows `data:` images in markdown, so the result is one PNG as text.
 """
 
+# matplotlib has annotations of its own that a strict checker cannot follow.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import base64

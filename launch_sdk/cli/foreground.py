@@ -1,0 +1,69 @@
+"""A run in the foreground: no server, no queue; its output is this command's output."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from launch_sdk.cli.command import DONE, FAILED, print_json, say
+from launch_sdk.runs.execute import execute
+from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.runs.store import RunStore
+from launch_sdk.specs.run_spec import RunSpec
+from launch_sdk.specs.run_state import RunState
+from launch_sdk.tracking import protocol
+from launch_sdk.views import RunView
+
+
+def run_here(spec: RunSpec, *, as_json: bool) -> int:
+    """Run a spec to its end on this machine.
+
+    Returns:
+        0 if the program ended with success, 1 if not.
+
+    Raises:
+        LaunchError: it could not be started.
+    """
+    run_id = f"run-{time.strftime('%Y%m%d_%H%M%S')}-{secrets.token_hex(4)}"
+    run = RunDirectory.of(run_id)
+    store = RunStore.local()
+    if not spec.source.startswith("sha256:"):
+        pack = store.put_directory(Path(spec.source))
+        for name, reason in pack.left_out.items():
+            say(f"left out: {name} ({reason})")
+        spec = RunSpec.from_dict({**spec.to_dict(), "source": pack.source})
+    out = sys.stderr if as_json else sys.stdout
+    identity = {protocol.RUN_ID: run_id, protocol.RUN_NAME: spec.name or run_id}
+    if spec.project:
+        identity[protocol.PROJECT] = spec.project
+
+    def show(lines: list[str]) -> None:
+        out.write("".join(f"{line}\n" for line in lines))
+        out.flush()
+
+    started = time.time()
+    outcome = asyncio.run(execute(spec, run, store=store, identity=identity, on_lines=show))
+    state = RunState.FINISHED if outcome.succeeded else RunState.FAILED
+    say(f"Run {run_id} {state.value}. It is kept in {run.path}")
+    if outcome.error:
+        say(outcome.error.partition("\n")[0])
+    if as_json:
+        view = RunView(
+            run_id=run_id,
+            name=spec.name or run_id,
+            state=state,
+            job=None,
+            queue=None,
+            parameters=spec.to_dict(),
+            summary=outcome.summary,
+            created=started,
+            started=started,
+            ended=time.time(),
+            error=outcome.error,
+            url=None,
+        )
+        print_json(view.to_json() | {"directory": str(run.path)})
+    return DONE if outcome.succeeded else FAILED

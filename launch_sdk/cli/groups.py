@@ -1,0 +1,157 @@
+"""`launch run|sweep|queue|server ...`: looking after what there is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from launch_sdk.cli.command import DONE, Parser, print_json, say
+
+if TYPE_CHECKING:
+    import argparse
+
+    from launch_sdk.client import LaunchClient
+    from launch_sdk.views import RunView
+
+Action = Callable[["LaunchClient", "argparse.Namespace"], None]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `launch GROUP ACTION ...`."""
+    group = arguments[0]
+    if group == "server":
+        from launch_sdk.cli.server import main as server
+
+        return server(arguments[1:])
+    parser = Parser(f"launch {group}", f"Look after the {group}s on the server.")
+    commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, (text, argument, _) in ACTIONS[group].items():
+        command = commands.add_parser(name, help=text, description=text)
+        if argument:
+            command.add_argument("id", metavar=argument)
+        else:
+            command.add_argument("--limit", type=int, default=20, help="how many at most (default 20)")
+        command.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    options = parser.parse_args(arguments[1:])
+    from launch_sdk.client import LaunchClient
+
+    with LaunchClient() as client:
+        ACTIONS[group][options.action][2](client, options)
+    return DONE
+
+
+def _run_list(client: LaunchClient, options: argparse.Namespace) -> None:
+    views = client.runs(options.limit)
+    if options.json:
+        print_json([view.to_json() for view in views])
+        return
+    _print_table(("run", "state", "queue", "name"), [(v.run_id, v.state.value, v.queue or "", v.name) for v in views])
+
+
+def _run_show(client: LaunchClient, options: argparse.Namespace) -> None:
+    view = client.run(options.id).refresh()
+    if options.json:
+        print_json(view.to_json())
+        return
+    _print_run(view)
+
+
+def _print_run(view: RunView) -> None:
+    document = view.to_json()
+    shown = ("run_id", "name", "state", "job", "queue", "duration_s", "url", "error")
+    rows = [(key, str(document[key])) for key in shown if document[key] is not None]
+    rows += [(f"config.{key}", str(value)) for key, value in view.config.items()]
+    rows += [(f"summary.{key}", str(value)) for key, value in view.summary.items()]
+    _print_table(("field", "value"), rows)
+
+
+def _run_logs(client: LaunchClient, options: argparse.Namespace) -> None:
+    lines = client.run(options.id).logs()
+    if options.json:
+        print_json(lines)
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def _run_cancel(client: LaunchClient, options: argparse.Namespace) -> None:
+    run = client.run(options.id)
+    run.cancel()
+    if options.json:
+        print_json(run.refresh().to_json())
+    else:
+        say(f"Asked run {run.id} to end.")
+
+
+def _sweep_list(client: LaunchClient, options: argparse.Namespace) -> None:
+    views = client.sweeps(options.limit)
+    if options.json:
+        print_json([view.to_json() for view in views])
+        return
+    _print_table(("sweep", "state", "runs", "name"), [(v.sweep_id, v.state.value, len(v.runs), v.name) for v in views])
+
+
+def _sweep_show(client: LaunchClient, options: argparse.Namespace) -> None:
+    view = client.sweep(options.id).refresh()
+    if options.json:
+        print_json(view.to_json())
+        return
+    from launch_sdk.cli.sweep_view import print_sweep
+
+    print_sweep(view)
+
+
+def _sweep_stop(client: LaunchClient, options: argparse.Namespace) -> None:
+    sweep = client.sweep(options.id)
+    sweep.stop()
+    if options.json:
+        print_json(sweep.refresh().to_json())
+    else:
+        say(f"Asked sweep {sweep.id} and its runs to end. Go on with: launch-sweep --resume_id {sweep.id}")
+
+
+def _queue_list(client: LaunchClient, options: argparse.Namespace) -> None:
+    queues = client.queues()[: options.limit]
+    served = {queue: client.queue_has_agent(queue) for queue in queues}
+    if options.json:
+        print_json([{"name": queue, "has_agent": served[queue]} for queue in queues])
+        return
+    _print_table(("queue", "agent"), [(queue, "yes" if served[queue] else "none") for queue in queues])
+
+
+def _queue_create(client: LaunchClient, options: argparse.Namespace) -> None:
+    client.create_queue(options.id)
+    if options.json:
+        print_json({"name": options.id, "has_agent": False})
+    else:
+        say(f"Created queue {options.id!r}. Serve it: launch-agent --queues {options.id}")
+
+
+def _print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*headings, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(file=sys.stdout).print(table)
+
+
+ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {
+    "run": {
+        "list": ("List the latest runs.", None, _run_list),
+        "show": ("Show a run: state, config, summary.", "RUN", _run_show),
+        "logs": ("Print what a run has logged.", "RUN", _run_logs),
+        "cancel": ("Give a run up: its program is ended.", "RUN", _run_cancel),
+    },
+    "sweep": {
+        "list": ("List the latest sweeps.", None, _sweep_list),
+        "show": ("Show a sweep and its runs.", "SWEEP", _sweep_show),
+        "stop": ("End a sweep and its runs; it can be resumed.", "SWEEP", _sweep_stop),
+    },
+    "queue": {
+        "list": ("List the queues.", None, _queue_list),
+        "create": ("Make a queue.", "NAME", _queue_create),
+    },
+}
