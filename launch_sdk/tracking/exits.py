@@ -1,7 +1,8 @@
 """How the program ends: its exit code, known before the interpreter is gone.
 
-Python tells its exit handlers nothing about the exit code, so `sys.excepthook` and `sys.exit` are chained. Not seen is
-a bare `raise SystemExit(code)` outside `with launch.init()`; a supervisor knows the code of the process itself.
+Python tells its exit handlers nothing about the exit code, so `sys.excepthook` and `sys.exit` are chained. Not seen are
+a bare `raise SystemExit(code)` and the `exit(code)` of the `site` module outside `with launch.init()`: the record then
+says 0. A supervisor believes the exit code of the process.
 """
 
 from __future__ import annotations
