@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
-from typing import TYPE_CHECKING, Any, Self, cast
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 from uuid import UUID
 
 from launch_sdk._prefect import embedded, names
@@ -20,7 +22,14 @@ from launch_sdk._prefect.queues import (
     queue_has_agent,
 )
 from launch_sdk._prefect.views import run_error, run_labels, run_page, run_state, run_summary, ui_url
-from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
+from launch_sdk.errors import (
+    BackendUnavailableError,
+    ConflictError,
+    Fault,
+    InvalidSpecError,
+    LaunchError,
+    NotFoundError,
+)
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
@@ -29,14 +38,42 @@ from launch_sdk.tracking.values import decode, encode
 from launch_sdk.views import RunView, SweepView
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
     from launch_sdk.specs.run_spec import RunSpec
 
 ID_BYTES = 4
+CONFLICT = 409  # what the server answers to parameters that its schema refuses
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _told(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Make what the server or the connection says a LaunchError."""
+
+    @functools.wraps(call)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        import httpx
+
+        try:
+            return await call(*args, **kwargs)
+        except LaunchError:
+            raise
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code == CONFLICT:
+                detail = error.response.json().get("detail", error.response.text)
+                raise InvalidSpecError("The run", [Fault("parameters", str(detail))]) from None
+            raise BackendUnavailableError(f"The Prefect server refused a request: {error}") from None
+        except (httpx.HTTPError, OSError) as error:
+            raise BackendUnavailableError(
+                f"The Prefect server cannot be reached: {error or type(error).__name__}."
+                " Is it running? launch server status"
+            ) from None
+
+    return wrapped
 
 
 class PrefectGateway:
@@ -67,18 +104,22 @@ class PrefectGateway:
     async def close(self) -> None:
         await self.client.__aexit__(None, None, None)
 
+    @_told
     async def ensure_queue(self, queue: str) -> None:
         await ensure_queue(self.client, queue)
 
+    @_told
     async def queue_has_agent(self, queue: str) -> bool:
         return await queue_has_agent(self.client, queue)
 
+    @_told
     async def submit_run(self, spec: RunSpec, queue: str) -> str:
         deployment = await ensure_deployment(self.client, names.RUN_JOB, queue)
         parameters = spec.to_dict() | {"config": encode(spec.config)}
         flow_run = await self.client.create_flow_run_from_deployment(deployment, parameters=parameters, name=spec.name)
         return str(flow_run.id)
 
+    @_told
     async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str:
         deployment = await find_deployment(self.client, job)
         flow_run = await self.client.create_flow_run_from_deployment(
@@ -86,24 +127,29 @@ class PrefectGateway:
         )
         return str(flow_run.id)
 
+    @_told
     async def create_queue(self, queue: str) -> None:
-        if any(pool.name == queue for pool in await self.client.read_work_pools()):
+        if any(pool.name == queue for pool in await self.client.read_work_pools(limit=200)):
             raise ConflictError(f"Queue {queue!r} exists already.")
         await create_queue(self.client, queue)
         await ensure_queues([queue])
 
+    @_told
     async def list_queues(self) -> list[str]:
         return [pool.name for pool in await self.client.read_work_pools(limit=200)]
 
+    @_told
     async def list_runs(self, limit: int) -> list[RunView]:
         from prefect.client.schemas.sorting import FlowRunSort
 
         found = await self.client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=limit)
         return [await self._view(flow_run) for flow_run in found]
 
+    @_told
     async def list_sweeps(self, limit: int) -> list[SweepView]:
         return [await self.read_sweep(sweep_id) for sweep_id in await self._sweep_ids(limit)]
 
+    @_told
     async def read_run(self, run_id: str) -> RunView:
         return await self._view(await self._flow_run(run_id))
 
@@ -124,6 +170,7 @@ class PrefectGateway:
             url=run_page(self.ui, flow_run.id),
         )
 
+    @_told
     async def read_logs(self, run_id: str, after: int = 0) -> list[str]:
         from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
@@ -135,9 +182,11 @@ class PrefectGateway:
             if not page:
                 return lines
 
+    @_told
     async def cancel_run(self, run_id: str) -> None:
         await self._end(await self._flow_run(run_id))
 
+    @_told
     async def submit_sweep(self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str) -> str:
         if spec.job:
             await find_deployment(self.client, spec.job)
@@ -155,6 +204,7 @@ class PrefectGateway:
         )
         return sweep_id
 
+    @_told
     async def read_sweep(self, sweep_id: str) -> SweepView:
         parent = await self._parent(sweep_id)
         children = self.children.setdefault(sweep_id, Children(self.client, sweep_id, self.ui))
@@ -179,9 +229,11 @@ class PrefectGateway:
             notices=json.loads(notices) if isinstance(notices, str) else (),
         )
 
+    @_told
     async def stop_sweep(self, sweep_id: str) -> None:
         await self._end(await self._parent(sweep_id))
 
+    @_told
     async def resume_sweep(self, sweep_id: str) -> None:
         from prefect.states import Scheduled
 

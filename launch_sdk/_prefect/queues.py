@@ -36,7 +36,7 @@ async def ensure_queue(client: PrefectClient, name: str) -> WorkPool:
         return await client.read_work_pool(name)
     except ObjectNotFound:
         if name != names.DEFAULT_QUEUE:
-            known = ", ".join(repr(pool.name) for pool in await client.read_work_pools()) or "none yet"
+            known = ", ".join(repr(pool.name) for pool in await client.read_work_pools(limit=200)) or "none yet"
             raise NotFoundError(
                 f"Queue {name!r} does not exist; there are {known}. Create it: launch queue create {name}"
             ) from None

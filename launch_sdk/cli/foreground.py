@@ -49,7 +49,7 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
     state = RunState.FINISHED if outcome.succeeded else RunState.FAILED
     say(f"Run {run_id} {state.value}. It is kept in {run.path}")
     if outcome.error:
-        say(outcome.error.partition("\n")[0])
+        say(outcome.error.partition(". Its last lines")[0] + ".")  # the lines themselves stand above
     if as_json:
         view = RunView(
             run_id=run_id,
