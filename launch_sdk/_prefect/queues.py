@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import socket
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk._prefect import names
 from launch_sdk.errors import NotFoundError
+from launch_sdk.runs.processes import process_start_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,13 +63,26 @@ async def create_queue(client: PrefectClient, name: str) -> WorkPool:
 
 
 async def queue_has_agent(client: PrefectClient, name: str) -> bool:
-    """Say whether any worker polls the queue."""
+    """Say whether any worker polls the queue.
+
+    The server believes in a worker for three heartbeats after its last; an agent of this machine whose process is gone
+    is not believed in.
+    """
     workers = await client.read_workers_for_work_pool(name, limit=200, offset=0)
     horizon = datetime.now(UTC) - timedelta(seconds=AGENT_SILENT_S)
     return any(
-        worker.last_heartbeat_time is not None and worker.last_heartbeat_time > horizon and worker.status == "ONLINE"
+        worker.last_heartbeat_time is not None
+        and worker.last_heartbeat_time > horizon
+        and worker.status == "ONLINE"
+        and not _is_dead_agent(worker.name)
         for worker in workers
     )
+
+
+def _is_dead_agent(worker: str) -> bool:
+    prefix = f"agent-{socket.gethostname()}-"
+    pid = worker.removeprefix(prefix)
+    return worker.startswith(prefix) and pid.isdigit() and process_start_time(int(pid)) is None
 
 
 async def ensure_deployment(client: PrefectClient, flow_name: str, queue: str) -> UUID:

@@ -92,7 +92,9 @@ def _follow(client: LaunchClient, launched: LaunchedSweep, *, detach: bool, as_j
             print_json(view.to_json())
         return INTERRUPTED
     finally:
-        if agent:
+        if agent and view.state is RunState.LOST:
+            agent.leave_running()  # its runs go on, and a resume takes them up
+        elif agent:
             agent.stop()
     if as_json:
         print_json(view.to_json())

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch_sdk.specs.run_state import RunState
-from launch_sdk.sweeps.report import duration, flat_parameters, progress, ranked, short
+from launch_sdk.sweeps.report import duration, flat_parameters, progress, ranked, short, short_names
 from launch_sdk.sweeps.runs import latest_attempts
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ def print_result(view: SweepView) -> None:
         console.print(runs_table(view, [run.index for run in best], title="Best runs"))
         console.print("Repeat the best run:")
         console.print(Text(f"  launch {best[0].run_id}", style="bold"))
-    console.print(Text.assemble("Look at it: ", (view.url, "underline")))
+    console.print(Text.assemble("Look at it: ", (view.url, "underline")), soft_wrap=True)
+    if view.state in {RunState.LOST, RunState.CANCELLED, RunState.FAILED}:
+        console.print(Text(f"Go on with: launch-sweep --resume_id {view.sweep_id}"), soft_wrap=True)
 
 
 def runs_table(view: SweepView, indices: list[int], title: str) -> Table:
@@ -122,8 +124,9 @@ def runs_table(view: SweepView, indices: list[int], title: str) -> Table:
     runs = {run.index: run for run in latest_attempts(view.runs)}
     shown = [runs[index] for index in indices]
     names = sorted({name for run in shown for name in flat_parameters(run.parameters)})
+    headings = short_names(names)
     table = Table(title=escape(title), title_justify="left", header_style="bold")
-    for heading in ("run", view.spec.metric.name if view.spec.metric else "metric", "state", "took", *names):
+    for heading in ("run", view.spec.metric.name if view.spec.metric else "metric", "state", "took", *headings):
         table.add_column(escape(heading), justify="right" if heading in {"run", "took"} else "left", overflow="fold")
     for run in shown:
         value = run.metric(view.spec.metric)

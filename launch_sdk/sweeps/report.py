@@ -64,6 +64,12 @@ def flat_parameters(parameters: Mapping[str, Any], prefix: str = "") -> dict[str
     return result
 
 
+def short_names(names: Sequence[str]) -> list[str]:
+    """Cut dotted names down to their last parts, as long as they stay distinct: `optimizer.lr` is shown as `lr`."""
+    lasts = [name.rpartition(".")[2] for name in names]
+    return [last if lasts.count(last) == 1 and last else name for name, last in zip(names, lasts, strict=True)]
+
+
 def short(value: object) -> str:
     """Write a value in few characters."""
     if isinstance(value, float):
