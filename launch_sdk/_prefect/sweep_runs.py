@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.children import Children, is_dead
+from launch_sdk._prefect.flow_job import METRIC, returned_summary
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
-from launch_sdk._prefect.views import run_summary
 from launch_sdk.runs.processes import process_start_time
 from launch_sdk.specs.command import render_command
 from launch_sdk.specs.run_spec import RunSpec
@@ -112,6 +112,7 @@ class SweepRuns:
                 names.INDEX: action.index,
                 names.ATTEMPT: action.attempt,
                 names.PARAMETERS: dumps(action.parameters),
+                **({METRIC: self.spec.metric.name} if self.spec.metric else {}),
             },
         )
         self.children.note(flow_run)
@@ -210,15 +211,10 @@ class SweepRuns:
             return
         with contextlib.suppress(Exception):  # a result that cannot be read is a metric that was not logged
             result: object = await flow_run.state.aresult(raise_on_failure=False)
-            summary = _as_summary(result, self.spec.metric.name)
-            await write_labels(self.client, run_id, {names.SUMMARY: dumps({**run_summary(flow_run), **summary})})
-            self.children.note(await self.client.read_flow_run(flow_run.id))
-
-
-def _as_summary(result: object, metric: str) -> dict[str, Any]:
-    if isinstance(result, Mapping):
-        return dict(cast("Mapping[str, Any]", result))
-    return {metric: result}
+            summary = returned_summary(result, self.spec.metric.name)
+            if summary:
+                await write_labels(self.client, run_id, {names.SUMMARY: dumps(summary)})
+                self.children.note(await self.client.read_flow_run(flow_run.id))
 
 
 def run_name(index: int, parameters: Mapping[str, Any]) -> str:
