@@ -1,8 +1,11 @@
 """The program of the embedded server: `python -m launch_sdk._prefect.server --port N`.
 
-Prefect's own API server and UI in one process on loopback, with one difference: every SQLite transaction begins
+Prefect's own API server and UI in one process on loopback, with two differences. Every SQLite transaction begins
 IMMEDIATE. Prefect begins them DEFERRED, and a read that becomes a write then fails at once with "database is locked"
 whenever two clients write (50 creations at once: 35.6 s; so: 1.8 s). PREFECT_HOME says where its data is.
+
+And its pages tell the browser to fetch nothing from elsewhere. Prefect's UI calls an analytics service when
+it loads, whatever the settings say, and a run's text could name a picture on any host.
 """
 
 from __future__ import annotations
@@ -10,12 +13,17 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 
     from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 def begin_sqlite_transactions_immediate() -> None:
@@ -38,6 +46,41 @@ def begin_sqlite_transactions_immediate() -> None:
     configurations.AioSqliteConfiguration.begin_transaction = begin_transaction
 
 
+def content_policy(url: str) -> str:
+    """Give the Content-Security-Policy of the pages: only from this server, whichever of its names was typed.
+
+    The timeline compiles shaders (`unsafe-eval`) in workers made from `blob:`; styles are set inline; pictures of a
+    sweep are `data:`.
+    """
+    api = f"{url} {url.replace('http', 'ws', 1)}"
+    rules = {
+        "default-src": "'self'",
+        "script-src": "'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "font-src": "'self' data:",
+        "worker-src": "'self' blob:",
+        "connect-src": f"'self' {api} data: blob:",
+        "frame-src": "'self' data: blob:",
+    }
+    return "; ".join(f"{rule} {sources}" for rule, sources in rules.items())
+
+
+def keep_pages_local(app: App, url: str) -> App:
+    """Add the content policy to every response of an ASGI application."""
+    header = (b"content-security-policy", content_policy(url).encode())
+
+    async def local(scope: Message, receive: Receive, send: Send) -> None:
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        await app(scope, receive, send_with_policy)
+
+    return local
+
+
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m launch_sdk._prefect.server")
@@ -50,6 +93,7 @@ def main() -> None:
         "PREFECT_SERVER_API_PORT": str(arguments.port),
         "PREFECT_UI_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
     }
     os.environ.pop("PREFECT_API_URL", None)
@@ -58,7 +102,9 @@ def main() -> None:
     from prefect.server.api.server import create_app
 
     begin_sqlite_transactions_immediate()
-    uvicorn.run(create_app(final=True), host=arguments.host, port=arguments.port, log_level="warning")
+    uvicorn.run(
+        keep_pages_local(create_app(final=True), url), host=arguments.host, port=arguments.port, log_level="warning"
+    )
 
 
 if __name__ == "__main__":
