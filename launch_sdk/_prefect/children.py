@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.views import sweep_run
-from launch_sdk.runs.processes import process_start_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,26 +82,9 @@ class Children:
             self.newest = expected
 
 
-def process_identifier(pid: int) -> str:
-    """Name a process of this machine so that its life can be checked later: `host:pid:kernel start time`."""
-    return f"{socket.gethostname()}:{pid}:{process_start_time(pid) or 0:.0f}"
-
-
 def scheduler_identifier(labels: Mapping[str, Any]) -> str | None:
     """Name the process that drives a sweep, from the labels of its parent run."""
     host, pid, started = (
         labels.get(key) for key in (names.SCHEDULER_HOST, names.SCHEDULER_PID, names.SCHEDULER_STARTED)
     )
     return f"{host}:{pid}:{started:.0f}" if isinstance(started, int | float) and started >= 0 else None
-
-
-def is_dead(identifier: str | None) -> bool:
-    """Say whether a process that `process_identifier` named is known to be gone.
-
-    False for a process of another machine and for an identifier of another form: then nothing is known.
-    """
-    host, _, rest = (identifier or "").partition(":")
-    pid, _, started = rest.partition(":")
-    if host != socket.gethostname() or not pid.isdigit() or not started.isdigit() or int(pid) == os.getpid():
-        return False
-    return process_start_time(int(pid)) != float(started)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 from uuid import UUID
 
 from launch_sdk._prefect import embedded, names
-from launch_sdk._prefect.children import Children, is_dead, scheduler_identifier
+from launch_sdk._prefect.children import Children, scheduler_identifier
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import (
     create_queue,
@@ -30,6 +30,7 @@ from launch_sdk.errors import (
     LaunchError,
     NotFoundError,
 )
+from launch_sdk.runs.processes import is_dead
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState

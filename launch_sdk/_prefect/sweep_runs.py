@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk._prefect import names
-from launch_sdk._prefect.children import Children, is_dead
+from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.flow_job import METRIC, returned_summary
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
-from launch_sdk.runs.processes import process_start_time
+from launch_sdk.runs.processes import is_dead, process_start_time
 from launch_sdk.specs.command import render_command
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.sweeps.report import flat_parameters, short

@@ -10,7 +10,7 @@ flow in the agent itself to run its hooks.
 from __future__ import annotations
 
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,8 +28,10 @@ from prefect.runner._state_proposer import StateProposer
 from prefect.workers.process import ProcessWorkerResult
 
 from launch_sdk.agent.starter import Project, RunProcess, WarmProcess, parent_environment
+from launch_sdk.runs.processes import process_identifier
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from types import TracebackType
     from typing import Self
     from uuid import UUID
@@ -132,6 +134,7 @@ class Execution:
         self._project = project or Project()
         self._stack = AsyncExitStack()
         self._cancel_at_start: set[UUID] = set()
+        self._foreign: set[anyio.CancelScope] = set()
         self._cancels: dict[UUID, anyio.Event] = {}  # set when the run is Cancelled
 
     async def __aenter__(self) -> Self:
@@ -175,7 +178,7 @@ class Execution:
         self._cancel_at_start.discard(flow_run_id)
 
     async def run(
-        self, flow_run: FlowRun, order: Order, task_status: anyio.abc.TaskStatus[int] = anyio.TASK_STATUS_IGNORED
+        self, flow_run: FlowRun, order: Order, task_status: anyio.abc.TaskStatus[Any] = anyio.TASK_STATUS_IGNORED
     ) -> ProcessWorkerResult:
         """Run a flow run to its end, and until nothing that it started is left.
 
@@ -185,7 +188,7 @@ class Execution:
         if flow_run.id in self._cancel_at_start:
             current = await self._client.read_flow_run(flow_run.id)  # the one at hand has no state
             await self._states.propose_cancelled(current, {"message": "The run was cancelled before it started."})
-            task_status.started(os.getpid())
+            task_status.started(process_identifier(os.getpid()))
             return ProcessWorkerResult(status_code=0, identifier=str(os.getpid()))
         self._hooks.orders[flow_run.id] = order
         try:
@@ -198,7 +201,7 @@ class Execution:
             self._cancels.pop(flow_run.id, None)
         return ProcessWorkerResult(status_code=process.returncode or 0, identifier=str(process.pid))
 
-    async def _execute(self, flow_run: FlowRun, order: Order, task_status: anyio.abc.TaskStatus[int]) -> RunProcess:
+    async def _execute(self, flow_run: FlowRun, order: Order, task_status: anyio.abc.TaskStatus[Any]) -> RunProcess:
         starter = _WarmStarter(self.warm, replace(order, env=order.env | self._control_env(flow_run.id)))
         executor = FlowRunExecutor(
             flow_run=flow_run,
@@ -211,13 +214,25 @@ class Execution:
         )
         async with anyio.create_task_group() as group:
             handle = await group.start(executor.submit)
-            task_status.started(handle.pid)
+            task_status.started(process_identifier(handle.pid or 0))
         if starter.process is None:
             raise RuntimeError("The flow's process did not start.")
         return starter.process
 
+    @contextmanager
+    def stoppable(self) -> Generator[None]:
+        """Run what is not started here (Prefect's own way of running) so that `cancel_all` ends it too."""
+        with anyio.CancelScope() as scope:
+            self._foreign.add(scope)
+            try:
+                yield
+            finally:
+                self._foreign.discard(scope)
+
     async def cancel_all(self, message: str) -> None:
         """Cancel every run that has a process, and wait until they are gone and Cancelled."""
+        for scope in self._foreign:
+            scope.cancel()
         async with anyio.create_task_group() as group:
             for flow_run_id in self._processes.flow_run_ids():
                 group.start_soon(self._cancel, flow_run_id, message)
@@ -225,9 +240,11 @@ class Execution:
     async def kill_all(self) -> None:
         """End every run now; each is reported as crashed."""
         for flow_run_id in self._processes.flow_run_ids():
-            await self._processes.kill(flow_run_id, force=True)
-        for process in set(self._hooks.processes):
-            process.kill()
+            with suppress(ProcessLookupError):  # it has just ended
+                await self._processes.kill(flow_run_id, force=True)
+        for process in self._hooks.processes:
+            with suppress(ProcessLookupError):
+                process.kill()
 
     async def _cancel(self, flow_run_id: UUID, message: str | None = None) -> None:
         if flow_run_id in self._cancels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -19,6 +20,23 @@ def process_start_time(pid: int) -> float | None:
     except OSError:
         return None
     return None if fields[0] in {"Z", "X"} else float(fields[19])
+
+
+def process_identifier(pid: int) -> str:
+    """Name a process of this machine so that its life can be checked later: `host:pid:kernel start time`."""
+    return f"{socket.gethostname()}:{pid}:{process_start_time(pid) or 0:.0f}"
+
+
+def is_dead(identifier: str | None) -> bool:
+    """Say whether a process that `process_identifier` named is known to be gone.
+
+    False for a process of another machine and for an identifier of another form: then nothing is known.
+    """
+    host, _, rest = (identifier or "").partition(":")
+    pid, _, started = rest.partition(":")
+    if host != socket.gethostname() or not pid.isdigit() or not started.isdigit() or int(pid) == os.getpid():
+        return False
+    return process_start_time(int(pid)) != float(started)
 
 
 def group_is_alive(group: int) -> bool:

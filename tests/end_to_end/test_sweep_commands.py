@@ -1,0 +1,283 @@
+"""`launch-sweep` as a user types it: a real server, a real agent, real programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Home, eventually
+
+PROGRAM = """
+import os, sys, time
+import launch_sdk as launch
+
+with launch.init(config={"x": 0, "out": "", "seconds": 0.0, "fail_at": -1}) as run:
+    config = run.config
+    if config["out"]:
+        open(f"{config['out']}/started-{config['x']}-{os.getpid()}", "x").close()
+    print("working on", config["x"], flush=True)
+    if config["x"] == config["fail_at"]:
+        raise ValueError(f"no luck with {config['x']}")
+    for step in range(5):
+        time.sleep(config["seconds"] / 5)
+        run.log({"loss": abs(config["x"] - 3) + 1 / (step + 1)})
+    if config["out"]:
+        open(f"{config['out']}/ended-{config['x']}-{os.getpid()}", "x").close()
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "train.py").write_text(PROGRAM)
+    (tmp_path / "out").mkdir()
+    return folder
+
+
+def write_sweep(project: Path, *, points: int = 6, workers: int = 2, **more: Any) -> Path:
+    out = project.parent / "out"
+    parameters = {"x": {"values": list(range(points))}, "out": {"value": str(out)}}
+    parameters |= {name: {"value": value} for name, value in more.pop("constants", {}).items()}
+    document = {
+        "program": "train.py",
+        "method": "grid",
+        "metric": {"name": "loss", "goal": "minimize"},
+        "scheduler": {"num_workers": workers},
+        "parameters": parameters,
+        **more,
+    }
+    path = project / "sweep.yaml"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def marks(project: Path, kind: str) -> list[int]:
+    """The points whose program has started (or ended), once for each time."""
+    return sorted(int(path.name.split("-")[1]) for path in (project.parent / "out").glob(f"{kind}-*"))
+
+
+def programs_of(project: Path) -> list[int]:
+    """Process ids of the training programs that run now."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"train.py" in words and any(str(project.parent / "out").encode() in word for word in words):
+            found.append(int(entry.name))
+    return found
+
+
+def test_a_sweep_runs_every_point_once_and_says_the_best(home: Home, project: Path) -> None:
+    sweep = write_sweep(project)
+    done = home.run("launch-sweep", str(sweep), "--json")
+    assert done.returncode == 0, done.stderr
+    view = json.loads(done.stdout)
+    assert view["state"] == "finished"
+    assert [run["index"] for run in view["runs"]] == list(range(6))
+    assert {run["state"] for run in view["runs"]} == {"finished"}
+    assert view["best"]["parameters"]["x"] == 3
+    assert view["best"]["metric"] == pytest.approx(0.2)
+    assert marks(project, "started") == marks(project, "ended") == list(range(6))
+    assert "6/6 done" in done.stderr
+    assert f"launch {view['best']['run_id']}" in done.stderr
+    assert view["url"] in done.stderr.replace("\n", "")
+
+    shown = home.json("launch", "sweep", "show", view["sweep_id"])
+    assert shown["best"] == view["best"]
+    again = home.run("launch", view["best"]["run_id"], "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["summary"]["loss"] == view["best"]["metric"]
+
+
+def test_ctrl_c_stops_the_runs_and_a_resume_completes_the_sweep(home: Home, project: Path) -> None:
+    sweep = write_sweep(project, constants={"seconds": 4.0})
+    process = home.start("launch-sweep", str(sweep), "--json")
+    eventually(lambda: len(programs_of(project)) == 2, "two programs should run")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert not programs_of(project)
+    view = json.loads(out)
+    assert f"--resume_id {view['sweep_id']}" in err
+    assert view["state"] == "cancelled"
+
+    resumed = home.run("launch-sweep", "--resume_id", view["sweep_id"], "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    after = json.loads(resumed.stdout)
+    assert [(run["index"], run["parameters"]["x"], run["state"]) for run in after["runs"]] == [
+        (i, i, "finished") for i in range(6)
+    ]
+    assert marks(project, "ended") == list(range(6))
+
+
+def test_a_sweep_whose_parent_was_killed_resumes_with_no_run_lost_repeated_or_skipped(
+    home: Home, project: Path
+) -> None:
+    sweep = write_sweep(project, points=8, constants={"seconds": 2.0})
+    process = home.start("launch-sweep", str(sweep), "--json")
+    eventually(lambda: len(marks(project, "ended")) >= 2 and len(programs_of(project)) == 2, "two should have ended")
+    sweep_id = home.json("launch", "sweep", "list", "--limit", "1")[0]["sweep_id"]
+    os.kill(home.json("launch", "sweep", "show", sweep_id)["scheduler"]["pid"], signal.SIGKILL)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"--resume_id {sweep_id}" in err
+
+    resumed = home.run("launch-sweep", "--resume_id", sweep_id, "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    view = json.loads(resumed.stdout)
+    assert [(run["index"], run["state"]) for run in view["runs"]] == [(i, "finished") for i in range(8)]
+    assert marks(project, "started") == marks(project, "ended") == list(range(8))  # those that ran were taken up
+
+
+def test_a_sweep_survives_the_death_of_everything_but_the_server(home: Home, project: Path) -> None:
+    sweep = write_sweep(project, points=6, constants={"seconds": 2.0})
+    process = home.start("launch-sweep", str(sweep))
+    eventually(lambda: len(marks(project, "ended")) >= 1 and len(programs_of(project)) == 2, "one should have ended")
+    sweep_id = home.json("launch", "sweep", "list", "--limit", "1")[0]["sweep_id"]
+    parent = home.json("launch", "sweep", "show", sweep_id)["scheduler"]["pid"]
+    process.kill()
+    process.communicate()
+    for pid in [parent, *agents_of(home), *programs_of(project)]:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not programs_of(project), "no program should outlive its agent", 30)
+
+    resumed = home.run("launch-sweep", "--resume_id", sweep_id, "--json", timeout_s=170)
+    assert resumed.returncode == 0, resumed.stderr
+    view = json.loads(resumed.stdout)
+    assert [(run["index"], run["state"]) for run in view["runs"]] == [(i, "finished") for i in range(6)]
+    assert marks(project, "ended") == list(range(6))
+
+
+def agents_of(home: Home) -> list[int]:
+    """Process ids of the agents and their warm processes that serve this home."""
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            environment = (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"launch_sdk.cli.launch_agent" in command and f"LAUNCH_HOME={home.path}".encode() in environment:
+            found.append(int(entry.name))
+    return found
+
+
+def test_a_finished_sweep_cannot_be_resumed(home: Home, project: Path) -> None:
+    view = home.json("launch-sweep", str(write_sweep(project, points=1)))
+    refused = home.run("launch-sweep", "--resume_id", view["sweep_id"])
+    assert refused.returncode == 2
+    assert "has finished" in refused.stderr
+
+
+def test_a_metric_that_is_never_logged_is_said_after_the_first_finished_run(home: Home, project: Path) -> None:
+    sweep = write_sweep(project, points=5, workers=1, metric={"name": "accuracy"}, constants={"seconds": 1.0})
+    process = home.start("launch-sweep", str(sweep), "--json")
+    assert process.stderr is not None
+    lines: list[str] = []
+    for line in process.stderr:
+        lines.append(line)
+        if "accuracy" in line and "logged" in line:
+            break
+    assert len(marks(project, "started")) <= 3, "said early, not at the end"
+    out, err = process.communicate(timeout=90)
+    assert json.loads(out)["best"] is None, err
+
+
+def test_a_bayesian_sweep_without_its_metric_fails_after_three_runs(home: Home, project: Path) -> None:
+    parameters = {"x": {"min": 0.0, "max": 1.0}, "out": {"value": str(project.parent / "out")}}
+    sweep = write_sweep(project, method="tpe", run_cap=20, metric={"name": "acc"}, parameters=parameters)
+    done = home.run("launch-sweep", str(sweep), "--json")
+    assert done.returncode == 1
+    view = json.loads(done.stdout)
+    assert view["state"] == "failed"
+    assert len(view["runs"]) <= 6
+    assert "none logged the metric 'acc'" in view["message"]
+    assert "loss" in view["message"]
+
+
+def test_a_script_that_fails_at_once_ends_the_sweep_with_its_last_lines(home: Home, project: Path) -> None:
+    (project / "train.py").write_text("print('getting ready')\nraise SystemExit('the data set is missing')\n")
+    done = home.run("launch-sweep", str(write_sweep(project, points=20)), "--json")
+    assert done.returncode == 1
+    view = json.loads(done.stdout)
+    assert view["state"] == "failed"
+    assert len(view["runs"]) <= 5
+    assert "the data set is missing" in view["message"]
+    assert "Traceback" not in done.stderr
+
+
+def test_one_failed_run_does_not_end_a_sweep(home: Home, project: Path) -> None:
+    view = home.json("launch-sweep", str(write_sweep(project, constants={"fail_at": 2})))
+    assert view["state"] == "finished"
+    assert {run["index"]: run["state"] for run in view["runs"]}[2] == "failed"
+    assert "no luck with 2" in next(run["error"] for run in view["runs"] if run["index"] == 2)
+
+
+def test_a_queue_without_an_agent_is_said_within_seconds(home: Home, project: Path) -> None:
+    home.run("launch", "queue", "create", "unattended")
+    process = home.start("launch-sweep", str(write_sweep(project)), "--queue", "unattended")
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, "")
+    assert any("No agent polls queue 'unattended'" in line for line in lines)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_detach_returns_at_once_and_the_sweep_goes_on(home: Home, project: Path) -> None:
+    view = home.json("launch-sweep", str(write_sweep(project, points=2)), "--detach")
+    assert view["state"] in {"queued", "starting", "running"}
+    done = eventually(
+        lambda: (now := home.json("launch", "sweep", "show", view["sweep_id"]))["state"] == "finished" and now,
+        "the sweep should finish by itself",
+    )
+    assert len(done["runs"]) == 2
+
+
+def test_target_reached_ends_the_sweep_early(home: Home, project: Path) -> None:
+    sweep = write_sweep(project, points=50, workers=1, metric={"name": "loss", "goal": "minimize", "target": 1.3})
+    view = home.json("launch-sweep", str(sweep))
+    assert view["state"] == "finished"
+    assert len(view["runs"]) == 3
+    assert "reached the target" in view["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing.yaml"], "missing.yaml"),
+        (["--resume_id", "deadbeef"], "'deadbeef' does not exist"),
+        ([], "name a sweep FILE"),
+    ],
+)
+def test_wrong_use_is_told_in_one_message(home: Home, arguments: list[str], said: str) -> None:
+    done = home.run("launch-sweep", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_program_names_the_scripts_that_are_there(home: Home, project: Path) -> None:
+    done = home.run("launch-sweep", str(write_sweep(project, program="trian.py")))
+    assert done.returncode == 2
+    assert "train.py" in done.stderr
+
+
+def test_a_server_that_cannot_be_reached_is_said(home: Home, project: Path) -> None:
+    sweep = write_sweep(project)
+    done = home.run("launch-sweep", str(sweep), PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert done.returncode == 2
+    assert "http://127.0.0.1:9/api cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr
