@@ -92,8 +92,25 @@ def _most_telling(values: Array) -> NDArray[np.intp]:
 
 
 def _believed(points: Array, targets: Array, pending: Array, choices: Sequence[int], seed: int) -> Array:
-    process = egobox.Gpx.builder(_axes(choices), corr_spec=_MATERN, seed=seed).fit(points, targets)
-    return np.maximum(np.asarray(process.predict(pending), dtype=np.float64), targets.min())
+    process = egobox.Gpx.builder(corr_spec=_MATERN, seed=seed).fit(one_hot(points, choices), targets)
+    predicted = np.asarray(process.predict(one_hot(pending, choices)), dtype=np.float64)
+    return np.maximum(predicted, targets.min())
+
+
+def one_hot(points: Array, choices: Sequence[int]) -> Array:
+    """Give each categorical axis a column for each of its choices, 1 for the one taken and 0 for the others.
+
+    `Egor` does so itself; a process fitted by itself panics on the axes of `Egor`.
+
+    Args:
+        points: of shape (runs, axes).
+        choices: the number of choices of each axis; 0 for an ordered one, which stays one column.
+    """
+    columns = [
+        np.eye(n)[column.astype(np.intp)] if n else column[:, np.newaxis]
+        for n, column in zip(choices, points.T, strict=True)
+    ]
+    return np.hstack(columns)
 
 
 def _axes(choices: Sequence[int]) -> list[egobox.XSpec]:
