@@ -1,0 +1,5 @@
+"""Configuration kept on the server. Register the types: `prefect block register -m blocks`."""
+
+from blocks.run_store import RunStore
+
+__all__ = ["RunStore"]

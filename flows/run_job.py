@@ -16,6 +16,7 @@ from pydantic import Field
 
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.names import SUMMARY
+from launch_sdk._prefect.run_store import store_holding
 from launch_sdk.errors import LaunchError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.run_directory import RunDirectory
@@ -56,7 +57,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         outcome = await execute(
             spec,
             RunDirectory.of(run_id),
-            store=RunStore.local(),
+            store=await _store_of(spec),
             identity=_identity(run_id, spec),
             on_lines=OutputLog(logger),
             on_summary=progress.show,
@@ -111,6 +112,11 @@ class SummaryLabel:
         self.text = text
         async with get_client() as client:
             await write_labels(client, self.run_id, {SUMMARY: text})
+
+
+async def _store_of(spec: RunSpec) -> RunStore:
+    async with get_client() as client:
+        return await store_holding(client, spec.source)
 
 
 def _identity(run_id: str, spec: RunSpec) -> dict[str, str]:

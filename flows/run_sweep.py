@@ -14,6 +14,7 @@ from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 from pydantic import Field
 
+from launch_sdk._prefect.sweep_identity import identify
 from launch_sdk._prefect.sweep_report import SweepReport
 from launch_sdk._prefect.sweep_runs import SweepIdentity, SweepRuns
 from launch_sdk._prefect.views import ui_url
@@ -33,13 +34,14 @@ async def run_sweep(
     sweep: Annotated[dict[str, Any], Field(description="The sweep file: method, metric, parameters, program or job.")],
     sweep_id: Annotated[str, Field(description="Its id; empty makes one up.")] = "",
     source: Annotated[str | None, Field(description="Directory of the program, or sha256:<digest>.")] = None,
-    queue: Annotated[str, Field(description="Queue of its runs.")] = "default",
+    queue: Annotated[str, Field(description="Queue of its runs; empty takes the sweep's own.")] = "",
 ) -> State[Any]:
     logger = get_run_logger()
     try:
         spec = parse_sweep(Document(decode(sweep), "The sweep"))
         async with get_client() as client:
-            identity = SweepIdentity(sweep_id or str(current.id)[:8], uuid.UUID(str(current.id)), queue, source)
+            parent_id = uuid.UUID(str(current.id))
+            identity = await identify(client, parent_id, spec, sweep_id=sweep_id, source=source, queue=queue)
             finish = await _drive(client, spec, identity, logger)
     except LaunchError as error:
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
