@@ -169,14 +169,16 @@ async def _until_end(
 
 
 async def _finish(slots: Slots, ending: _Signals, execution: Execution) -> None:
-    """Wait for what runs, pressing as the signals say."""
-    while slots.held:
-        if ending.level >= Ending.KILL:
-            await execution.kill_all()
-        elif ending.level >= Ending.CANCEL:
-            await execution.cancel_all("The agent was told to end.")
-        with anyio.move_on_after(_LOOK_S):
-            await ending.changed.wait()
+    """Wait for what runs, pressing as the signals say; again and again, for a run may only now get its process."""
+    async with anyio.create_task_group() as pressing:
+        while slots.held:
+            if ending.level >= Ending.KILL:
+                pressing.start_soon(execution.kill_all)
+            elif ending.level >= Ending.CANCEL:
+                pressing.start_soon(execution.cancel_all, "The agent was told to end.")
+            with anyio.move_on_after(_LOOK_S):
+                await ending.changed.wait()
+        pressing.cancel_scope.cancel()
 
 
 class _Signals:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 3
 _STOP_TIMEOUT_S = 5.0
+_FULL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,10 @@ class WarmProcess:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
-    def ensure(self) -> None:
+    def ensure(self) -> subprocess.Popen[bytes]:
         """Have a warm process, which may still be importing: runs handed to it wait for that."""
         if self._process is not None and self._process.poll() is None:
-            return
+            return self._process
         self.close()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -113,6 +114,7 @@ class WarmProcess:
             )
         ours.setblocking(False)
         self._control = ours
+        return self._process
 
     async def start(self, order: Order) -> RunProcess:
         """Have a run started.
@@ -121,7 +123,7 @@ class WarmProcess:
             BackendUnavailableError: the warm process died repeatedly before it started the run.
         """
         for _ in range(_ATTEMPTS):
-            self.ensure()
+            process = self.ensure()
             with contextlib.suppress(OSError):
                 reader, writer = await self._hand_over()
                 writer.write(order.encode())
@@ -129,7 +131,7 @@ class WarmProcess:
                 if line.startswith(b"pid "):
                     return RunProcess(int(line.split()[1]), reader, writer)
                 writer.close()
-            self.close()
+            await _ended(process)
         raise BackendUnavailableError(
             "The agent's warm process cannot start; its messages are above, in the agent's output."
         )
@@ -140,8 +142,9 @@ class WarmProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                socket.send_fds(self._control, [b"run"], [theirs.fileno()])
-            except OSError:
+                while not _sent(self._control, theirs):  # noqa: ASYNC110  # nothing tells when there is room
+                    await asyncio.sleep(_FULL_S)
+            except BaseException:
                 ours.close()
                 raise
         return await asyncio.open_unix_connection(sock=ours)
@@ -158,6 +161,23 @@ class WarmProcess:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+
+def _sent(control: socket.socket, connection: socket.socket) -> bool:
+    """Send a run's socket to the warm process; False if so many wait there that there is no room yet."""
+    try:
+        socket.send_fds(control, [b"run"], [connection.fileno()])
+    except BlockingIOError:
+        return False
+    return True
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    """Give a process that seems to be dying the time to be seen dead."""
+    for _ in range(20):
+        if process.poll() is not None:
+            return
+        await asyncio.sleep(0.05)
 
 
 def parent_environment() -> dict[str, str]:

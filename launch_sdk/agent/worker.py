@@ -8,10 +8,11 @@ Private parts of Prefect 3.8 that are overridden here: the underscored methods o
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 _RECONNECT_S = 2.0
 _QUEUES_STALE_S = 8.0  # less than the interval of polling
+
+_STATES_THAT_WAIT = ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Resuming")  # names Prefect gives
 
 
 class LaunchJobConfiguration(ProcessJobConfiguration):
@@ -153,7 +156,11 @@ class LaunchWorker(ProcessWorker):
                     return submitted
 
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
-        """Ask for what may start now, one lane at a time, so that a long line in one does not hide the other."""
+        """Ask for what may start now, one lane at a time, so that a long line in one does not hide the other.
+
+        A run that is to start later takes no place yet, as it would with Prefect: the worker looks again at that time.
+        """
+        now = datetime.now(UTC)
         found: list[WorkerFlowRunResponse] = []
         names = await self._names_by_lane()
         for lane, queues in names.items():
@@ -161,9 +168,12 @@ class LaunchWorker(ProcessWorker):
                 found += await self.client.get_scheduled_flow_runs_for_work_pool(
                     work_pool_name=self._work_pool_name,
                     work_queue_names=queues,
-                    scheduled_before=datetime.now(UTC),
+                    scheduled_before=now + timedelta(seconds=self._prefetch_seconds),
                 )
-        return found
+        starts = [(entry.flow_run.next_scheduled_start_time or now).timestamp() - now.timestamp() for entry in found]
+        if later := [in_s for in_s in starts if in_s > 0]:
+            asyncio.get_running_loop().call_later(min(later), self._poll_soon)
+        return [entry for entry, in_s in zip(found, starts, strict=True) if in_s <= 0]
 
     async def _names_by_lane(self) -> dict[Lane, list[str]]:
         if time.monotonic() - self._queues_read_at > _QUEUES_STALE_S:
@@ -206,7 +216,7 @@ class LaunchWorker(ProcessWorker):
         from prefect.events.filters import EventAnyResourceFilter, EventFilter, EventNameFilter
 
         wanted = EventFilter(
-            event=EventNameFilter(name=["prefect.flow-run.Scheduled"]),
+            event=EventNameFilter(name=[f"prefect.flow-run.{state}" for state in _STATES_THAT_WAIT]),
             any_resource=EventAnyResourceFilter(id=[f"prefect.work-pool.{self.work_pool.id}"]),
         )
         with self._background:
@@ -240,7 +250,9 @@ class LaunchWorker(ProcessWorker):
             or configuration.has_command
             or sys.platform != "linux"
         ):
-            return await super().run(flow_run, configuration, task_status)
+            with self._require_execution().stoppable():
+                return await super().run(flow_run, configuration, task_status)
+            raise RuntimeError("The agent was told to end.")
         from tempfile import TemporaryDirectory
 
         with TemporaryDirectory(prefix="launch-run-", ignore_cleanup_errors=True) as scratch:
