@@ -169,7 +169,11 @@ def running(contender: Contender, folder: Path, api_url: str) -> Generator[None]
         yield
     finally:
         process.terminate()
-        process.wait(60)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:  # Prefect's worker does not always end when told to
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager
