@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PAGE = 200
 OVERLAP = timedelta(seconds=2)
+RESULT_DELAY_S = 30.0  # what an unchanged flow returns is kept as its summary only after its end
 
 
 class Children:
@@ -49,9 +50,9 @@ class Children:
         )
 
         tags = FlowRunFilterTags(all_=[self.tag])
-        active = [UUID(run_id) for run_id, run in self.known.items() if run.is_active]
-        if active:
-            await self._take(FlowRunFilter(id=FlowRunFilterId(any_=active)))
+        unsettled = [UUID(run_id) for run_id, run in self.known.items() if _may_change(run)]
+        if unsettled:
+            await self._take(FlowRunFilter(id=FlowRunFilterId(any_=unsettled)))
         since = FlowRunFilterExpectedStartTime(after_=self.newest - OVERLAP) if self.newest else None
         await self._take(FlowRunFilter(tags=tags, expected_start_time=since))
         return list(self.known.values())
@@ -88,3 +89,10 @@ def scheduler_identifier(labels: Mapping[str, Any]) -> str | None:
         labels.get(key) for key in (names.SCHEDULER_HOST, names.SCHEDULER_PID, names.SCHEDULER_STARTED)
     )
     return f"{host}:{pid}:{started:.0f}" if isinstance(started, int | float) and started >= 0 else None
+
+
+def _may_change(run: SweepRun) -> bool:
+    if run.is_active:
+        return True
+    awaits_result = run.state.has_result and not run.summary
+    return awaits_result and run.ended is not None and time.time() - run.ended < RESULT_DELAY_S
