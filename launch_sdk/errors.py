@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+SHOWN_FAULTS = 60
+
 
 class LaunchError(Exception):
     """The root: `except LaunchError` catches everything raised on purpose."""
@@ -49,7 +51,9 @@ class InvalidSpecError(LaunchError, ValueError):
         self.subject = subject
         self.faults = tuple(faults)
         count = len(self.faults)
-        lines = "\n".join(f"  {fault}" for fault in self.faults)
+        lines = "\n".join(f"  {fault}" for fault in self.faults[:SHOWN_FAULTS])
+        if count > SHOWN_FAULTS:
+            lines += f"\n  and {count - SHOWN_FAULTS} more"
         super().__init__(f"{subject} has {count} {'fault' if count == 1 else 'faults'}:\n{lines}")
 
 

@@ -1,17 +1,18 @@
 """From a sweep file's `command` and a suggestion to the words that start a program: W&B's macros.
 
-Rules: a macro stands alone as one element; `${param}` and `${envvar:NAME}` may also stand inside one. Booleans, None
-and nested values are written as W&B writes them, `str(value)`.
+Rules: a macro stands alone as one element; `${param}`, with dots for a nested one, and `${envvar:NAME}` may also stand
+inside one. Booleans, None and nested values are written as W&B writes them, `str(value)`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 _PARAMETER = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)\}")
@@ -31,6 +32,8 @@ _ARGS_MACROS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
 def command_faults(command: Sequence[str]) -> list[str]:
     """List what is wrong with a command before any run."""
     known = {"${env}", "${interpreter}", "${program}", *_ARGS_MACROS}
+    if all(word == "${env}" or word in _ARGS_MACROS for word in command):
+        return ["starts nothing: name a program, as in ['${interpreter}', '${program}', '${args}']"]
     return [
         f"{word!r} is not a macro; known are {', '.join(sorted(known))}"
         for word in command
@@ -68,8 +71,12 @@ def expand_variables(command: Sequence[str], environment: Mapping[str, str]) -> 
 
 
 def _parameter(match: re.Match[str], parameters: Mapping[str, Any]) -> str:
-    name = match["name"]
-    return _text(parameters[name]) if name in parameters else match[0]
+    value: Any = parameters
+    for part in match["name"].split(".") if match["name"] not in parameters else [match["name"]]:
+        if not isinstance(value, Mapping) or part not in value:
+            return match[0]
+        value = cast("Mapping[str, Any]", value)[part]
+    return _text(value)
 
 
 def _flag(key: str, value: object) -> list[str]:

@@ -15,12 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Path_ = tuple[str | int, ...]
-MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
-MAX_NODES = 200_000
+MAX_DOCUMENT_BYTES = 1024 * 1024
+MAX_NODES = 100_000
+MAX_DEPTH = 64
+MAX_INTEGER_BITS = 1023  # what a float can still hold
 
 
 class _Loader(yaml.SafeLoader):
-    """`SafeLoader` that also reads `1e-4` as a number, as YAML 1.2 and every reader of the file expect."""
+    """`SafeLoader` that also reads `1e-4` as a number, as YAML 1.2 and every reader of the file expect.
+
+    A value that cannot be what its form says, such as the date 2020-99-99, is an error with its line.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return cast("Any", super().construct_object(node, deep))  # pyright: ignore[reportUnknownMemberType]  # untyped
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            problem = f"{error}; put the value in quotes if it is text"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
 
 _Loader.yaml_implicit_resolvers = {k: list(v) for k, v in yaml.SafeLoader.yaml_implicit_resolvers.items()}
@@ -104,6 +116,45 @@ def parse_document(text: str, *, name: str = "the given document", directory: Pa
     return Document(value, name, lines, directory or Path.cwd())
 
 
+def unusable_values(document: Document) -> list[Fault]:
+    """List the values that no program can be given, wherever they are in the document.
+
+    They are integers beyond the range of a float, text with a NUL or with half a surrogate pair, and whatever stands
+    deeper than `MAX_DEPTH` or after the first `MAX_NODES` values.
+    """
+    faults: list[Fault] = []
+    waiting: list[tuple[Path_, Any]] = [((), document.value)]
+    seen = 0
+    while waiting:
+        path, value = waiting.pop()
+        seen += 1
+        if seen > MAX_NODES or len(path) > MAX_DEPTH:
+            limit = f"has more than {MAX_NODES} values, or some nested more than {MAX_DEPTH} deep"
+            return [document.fault((), f"{limit}, or inside itself")]
+        problem = _problem(value)
+        if problem:
+            faults.append(document.fault(path, problem))
+        elif isinstance(value, dict):
+            fields = cast("dict[Any, Any]", value)
+            faults += [document.fault(path, f"a key {problem}") for key in fields if (problem := _problem(key))]
+            waiting.extend(((*path, key), item) for key, item in fields.items() if not _problem(key))
+        elif isinstance(value, list | tuple):
+            waiting.extend(((*path, index), item) for index, item in enumerate(cast("list[Any]", value)))
+    return faults
+
+
+def _problem(value: object) -> str:
+    """Say why a single value cannot be given to a program; nothing if it can."""
+    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
+        return f"is an integer of {value.bit_length()} bits; {MAX_INTEGER_BITS} are the most"
+    if isinstance(value, str):
+        if "\0" in value:
+            return "holds a NUL character"
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            return "holds half a surrogate pair, which is no character"
+    return ""
+
+
 def _survey(root: yaml.Node | None) -> tuple[list[Fault], dict[Path_, int]]:
     """Note the line of every value; find repeated keys and aliases that would explode."""
     faults: list[Fault] = []
@@ -115,6 +166,9 @@ def _survey(root: yaml.Node | None) -> tuple[list[Fault], dict[Path_, int]]:
         seen += 1
         if seen > MAX_NODES:
             return [Fault("", f"the document has more than {MAX_NODES} values")], lines
+        if len(path) > MAX_DEPTH:
+            line = node.start_mark.line + 1
+            return [Fault("", f"the document is nested more than {MAX_DEPTH} deep, or inside itself", line)], lines
         lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.SequenceNode):
             items = cast("list[yaml.Node]", node.value)

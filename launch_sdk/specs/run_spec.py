@@ -67,7 +67,7 @@ class RunSpec:
         if not isinstance(source, str) or not source:
             faults.append(Fault("source", "must name a directory, or a packed one as sha256:<digest>"))
         entry_point = _words(values.get("entry_point", DEFAULT_ENTRY_POINT), "entry_point", faults)
-        if not entry_point:
+        if not entry_point or not entry_point[0]:
             faults.append(Fault("entry_point", "must name the program to start, as in ['train.py']"))
         elif ".." in PurePosixPath(entry_point[0]).parts:
             faults.append(Fault("entry_point", f"{entry_point[0]!r} leads out of the source"))
@@ -79,9 +79,11 @@ class RunSpec:
         environment = values.get("environment") or "current"
         if environment not in ENVIRONMENTS:
             faults.append(Fault("environment", f"{environment!r} is unknown; known are {', '.join(ENVIRONMENTS)}"))
-        for key in ("name", "project"):
-            if not isinstance(values.get(key), str | None):
-                faults.append(Fault(key, "must be text"))
+        faults += [
+            Fault(key, "must be text") for key in ("name", "project") if not isinstance(values.get(key), str | None)
+        ]
+        nul = [key for key in ("source", "name", "project") if "\0" in str(values.get(key))]
+        faults += [Fault(key, "holds a NUL character") for key in nul]
         if faults:
             raise InvalidSpecError("The run", faults)
         return cls(
@@ -112,7 +114,7 @@ def split_entry_point(text: str) -> tuple[str, ...]:
 
 def _words(value: object, key: str, faults: list[Fault]) -> tuple[str, ...]:
     if isinstance(value, str):
-        return split_entry_point(value) if value.strip() else ()
+        value = split_entry_point(value) if value.strip() else ()
     if isinstance(value, Sequence) and all(isinstance(word, str) for word in cast("Sequence[object]", value)):
         words = cast("Sequence[str]", value)
         faults += [Fault(key, f"word {i} holds a NUL character") for i, word in enumerate(words) if "\0" in word]

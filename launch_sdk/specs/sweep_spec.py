@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.command import command_faults
+from launch_sdk.specs.document import unusable_values
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from launch_sdk.specs.document import Document, Path_
 
@@ -20,6 +21,7 @@ Method = Literal["grid", "random", "bayes", "tpe"]
 Goal = Literal["minimize", "maximize"]
 METHODS: tuple[str, ...] = get_args(Method)
 DEFAULT_WORKERS = 8  # W&B's
+MAX_UNKNOWN = 50  # of one mapping: finding the nearest known key takes time, and nobody reads more
 _KEYS = {
     "program": str,
     "job": str,
@@ -40,7 +42,14 @@ _KEYS = {
 }
 _SCHEDULER_KEYS = {"num_workers": (int, str)}
 _LAUNCH_KEYS = {"queue": str}
-_TYPE_NAMES = {str: "text", int: "a whole number", dict: "a mapping", list: "a list", (int, str): "a whole number"}
+_TYPE_NAMES = {
+    str: "text",
+    int: "a whole number",
+    dict: "a mapping",
+    list: "a list",
+    (int, str): "a whole number",
+    (int, float): "a number",
+}
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,8 @@ def parse_sweep(document: Document) -> SweepSpec:
         raise InvalidSpecError(
             document.name, [document.fault((), "must be a mapping of sweep keys, as in method: bayes")]
         )
+    if unusable := unusable_values(document):
+        raise InvalidSpecError(document.name, unusable)
     value = cast("dict[str, Any]", document.value)
     faults = _key_faults(document, (), value, _KEYS)
     space, space_faults = parse_parameters(document) if isinstance(value.get("parameters"), dict) else (None, [])
@@ -121,7 +132,7 @@ def parse_sweep(document: Document) -> SweepSpec:
     metric = _metric(document, value, faults)
     if method in {"bayes", "tpe"} and value.get("metric") is None:
         faults.append(document.fault((), f"method {method} needs a metric; add metric: {{name: loss, goal: minimize}}"))
-    if "parameters" not in value:
+    if value.get("parameters") is None:
         faults.append(
             document.fault((), "parameters is missing; name at least one, as in parameters: {lr: {min: 0.0, max: 1.0}}")
         )
@@ -134,14 +145,7 @@ def parse_sweep(document: Document) -> SweepSpec:
     run_cap = value.get("run_cap")
     if isinstance(run_cap, int) and not isinstance(run_cap, bool) and run_cap < 1:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
-    command = value.get("command")
-    if isinstance(command, list) and not all(
-        isinstance(word, str | int | float) for word in cast("list[object]", command)
-    ):
-        faults.append(document.fault(("command",), "must be a list of words"))
-    elif isinstance(command, list):
-        words = [str(word) for word in cast("list[object]", command)]
-        faults += [document.fault(("command",), message) for message in command_faults(words)]
+    command = _command(document, value, faults)
     if faults or space is None:
         raise InvalidSpecError(document.name, faults)
     return SweepSpec(
@@ -150,10 +154,10 @@ def parse_sweep(document: Document) -> SweepSpec:
         metric=metric,
         program=value.get("program"),
         job=value.get("job"),
-        command=tuple(str(word) for word in cast("list[object]", command)) if command is not None else None,
+        command=command,
         run_cap=run_cap,
         num_workers=num_workers,
-        seed=value.get("seed", 0),
+        seed=value.get("seed") or 0,
         queue=launch.get("queue"),
         name=value.get("name"),
         description=value.get("description"),
@@ -162,16 +166,22 @@ def parse_sweep(document: Document) -> SweepSpec:
 
 
 def _key_faults(document: Document, path: Path_, value: Mapping[str, Any], known: Mapping[str, Any]) -> list[Fault]:
-    faults: list[Fault] = []
+    unknown = [key for key in value if key not in known]
+    faults = [document.fault((*path, key), f"unknown key; {_nearest(key, known)}") for key in unknown[:MAX_UNKNOWN]]
+    if len(unknown) > MAX_UNKNOWN:
+        faults.append(document.fault(path, f"{len(unknown) - MAX_UNKNOWN} more keys are unknown"))
     for key, item in value.items():
         where = (*path, key)
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-            faults.append(document.fault(where, f"unknown key; {hint}"))
-        elif item is not None and (not isinstance(item, known[key]) or (isinstance(item, bool) and known[key] is int)):
+            continue
+        if item is not None and (not isinstance(item, known[key]) or (isinstance(item, bool) and known[key] is int)):
             faults.append(document.fault(where, f"must be {_TYPE_NAMES[known[key]]}, not {_describe(item)}"))
     return faults
+
+
+def _nearest(word: object, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(word), known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
 
 
 def _describe(item: object) -> str:
@@ -185,9 +195,7 @@ def _method(document: Document, value: Mapping[str, Any], faults: list[Fault]) -
     if method is None:
         faults.append(document.fault((), f"method is missing; choose one of {', '.join(METHODS)}"))
     elif isinstance(method, str) and method not in METHODS:
-        near = difflib.get_close_matches(method, METHODS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(METHODS)}"
-        faults.append(document.fault(("method",), f"{method!r} is not a method; {hint}"))
+        faults.append(document.fault(("method",), f"{method!r} is not a method; {_nearest(method, METHODS)}"))
     return method if isinstance(method, str) else None
 
 
@@ -202,9 +210,24 @@ def _metric(document: Document, value: Mapping[str, Any], faults: list[Fault]) -
         faults.append(document.fault(("metric",), "name is missing; give the key that the program logs"))
     if goal not in get_args(Goal):
         faults.append(document.fault(("metric", "goal"), f"must be minimize or maximize, not {goal!r}"))
-    if isinstance(target, float) and math.isnan(target):
-        faults.append(document.fault(("metric", "target"), "must be a number, not NaN"))
+    if isinstance(target, bool) or (isinstance(target, float) and math.isnan(target)):
+        faults.append(document.fault(("metric", "target"), f"must be a number, not {target!r}"))
     return Metric(str(name), goal, target)
+
+
+def _command(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...] | None:
+    command = value.get("command")
+    if not isinstance(command, list):
+        return None
+    words: list[str] = []
+    for index, word in enumerate(cast("list[object]", command)):
+        if isinstance(word, str | int | float) and not isinstance(word, bool):
+            words.append(str(word))
+        else:
+            faults.append(document.fault(("command", index), f"must be a word, not {_describe(word)}"))
+    if len(words) == len(cast("list[object]", command)):
+        faults += [document.fault(("command",), message) for message in command_faults(words)]
+    return tuple(words)
 
 
 def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
@@ -240,7 +263,7 @@ def _block(
 def _num_workers(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> int:
     value = scheduler.get("num_workers", DEFAULT_WORKERS)
     text = str(value)
-    if isinstance(value, bool) or not text.isdigit() or int(text) < 1:
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
         faults.append(
             document.fault(("scheduler", "num_workers"), f"must be a whole number of at least 1, not {value!r}")
         )
