@@ -6,33 +6,61 @@ import asyncio
 import json
 import logging
 import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from httpx import HTTPStatusError
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import queue_has_agent
 from launch_sdk.specs.run_state import RunState
-from launch_sdk.sweeps.pictures import draw
+from launch_sdk.sweeps.chart import Chart
+from launch_sdk.sweeps.drawing import DrawingProcess
+from launch_sdk.sweeps.page import headline, summary_page, table
 from launch_sdk.sweeps.planning import Finish, missing_metric
-from launch_sdk.sweeps.report import Progress, duration, flat_parameters, progress, ranked, short
-from launch_sdk.sweeps.runs import SweepRun, latest_attempts
+from launch_sdk.sweeps.report import progress
+from launch_sdk.sweeps.runs import SweepRun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from uuid import UUID
+    from collections.abc import Sequence
 
     from prefect.client.orchestration import PrefectClient
 
     from launch_sdk._prefect.sweep_runs import SweepIdentity
     from launch_sdk.specs.sweep_spec import SweepSpec
+    from launch_sdk.sweeps.pictures import Picture
 
 TABLE_EVERY_S = 1.0
+PAGE_EVERY_S = 5.0
 PICTURES_EVERY_S = 15.0
 NO_AGENT_AFTER_S = 5.0
+KINDS = {"progress": "progress", "runs": "table", "report": "markdown"}
+
+
+@dataclass
+class Pace:
+    """When something that costs may be done next, in monotonic seconds."""
+
+    every_s: float
+    next_s: float = 0.0
+
+    def is_due(self) -> bool:
+        """Say whether the time has come; if so, the next is `every_s` from now."""
+        now = time.monotonic()
+        if now < self.next_s:
+            return False
+        self.next_s = now + self.every_s
+        return True
 
 
 class SweepReport:
-    """Three artifacts on the parent's page: progress, table of runs, pictures; and notices as a label of it."""
+    """Three artifacts on the parent's page, and notices as a label of it.
+
+    `progress` and the table `runs` are brought up to date every second, the page `report` every five, the pictures on
+    it every fifteen, each only if there is news. Close it: its drawing process is its own.
+    """
 
     def __init__(
         self,
@@ -45,11 +73,15 @@ class SweepReport:
         self.spec = spec
         self.identity = identity
         self.logger = logger
-        self.artifacts: dict[str, UUID] = {}
+        self.artifacts: dict[str, UUID] | None = None
         self.shown: dict[str, object] = {}
-        self.next_table = 0.0
-        self.next_pictures = time.monotonic() + PICTURES_EVERY_S
+        self.numbers_pace = Pace(TABLE_EVERY_S)
+        self.page_pace = Pace(PAGE_EVERY_S)
+        self.pictures_pace = Pace(PICTURES_EVERY_S, time.monotonic() + PAGE_EVERY_S)
+        self.drawing_process = DrawingProcess()
         self.drawing: asyncio.Task[None] | None = None
+        self.pictures: Sequence[Picture] = ()
+        self.drawn: Chart | None = None
         self.notices: list[str] = []
         self.waiting_since: float | None = None
         self.library_log = logging.getLogger("launch_sdk.sweeps")
@@ -57,53 +89,88 @@ class SweepReport:
 
     async def show(self, runs: Sequence[SweepRun]) -> None:
         """Bring the artifacts up to date, each at its own pace."""
-        now = time.monotonic()
         await self._notice(runs)
-        if now >= self.next_table:
-            self.next_table = now + TABLE_EVERY_S
+        if self.numbers_pace.is_due():
             await self._write_numbers(runs)
-        if now >= self.next_pictures and (self.drawing is None or self.drawing.done()):
-            self.next_pictures = now + PICTURES_EVERY_S
-            self.drawing = asyncio.create_task(self._write_pictures(list(runs), None))
+        if any(run.state.has_result for run in runs):
+            self.drawing_process.start()  # so that it is ready when the first picture is wanted
+            if (self.drawing is None or self.drawing.done()) and self.pictures_pace.is_due():
+                self.drawing = asyncio.create_task(self._draw(list(runs)))
+        if self.page_pace.is_due():
+            await self._write_page(runs)
 
     async def close(self, runs: Sequence[SweepRun], finish: Finish) -> None:
-        """Write everything for the last time."""
+        """Write everything for the last time; the numbers first."""
+        await self._notice(runs)
+        await self._write_numbers(runs, finish)
         if self.drawing:
             await asyncio.wait([self.drawing])
-        await self._notice(runs)
-        await self._write_numbers(runs)
-        await self._write_pictures(runs, finish)
+        await self._draw(runs)
+        await self._write_page(runs, finish)
+        self.drawing_process.close()
 
-    async def _write_numbers(self, runs: Sequence[SweepRun]) -> None:
+    async def _write_numbers(self, runs: Sequence[SweepRun], finish: Finish | None = None) -> None:
         state = progress(self.spec, runs)
-        await self._put("progress", "progress", round(state.percent, 1), headline(self.spec, state))
-        await self._put("runs", "table", json.dumps(table(self.spec, runs)), "Runs of the sweep")
+        is_done = finish is not None and finish.outcome == "finished"
+        percent = 100.0 if is_done else round(state.percent, 1)
+        await self._put("progress", percent, headline(self.spec, state))
+        await self._put("runs", json.dumps(table(self.spec, runs)), "Every run of the sweep, the newest first")
 
-    async def _write_pictures(self, runs: Sequence[SweepRun], finish: Finish | None) -> None:
-        picture = await asyncio.to_thread(draw, self.spec, runs)
-        await self._put("pictures", "markdown", summary_page(self.spec, runs, picture, finish), "Pictures of the sweep")
+    async def _write_page(self, runs: Sequence[SweepRun], finish: Finish | None = None) -> None:
+        page = summary_page(self.spec, runs, self.pictures, finish, self.notices)
+        await self._put("report", page, "Best runs, pictures, links to the runs")
 
-    async def _put(self, name: str, kind: str, data: Any, description: str) -> None:
-        """Create an artifact once and overwrite it in place from then on, if it has changed."""
-        from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+    async def _draw(self, runs: Sequence[SweepRun]) -> None:
+        """Draw, if there is a result that the last pictures do not show."""
+        chart = Chart.of(self.spec, runs)
+        if chart is None or not chart.best_first:
+            return
+        ended = replace(chart, runs=[run for run in chart.runs if run.is_over])
+        if ended == self.drawn:
+            return
+        try:
+            self.pictures = await asyncio.to_thread(self.drawing_process.draw, ended)
+            self.drawn = ended
+        except RuntimeError as error:
+            self._add(str(error))
 
+    async def _put(self, name: str, data: Any, description: str) -> None:
+        """Show something new; a server that refuses it is no reason to end a sweep."""
         if self.shown.get(name) == (data, description):
             return
-        self.shown[name] = (data, description)
+        try:
+            await self._store(name, data, description)
+            self.shown[name] = (data, description)
+        except HTTPStatusError as error:
+            self._add(f"The server refuses the artifact {self._key(name)}: {error.response.status_code}")
+
+    async def _store(self, name: str, data: Any, description: str) -> None:
+        """Create an artifact once and overwrite it in place from then on."""
+        from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+
+        if self.artifacts is None:
+            self.artifacts = await self._earlier_artifacts()
         if name in self.artifacts:
-            update = ArtifactUpdate(data=data, description=description)
-            await self.client.update_artifact(self.artifacts[name], update)
+            await self.client.update_artifact(self.artifacts[name], ArtifactUpdate(data=data, description=description))
             return
-        artifact = await self.client.create_artifact(
-            ArtifactCreate(
-                key=f"sweep-{self.identity.sweep_id}-{name}".lower(),
-                type=kind,
-                data=data,
-                description=description,
-                flow_run_id=self.identity.parent_id,
-            )
+        wanted = ArtifactCreate(
+            key=self._key(name),
+            type=KINDS[name],
+            data=data,
+            description=description,
+            flow_run_id=self.identity.parent_id,
         )
-        self.artifacts[name] = artifact.id
+        self.artifacts[name] = (await self.client.create_artifact(wanted)).id
+
+    async def _earlier_artifacts(self) -> dict[str, UUID]:
+        """Find the artifacts that this sweep has already, from before it was resumed."""
+        wanted = {"artifacts": {"flow_run_id": {"any_": [str(self.identity.parent_id)]}}}
+        answer = await self.client.request("POST", "/artifacts/filter", json=wanted)  # read_artifacts sends nulls: 422
+        found = {artifact["key"]: UUID(artifact["id"]) for artifact in answer.json()}
+        return {name: found[self._key(name)] for name in KINDS if self._key(name) in found}
+
+    def _key(self, name: str) -> str:
+        return f"sweep-{self.identity.sweep_id}-{name}".lower()
 
     async def _notice(self, runs: Sequence[SweepRun]) -> None:
         """Say at once what would otherwise only be seen at the end."""
@@ -154,67 +221,3 @@ class _Notices(logging.Handler):
         message = record.getMessage()
         if message not in self.notices:
             self.notices.append(message)
-
-
-def headline(spec: SweepSpec, state: Progress) -> str:
-    """Say in one line how far the sweep is."""
-    of = f" of {state.total}" if state.total else ""
-    words = [f"{state.finished} finished{of}", f"{state.active} running", f"{state.failed} failed"]
-    if state.best and spec.metric and (value := state.best.metric(spec.metric)) is not None:
-        words.append(f"best {spec.metric.name} {value:.6g} (run {state.best.index})")
-    if state.seconds_left is not None and state.active:
-        words.append(f"about {duration(state.seconds_left)} left")
-    return ", ".join(words)
-
-
-def table(spec: SweepSpec, runs: Sequence[SweepRun]) -> list[dict[str, str]]:
-    """Give the rows of the table artifact, newest first."""
-    rows: list[dict[str, str]] = []
-    for run in reversed(latest_attempts(runs)):
-        value = run.metric(spec.metric)
-        rows.append(
-            {
-                "run": str(run.index),
-                spec.metric.name if spec.metric else "metric": "" if value is None else f"{value:.6g}",
-                "state": run.state.value,
-                "duration": duration(run.duration_s),
-                **{key: short(item) for key, item in flat_parameters(run.parameters).items()},
-                "link": run.url or "",
-            }
-        )
-    return rows
-
-
-def summary_page(spec: SweepSpec, runs: Sequence[SweepRun], picture: str | None, finish: Finish | None) -> str:
-    """Write the markdown artifact: how it went, the best runs, the pictures."""
-    parts = [f"# {spec.name or 'Sweep'}", headline(spec, progress(spec, runs))]
-    if spec.description:
-        parts.append(_cell(spec.description))
-    if finish:
-        parts.append(f"**Ended**: {_cell(finish.reason)}")
-    if best := ranked(spec, runs)[:5]:
-        parts += ["## Best runs", _markdown_table(spec, best)]
-    if picture:
-        parts += ["## Pictures", f"![best so far, importance and parallel coordinates]({picture})"]
-    return "\n\n".join(parts)
-
-
-def _markdown_table(spec: SweepSpec, best: Sequence[SweepRun]) -> str:
-    columns = sorted({key for run in best for key in flat_parameters(run.parameters)})
-    metric = spec.metric.name if spec.metric else "metric"
-    header = ["run", metric, *columns]
-    lines = ["| " + " | ".join(map(_cell, header)) + " |", "|" + " --- |" * len(header)]
-    for run in best:
-        values: Mapping[str, Any] = flat_parameters(run.parameters)
-        cells = [
-            f"[{run.index}]({run.url})",
-            short(run.metric(spec.metric)),
-            *(short(values.get(c, "")) for c in columns),
-        ]
-        lines.append("| " + " | ".join([cells[0], *map(_cell, cells[1:])]) + " |")
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    """Keep a value from being read as markdown."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

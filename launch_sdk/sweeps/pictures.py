@@ -1,7 +1,6 @@
-"""The pictures of a sweep: best value so far, parallel coordinates, importance of the parameters.
+"""The pictures of a sweep: best value so far, importance of the parameters, parallel coordinates.
 
-matplotlib draws, Optuna (PED-ANOVA, Watanabe et al. 2023, arXiv:2304.10255) weighs the parameters. The Prefect UI
-shows `data:` images in markdown, so the result is one PNG as text.
+matplotlib draws them as PNG; the Prefect UI shows `data:` images in markdown, 690 points wide.
 """
 
 # matplotlib has annotations of its own that a strict checker cannot follow.
@@ -13,150 +12,216 @@ import base64
 import io
 import math
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from launch_sdk.sweeps.report import flat_parameters, ranked, short
-from launch_sdk.sweeps.runs import SweepRun, latest_attempts
+from launch_sdk.sweeps.chart import Axis, Chart
+from launch_sdk.sweeps.report import short, short_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axes import Axes
 
-    from launch_sdk.specs.sweep_spec import SweepSpec
-
 MIN_RUNS = 2
-MIN_RUNS_FOR_IMPORTANCE = 6
-BLUE, GREY, RED = "#2563eb", "#94a3b8", "#dc2626"
+MAX_AXES = 8  # beside the metric's: more cannot be read on this width
+MAX_BARS = 12
+MAX_TICKS = 9
+MAX_LINES = 120
+LETTERS = 84  # that fit the width
+WIDTH_IN, DPI = 9.2, 150  # twice the width that it is shown in, for sharp text
+COLOURS = 64
+BLUE, LIGHT, GREY, INK, RED = "#2563eb", "#cbd5e1", "#94a3b8", "#334155", "#dc2626"
+STYLE: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 11,
+    "text.parse_math": False,  # a `$` in a name is a dollar
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": LIGHT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
 
 
-def draw(spec: SweepSpec, runs: Sequence[SweepRun]) -> str | None:
-    """Draw a sweep.
+@dataclass(frozen=True)
+class Picture:
+    """A picture and what it shows.
+
+    Attributes:
+        title: heading for it.
+        caption: how to read it.
+        url: the PNG as a `data:` URL.
+    """
+
+    title: str
+    caption: str
+    url: str
+
+
+def draw(chart: Chart) -> list[Picture]:
+    """Draw a sweep; pictures that its runs cannot fill yet are left out. Together about 100 kB.
 
     Returns:
-        A `data:image/png` URL of about 60 kB; None while there are fewer than two results.
+        None of them while fewer than two runs have a value.
     """
-    best_first = ranked(spec, runs)
-    if len(best_first) < MIN_RUNS or spec.metric is None:
-        return None
+    if len(chart.best_first) < MIN_RUNS:
+        return []
+    weights = chart.importances()
+    pictures = [
+        Picture("Best so far", _curve_caption(chart), _png(3.4, lambda axes: _curve(axes, chart))),
+        Picture(
+            "Parallel coordinates",
+            _parallel_caption(chart),
+            _png(4.4, lambda axes: _parallel(axes, chart, list(weights))),
+        ),
+    ]
+    if weights:
+        height = 0.9 + 0.36 * min(len(weights), MAX_BARS)
+        caption = "How differently the best quarter of the runs and all runs lie along a parameter (PED-ANOVA)."
+        pictures.insert(1, Picture("Parameter importance", caption, _png(height, lambda axes: _bars(axes, weights))))
+    return pictures
+
+
+def _png(height_in: float, fill: Callable[[Axes], None]) -> str:
+    import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from PIL import Image
 
-    figure = Figure(figsize=(11, 7.2), dpi=80, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes: Mapping[str, Axes] = figure.subplot_mosaic([["best", "importance"], ["parallel", "parallel"]])
-    _best_so_far(axes["best"], spec, runs)
-    _importance(axes["importance"], spec, best_first)
-    _parallel_coordinates(axes["parallel"], spec, best_first)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a glyph that the font lacks is no news to anybody
-        canvas.print_png(buffer)
+        mpl.rcdefaults()  # a style of the user's is for the user's own figures
+        mpl.rcParams.update(STYLE)
+        figure = Figure(figsize=(WIDTH_IN, height_in), dpi=DPI, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        fill(figure.subplots())
+        canvas.draw()
+        whole = Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()))
+    image = whole.convert("RGB").quantize(COLOURS)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def best_so_far(spec: SweepSpec, runs: Sequence[SweepRun]) -> list[tuple[int, float, float]]:
-    """Return (index, value, best value of this and all earlier indices) of each run with a finite metric."""
-    rows: list[tuple[int, float, float]] = []
-    if spec.metric is None:
-        return rows
-    best: float | None = None
-    for run in latest_attempts(runs):
-        value = run.metric(spec.metric)
-        if value is None or not math.isfinite(value) or not run.state.has_result:
-            continue
-        best = value if best is None or spec.metric.is_better(value, best) else best
-        rows.append((run.index, value, best))
-    return rows
+def _curve(axes: Axes, chart: Chart) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    valued = [(run.index, run.value) for run in chart.runs if run.value is not None]
+    best = chart.best_so_far()
+    failed = [run.index for run in chart.runs if run.is_over and run.value is None]
+    dots: dict[str, Any] = {"markersize": 5 if len(valued) < 100 else 3, "linestyle": "none"}  # noqa: PLR2004  # many dots are smaller ones
+    axes.plot(*zip(*valued, strict=True), marker="o", color=GREY, label="run", **dots)
+    axes.step(*zip(*best, strict=True), where="post", color=BLUE, linewidth=2.2, label="best so far")
+    winner = chart.best_first[0]
+    axes.plot([winner.index], best[-1][1:], "o", color=RED, markersize=8, label=f"best: run {winner.index}", zorder=3)
+    if failed:
+        axes.plot(
+            failed, [0.02] * len(failed), "x", color=RED, transform=axes.get_xaxis_transform(), label="without a value"
+        )
+    _scale([value for _, value in valued], axes)
+    axes.set(xlabel="run", ylabel=short(chart.metric))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=True, axis="y", color=LIGHT, alpha=0.6, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, ncols=4, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
 
 
-def importances(spec: SweepSpec, best_first: Sequence[SweepRun]) -> dict[str, float]:
-    """Weigh the parameters, most important first; the weights add up to 1. Empty with too few runs to tell."""
-    columns = _varying_columns(best_first)
-    if len(best_first) < MIN_RUNS_FOR_IMPORTANCE or spec.metric is None or not columns:
-        return {}
-    import optuna
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        study = optuna.create_study(direction=spec.metric.goal)
-        distribution = optuna.distributions.FloatDistribution(0.0, 1.0)
-        for position, run in enumerate(best_first):
-            study.add_trial(
-                optuna.trial.create_trial(
-                    params={name: heights[position] for name, (heights, _) in columns.items()},
-                    distributions=dict.fromkeys(columns, distribution),
-                    value=run.metric(spec.metric),
-                )
-            )
-        return optuna.importance.get_param_importances(study, evaluator=evaluator)
-
-
-def _varying_columns(runs: Sequence[SweepRun]) -> dict[str, tuple[list[float], list[tuple[float, str]]]]:
-    """Give each varying parameter's place of every run on [0, 1], and labels for that axis: (place, text)."""
-    rows = [flat_parameters(run.parameters) for run in runs]
-    columns: dict[str, tuple[list[float], list[tuple[float, str]]]] = {}
-    for name in sorted({key for row in rows for key in row}):
-        values = [row.get(name) for row in rows]
-        if len({repr(value) for value in values}) > 1:
-            columns[name] = _axis(values)
-    return columns
-
-
-def _axis(values: list[Any]) -> tuple[list[float], list[tuple[float, str]]]:
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        low, high = min(values), max(values)
-        logarithmic = low > 0 and high / low > 50  # noqa: PLR2004  # a range that nobody searches linearly
-        place = math.log if logarithmic else float
-        span = place(high) - place(low)
-        return [(place(v) - place(low)) / span for v in values], [(0.0, short(low)), (1.0, short(high))]
-    texts = sorted({repr(value) for value in values})
-    step = 1.0 / (len(texts) - 1)
-    places = {text: i * step for i, text in enumerate(texts)}
-    return [places[repr(v)] for v in values], [(i * step, short(text.strip("'"))) for i, text in enumerate(texts)]
-
-
-def _best_so_far(axes: Axes, spec: SweepSpec, runs: Sequence[SweepRun]) -> None:
-    rows = best_so_far(spec, runs)
-    indices = [index for index, _, _ in rows]
-    axes.plot(indices, [value for _, value, _ in rows], "o", color=GREY, markersize=4, label="run")
-    axes.step(indices, [best for _, _, best in rows], where="post", color=BLUE, linewidth=2, label="best so far")
-    axes.set(title="Best so far", xlabel="run", ylabel=spec.metric.name if spec.metric else "")
-    axes.legend(frameon=False)
-    axes.grid(visible=True, alpha=0.25)
-
-
-def _importance(axes: Axes, spec: SweepSpec, best_first: Sequence[SweepRun]) -> None:
-    weights = importances(spec, best_first)
-    axes.set(title="Parameter importance")
-    if not weights:
-        axes.text(0.5, 0.5, f"after {MIN_RUNS_FOR_IMPORTANCE} runs", ha="center", va="center", color=GREY)
-        axes.set_axis_off()
+def _scale(values: Sequence[float], axes: Axes) -> None:
+    """Take a logarithmic axis where a linear one would show a single bend."""
+    low, high = min(values), max(values)
+    middle = sorted(abs(value) for value in values)[len(values) // 2]
+    if low > 0 and high / low > 100:  # noqa: PLR2004  # two powers of ten
+        axes.set_yscale("log")
+    elif middle > 0 and max(-low, high) / middle > 1000:  # noqa: PLR2004  # some run is far off
+        axes.set_yscale("symlog", linthresh=middle)
+    else:
         return
-    names = list(reversed(weights))
-    axes.barh(names, [weights[name] for name in names], color=BLUE)
-    axes.grid(visible=True, axis="x", alpha=0.25)
+    axes.yaxis.get_major_locator().set_params(numticks=7)  # pyright: ignore[reportCallIssue]  # every logarithmic locator has it
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.6g}")
+    axes.minorticks_off()
 
 
-def _parallel_coordinates(axes: Axes, spec: SweepSpec, best_first: Sequence[SweepRun]) -> None:
-    columns = _varying_columns(best_first)
-    metric = spec.metric
-    if metric is None:
-        return
-    values = [value for run in best_first if (value := run.metric(metric)) is not None]
-    heights, labels = _axis(values) if len(set(values)) > 1 else ([0.5] * len(values), [(0.5, short(values[0]))])
-    columns = {**columns, metric.name: (heights, labels)}
-    positions = range(len(columns))
-    for rank in reversed(range(len(best_first))):  # the best is drawn last, on top
-        line = [places[rank] for places, _ in columns.values()]
-        colour = RED if rank == 0 else BLUE
-        axes.plot(positions, line, color=colour, alpha=1.0 if rank == 0 else max(0.12, 0.7 - rank / len(best_first)))
-    for position, (_, ticks) in enumerate(columns.values()):
-        axes.axvline(position, color=GREY, linewidth=1)
-        for height, text in ticks:
-            axes.annotate(text, (position, height), textcoords="offset points", xytext=(4, 2), fontsize=8)
-    axes.set(title="Parallel coordinates (red: best)", xticks=list(positions), yticks=[])
-    axes.set_xticklabels(list(columns))
-    axes.margins(x=0.06)
+def _curve_caption(chart: Chart) -> str:
+    ways = {"minimize": "Lower is better.", "maximize": "Higher is better."}
+    return ways[chart.goal]
+
+
+def _bars(axes: Axes, weights: dict[str, float]) -> None:
+    shown = list(weights)[:MAX_BARS]
+    names = dict(zip(weights, short_names(list(weights)), strict=True))
+    values = [weights[name] for name in shown]
+    axes.barh(range(len(shown)), values, color=BLUE, height=0.62)
+    for position, value in enumerate(values):
+        axes.text(value, position, f" {value:.0%}", va="center")
+    axes.set_yticks(range(len(shown)), [_label(names[name]) for name in shown])
+    axes.tick_params(axis="y", length=0)
+    axes.set(xticks=[], xlim=(0, max(values) * 1.12))
+    axes.spines["bottom"].set_visible(False)
+    axes.invert_yaxis()
+
+
+def _parallel(axes: Axes, chart: Chart, by_weight: list[str]) -> None:
+    from matplotlib.collections import LineCollection
+
+    best_first = chart.best_first
+    varying = chart.varying()
+    chosen = [name for name in by_weight or varying if name in varying][:MAX_AXES]
+    metric = Axis.of_metric([run.value for run in best_first if run.value is not None])
+    columns = [*(varying[name] for name in chosen), metric]
+    shown = range(0, len(best_first), math.ceil(len(best_first) / MAX_LINES))
+    lines = [[(x, axis.places[rank]) for x, axis in enumerate(columns)] for rank in shown]
+    axes.add_collection(LineCollection(lines[:0:-1], colors=_shades(len(lines) - 1), linewidths=1.3))
+    axes.add_collection(LineCollection(lines[:1], colors=[RED], linewidths=2.6, zorder=3))
+    names = [_label(name) for name in short_names([*chosen, chart.metric])]
+    letters = LETTERS // len(columns)
+    is_crowded = any(len(name) > letters for name in names)
+    for x, (axis, name) in enumerate(zip(columns, names, strict=True)):
+        _upright(axes, x, axis, letters)
+        height = 1.14 if is_crowded and x % 2 else 1.06
+        axes.text(x, height, name, ha="center", weight="bold" if x == len(chosen) else "normal", zorder=4)
+    axes.set(xlim=(-0.25, len(columns) - 0.4), ylim=(-0.13, 1.2 if is_crowded else 1.12))
+    axes.set_axis_off()
+
+
+def _upright(axes: Axes, x: int, axis: Axis, letters: int) -> None:
+    """Draw one axis and its ticks, each at most `letters` long."""
+    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}
+    axes.plot([x, x], [0, 1], color=INK, linewidth=1.2, zorder=2)
+    step = math.ceil(len(axis.ticks) / MAX_TICKS)
+    for place, text in axis.ticks[::step]:
+        shown = text if len(text) <= letters else text[: letters - 1] + "…"
+        axes.text(x + 0.03, place, shown, va="center", fontsize=9.5, bbox=box, zorder=4)
+    if axis.is_logarithmic:
+        axes.text(x, -0.1, "log", ha="center", fontsize=9.5, color=GREY)
+
+
+def _shades(count: int) -> list[tuple[float, float, float, float]]:
+    """Give the colours of all runs but the best, worst first: from a pale grey to a full blue."""
+    shades: list[tuple[float, float, float, float]] = []
+    for position in range(count):
+        good = position / max(count - 1, 1)
+        pale, full = (0.72, 0.76, 0.82), (0.15, 0.39, 0.92)
+        red, green, blue = (p + (f - p) * good for p, f in zip(pale, full, strict=True))
+        shades.append((red, green, blue, 0.25 + 0.55 * good if count > 50 else 0.45 + 0.45 * good))  # noqa: PLR2004  # many lines are thinner paint
+    return shades
+
+
+def _parallel_caption(chart: Chart) -> str:
+    count, shown = len(chart.varying()), len(chart.best_first)
+    words = ["A line is a run: red the best, blue good, grey poor."]
+    if count > MAX_AXES:
+        words.append(f"The {MAX_AXES} most important of {count} parameters.")
+    if shown > MAX_LINES:
+        words.append(f"Every {math.ceil(shown / MAX_LINES)}th run by rank.")
+    if without := sum(run.is_over for run in chart.runs) - shown:
+        words.append(f"Left out: {without} {'run' if without == 1 else 'runs'} without a value.")
+    return " ".join(words)
+
+
+def _label(name: str) -> str:
+    """Keep a name short and on one line."""
+    text = " ".join(name.split())
+    return text if len(text) <= 18 else text[:17] + "…"  # noqa: PLR2004  # an eighth of the width

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -65,16 +66,37 @@ def flat_parameters(parameters: Mapping[str, Any], prefix: str = "") -> dict[str
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Cut dotted names down to their last parts, as long as they stay distinct: `optimizer.lr` is shown as `lr`."""
-    lasts = [name.rpartition(".")[2] for name in names]
-    return [last if lasts.count(last) == 1 and last else name for name, last in zip(names, lasts, strict=True)]
+    """Shorten dotted names to as few of their last parts as still tell them apart.
+
+    `["optimizer.lr", "seed"]` gives `lr` and `seed`; `["a.lr", "b.lr"]` stay whole.
+
+    Returns:
+        The short form of each name, in the same order; different names stay different.
+    """
+    waiting = list(dict.fromkeys(names))
+    found: dict[str, str] = {}
+    length = 1
+    while waiting:
+        tails = {name: ".".join(name.split(".")[-length:]) for name in waiting}
+        counts = Counter([*tails.values(), *found.values()])
+        found |= {name: tail for name, tail in tails.items() if tail == name or (tail and counts[tail] == 1)}
+        waiting = [name for name in waiting if name not in found]
+        length += 1
+    return [found[name] for name in names]
+
+
+def varying_parameters(runs: Iterable[SweepRun]) -> list[str]:
+    """Name, with dots and sorted, the parameters that are not the same in every run."""
+    rows = [flat_parameters(run.parameters) for run in runs]
+    names = sorted({name for row in rows for name in row})
+    return [name for name in names if len({repr(row.get(name)) for row in rows}) > 1]
 
 
 def short(value: object) -> str:
-    """Write a value in few characters."""
+    """Write a value in few characters, on one line."""
     if isinstance(value, float):
         return f"{value:.4g}"
-    text = str(value)
+    text = " ".join(str(value).split())
     return text if len(text) <= 24 else text[:23] + "…"  # noqa: PLR2004  # a cell's width
 
 
