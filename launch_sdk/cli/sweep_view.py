@@ -115,7 +115,7 @@ def print_result(view: SweepView) -> None:
         console.print("Repeat the best run:")
         console.print(Text(f"  launch {best[0].run_id}", style="bold"))
     console.print(Text.assemble("Look at it: ", (view.url, "underline")), soft_wrap=True)
-    if view.state in {RunState.LOST, RunState.CANCELLED, RunState.FAILED}:
+    if view.state in {RunState.LOST, RunState.CANCELLED}:
         console.print(Text(f"Go on with: launch-sweep --resume_id {view.sweep_id}"), soft_wrap=True)
 
 

@@ -105,9 +105,9 @@ def _ending(spec: SweepSpec, current: Sequence[SweepRun]) -> Finish | None:
         error = failed[-1].error or "no message"
         return Finish("failed", f"the first {len(failed)} runs failed; the last with: {error}")
     if spec.method in {"bayes", "tpe"} and spec.metric and best is None:
-        finished = [run for run in ended if run.state.has_result]
+        finished = [run for run in ended if run.state is RunState.FINISHED]
         if len(finished) >= FINISHED_WITHOUT_METRIC and all(run.metric(spec.metric) is None for run in finished):
-            return Finish("failed", f"{len(finished)} runs finished, {missing_metric(spec, finished[-1])}")
+            return Finish("failed", f"{len(finished)} runs finished, {missing_metric(spec, finished[0])}")
     return None
 
 
