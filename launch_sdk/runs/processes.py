@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -59,7 +60,19 @@ def _belongs(entry: Path, group: int) -> bool:
 
 
 def terminate_group(group: int, grace_s: float) -> None:
-    """End a process group: SIGTERM, up to `grace_s` seconds to leave, then SIGKILL."""
+    """End a process group: SIGTERM, up to `grace_s` seconds to leave, then SIGKILL.
+
+    Whatever interrupts the wait, such as a second Ctrl-C, cuts it short: the group is killed at once.
+    """
+    try:
+        _end_group(group, grace_s)
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        raise
+
+
+def _end_group(group: int, grace_s: float) -> None:
     for step, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
         try:
             os.killpg(group, step)

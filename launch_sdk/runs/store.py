@@ -31,7 +31,7 @@ class RunStore:
 
     def put_directory(self, directory: Path) -> Pack:
         """Keep a directory as it is now; the same content is kept once."""
-        return pack_directory(directory, self.sources)
+        return pack_directory(directory, self.sources, leave_out=(launch_home(), self.path))
 
     def lay_out(self, source: str, target: Path) -> None:
         """Make `target` the run's own copy of a source.

@@ -54,13 +54,24 @@ class Follower:
             self.on_lines(lines)
 
     def _new_lines(self, *, at_end: bool) -> list[str]:
-        with self.run.output.open("rb") as file:
-            file.seek(self._output_offset)
-            data = file.read(MAX_READ_BYTES)
-        if not at_end and len(data) < MAX_READ_BYTES:
-            data = data[: data.rfind(b"\n") + 1]
+        try:
+            with self.run.output.open("rb") as file:
+                file.seek(self._output_offset)
+                data = file.read(MAX_READ_BYTES)
+        except FileNotFoundError:  # the program owns its run directory and may have deleted it
+            return []
+        is_full = len(data) == MAX_READ_BYTES
+        if is_full or not at_end:
+            end = data.rfind(b"\n") + 1
+            data = data[:end] if end or not is_full else data  # only a line longer than all of that is cut
         self._output_offset += len(data)
-        return data.decode(errors="replace").splitlines()
+        lines = data.decode(errors="replace").removesuffix("\n").split("\n") if data else []
+        return [_as_shown(line) for line in lines]
+
+
+def _as_shown(line: str) -> str:
+    """Keep of a line what a terminal shows of it in the end: progress bars write over themselves."""
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 async def run_program(
@@ -70,6 +81,7 @@ async def run_program(
     environment: Mapping[str, str],
     follower: Follower,
     on_look: Callable[[], None] = lambda: None,
+    stop_grace_s: float = STOP_GRACE_S,
 ) -> int:
     """Run a program in its own process group until it ends; no process of the group outlives this call.
 
@@ -79,6 +91,7 @@ async def run_program(
         environment: all of its variables.
         follower: told to look every `POLL_S` seconds and once at the end.
         on_look: called after each look.
+        stop_grace_s: how long the group may take to leave after SIGTERM, before SIGKILL.
 
     Returns:
         The exit code; minus the signal's number if a signal ended it.
@@ -97,8 +110,9 @@ async def run_program(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        except OSError as error:
-            raise RunFailedError(f"{argv[0]!r} cannot be started in {directory}: {error.strerror or error}") from None
+        except (OSError, ValueError) as error:  # ValueError: a word that the system cannot be told
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise RunFailedError(f"{argv[0]!r} cannot be started in {directory}: {reason}") from None
     try:
         with _watch(process) as ended:
             while not await _within(POLL_S, ended):
@@ -106,7 +120,7 @@ async def run_program(
                 on_look()
     finally:
         if process.poll() is None or group_is_alive(process.pid):
-            terminate_group(process.pid, STOP_GRACE_S)
+            terminate_group(process.pid, stop_grace_s)
         process.wait()
         follower.look(at_end=True)
     return process.returncode

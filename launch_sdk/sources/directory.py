@@ -1,8 +1,8 @@
 """Pack a local directory into one file named by its content, and lay it out again.
 
-Inside a git work tree the tracked and the untracked, not ignored files are taken; elsewhere every file but those of
-version control, virtual environments and caches. The pack is a tar file with sorted names and no times or owners, so
-the same content has the same digest anywhere and is stored once.
+Inside a git work tree the tracked and the untracked, not ignored files are taken; elsewhere every file. Untracked
+folders of version control, virtual environments, caches and earlier runs are never taken. The pack is a tar file with
+sorted names and no times or owners, so the same content has the same digest anywhere and is stored once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    import git
 
 MAX_PACK_BYTES = 512 * 1024 * 1024
 LEFT_OUT_FOLDERS = frozenset(
@@ -37,7 +39,10 @@ LEFT_OUT_FOLDERS = frozenset(
     }
     | {"wandb", "mlruns", ".ipynb_checkpoints"}
 )
-SECRET_NAMES = (".env", "id_rsa", "id_ed25519", ".netrc", ".pypirc", "credentials.json")
+SECRET_NAMES = frozenset(
+    {".env", ".netrc", ".pypirc", ".git-credentials", "credentials.json"}
+    | {"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}
+)
 _DIGEST_LENGTH = 64
 
 
@@ -54,21 +59,38 @@ class Pack:
     left_out: Mapping[str, str]
 
 
-def pack_directory(directory: Path, store: Path) -> Pack:
+def pack_directory(directory: Path, store: Path, leave_out: Collection[Path] = ()) -> Pack:
     """Pack `directory` into `store`.
+
+    Args:
+        directory: what to pack.
+        store: where packs are kept; made if needed.
+        leave_out: folders that are never packed, such as the store itself; those around `directory` do not count.
 
     Raises:
         NotFoundError: there is no such directory.
-        InvalidSpecError: it holds more than `MAX_PACK_BYTES`; the message names the largest files.
+        InvalidSpecError: it holds more than `MAX_PACK_BYTES`, and the message names the largest files; or a file in it
+            cannot be read.
+        ConflictError: a file in it changed while it was packed.
     """
     if not directory.is_dir():
         raise NotFoundError(f"Directory {directory} does not exist. Name the directory that holds the program.")
-    found = _names_in_git(directory)
-    if found is None:
-        found = _names_in_folder(directory)
-    left_out = {name: reason for name in found if (reason := _why_left_out(directory, name))}
-    names = sorted(set(found) - set(left_out))
-    _refuse_too_large(directory, names)
+    directory = directory.resolve()
+    hidden = {folder.resolve() for folder in leave_out} - {directory, *directory.parents}
+    found = {name for name in _names(directory) if hidden.isdisjoint((directory / name).parents)}
+    left_out = {name: reason for name in sorted(found) if (reason := _why_left_out(directory, name))}
+    names = sorted(found - set(left_out))
+    try:
+        _refuse_too_large(directory, names)
+        digest = _write_pack(directory, names, store)
+    except FileNotFoundError as error:
+        raise ConflictError(
+            f"{error.filename} vanished while {directory} was packed. Launch again once nothing is deleted there."
+        ) from None
+    return Pack(f"sha256:{digest}", left_out)
+
+
+def _write_pack(directory: Path, names: list[str], store: Path) -> str:
     store.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=store, prefix=".packing-", delete=False) as file:
         temporary = Path(file.name)
@@ -80,7 +102,7 @@ def pack_directory(directory: Path, store: Path) -> Pack:
         temporary.replace(store / f"{digest}.tar")
     finally:
         temporary.unlink(missing_ok=True)
-    return Pack(f"sha256:{digest}", left_out)
+    return digest
 
 
 def unpack(source: str, store: Path, target: Path) -> None:
@@ -101,14 +123,24 @@ def unpack(source: str, store: Path, target: Path) -> None:
     if _digest_of(pack) != digest:
         raise InvalidSpecError("The source", [Fault("source", f"{pack} is damaged: its content has another digest")])
     target.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(pack, "r:") as archive:
-        members = archive.getmembers()
-        links = {PurePosixPath(member.name) for member in members if member.issym()}
-        outside = [m.name for m in members if not _stays_inside(m) or links.intersection(PurePosixPath(m.name).parents)]
-        faults = [Fault("source", f"{name!r} leaves the directory") for name in outside]
-        if faults:
-            raise InvalidSpecError("The source", faults)
-        archive.extractall(target, members=members)  # noqa: S202  # every member was checked above
+    try:
+        with tarfile.open(pack, "r:") as archive:
+            members = archive.getmembers()
+            _refuse_hostile(members)
+            archive.extractall(target, members=members, filter="tar")  # every member was checked
+    except tarfile.TarError as error:
+        raise InvalidSpecError("The source", [Fault("source", f"{pack} is no pack of ours: {error}")]) from None
+
+
+def _refuse_hostile(members: list[tarfile.TarInfo]) -> None:
+    """Refuse what `pack_directory` never writes: names and links that leave the target, devices, hard links, bombs."""
+    links = {PurePosixPath(member.name) for member in members if member.issym()}
+    outside = [m.name for m in members if not _stays_inside(m) or links.intersection(PurePosixPath(m.name).parents)]
+    faults = [Fault("source", f"{name!r} leaves the directory") for name in outside]
+    if sum(member.size for member in members) > MAX_PACK_BYTES:
+        faults.append(Fault("source", f"holds more than {MAX_PACK_BYTES / 1e6:.0f} MB"))
+    if faults:
+        raise InvalidSpecError("The source", faults)
 
 
 def _why_left_out(directory: Path, name: str) -> str:
@@ -116,40 +148,57 @@ def _why_left_out(directory: Path, name: str) -> str:
     path = directory / name
     if PurePosixPath(name).name in SECRET_NAMES:
         return "looks like a secret"
+    if path.is_dir() and not path.is_symlink():
+        return "is another git repository"
     if path.is_symlink() and not _link_stays_inside(PurePosixPath(name), str(path.readlink())):
         return "is a link out of the directory"
     return "" if path.is_symlink() or path.is_file() else "is not a file"
 
 
-def _names_in_git(directory: Path) -> list[str] | None:
-    """Return what git sees below `directory`; None outside a work tree or without git."""
+def _names(directory: Path) -> list[str]:
+    """Name the files below `directory`, as git sees them; all of them where git sees none."""
+    return _names_in_git(directory) or _names_in_folder(directory)
+
+
+def _names_in_git(directory: Path) -> list[str]:
+    """Return what git sees below `directory`; nothing outside a work tree, in an ignored folder or without git."""
     try:
-        import git
+        import git  # it raises ImportError where there is no git program, too
     except ImportError:
-        return None
+        return []
     try:
         repository = git.Repo(directory, search_parent_directories=True)
-        output = repository.git.execute(
-            ["git", "-C", str(directory), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "."],
-            strip_newline_in_stdout=False,
-        )
+        with repository:
+            tracked = _listed(repository, directory, "--cached")
+            untracked = _listed(repository, directory, "--others", "--exclude-standard")
     except (git.GitError, OSError, ValueError):
-        return None
-    names = str(output).split("\0")
-    return [name for name in names if name and ((directory / name).is_symlink() or (directory / name).is_file())]
+        return []
+    kept = [name for name in untracked if not any(_is_left_out_folder(p) for p in _folders_of(directory, name))]
+    return [name for name in [*tracked, *kept] if os.path.lexists(directory / name)]
+
+
+def _listed(repository: git.Repo, directory: Path, *options: str) -> list[str]:
+    command = ["git", "-C", str(directory), "ls-files", "-z", *options, "--", "."]
+    names = str(repository.git.execute(command, strip_newline_in_stdout=False)).split("\0")
+    return [name.rstrip("/") for name in names if name]
+
+
+def _folders_of(directory: Path, name: str) -> list[Path]:
+    return [directory / parent for parent in PurePosixPath(name).parents if parent.parts]
 
 
 def _names_in_folder(directory: Path) -> list[str]:
     names: list[str] = []
     for root, folders, files in os.walk(directory):
-        folders[:] = [name for name in folders if name not in LEFT_OUT_FOLDERS and not _is_run_folder(Path(root, name))]
-        names += [Path(root, name).relative_to(directory).as_posix() for name in files]
+        links = [name for name in folders if Path(root, name).is_symlink()]
+        folders[:] = [name for name in folders if name not in links and not _is_left_out_folder(Path(root, name))]
+        names += [Path(root, name).relative_to(directory).as_posix() for name in [*files, *links]]
     return names
 
 
-def _is_run_folder(folder: Path) -> bool:
-    """Say whether this is the `launch/` folder that scripts leave their run directories in."""
-    return folder.name == "launch" and any(folder.glob("run-*/metadata.json"))
+def _is_left_out_folder(folder: Path) -> bool:
+    """Say whether nobody means to launch what is in this folder; `launch/` is where scripts leave their runs."""
+    return folder.name in LEFT_OUT_FOLDERS or (folder.name == "launch" and any(folder.glob("run-*/metadata.json")))
 
 
 def _refuse_too_large(directory: Path, names: list[str]) -> None:
@@ -175,10 +224,29 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
     member.uname = member.gname = ""
     member.mode = 0o755 if member.mode & stat.S_IXUSR else 0o644
     if member.isreg():
-        with path.open("rb") as file:
-            archive.addfile(member, file)
+        _add_content(archive, member, path)
     else:
         archive.addfile(member)
+
+
+def _add_content(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            before = os.fstat(file.fileno())
+            member.size = before.st_size
+            try:
+                archive.addfile(member, file)
+            except OSError:  # tarfile's way to say that there is less than was announced
+                if os.fstat(file.fileno()).st_size == before.st_size:
+                    raise
+            after = os.fstat(file.fileno())
+    except PermissionError as error:
+        message = f"cannot be read: {error.strerror}. Make it readable, or name it in .gitignore"
+        raise InvalidSpecError("The directory", [Fault(str(path), message)]) from None
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise ConflictError(
+            f"{path} changed while it was packed. Launch again once nothing writes to it, or name it in .gitignore."
+        )
 
 
 def _digest_of(path: Path) -> str:
@@ -189,15 +257,19 @@ def _digest_of(path: Path) -> str:
 def _stays_inside(member: tarfile.TarInfo) -> bool:
     """Only files, folders and links that cannot lead out of the target, even through one another."""
     name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts or not (member.isreg() or member.isdir() or member.issym()):
+    if (
+        not name.parts
+        or name.is_absolute()
+        or ".." in name.parts
+        or not (member.isreg() or member.isdir() or member.issym())
+    ):
         return False
     return not member.issym() or _link_stays_inside(name, member.linkname)
 
 
 def _link_stays_inside(name: PurePosixPath, target: str) -> bool:
-    depth = 0
-    for part in [*name.parent.parts, *PurePosixPath(target).parts]:
-        depth += -1 if part == ".." else 1
-        if depth < 0:
-            return False
-    return not PurePosixPath(target).is_absolute()
+    """Follow the leading `..` of a link's target; a later one could step out of where another link leads."""
+    parts = PurePosixPath(target).parts
+    up = next((place for place, part in enumerate(parts) if part != ".."), len(parts))
+    within = up <= len(name.parent.parts) and ".." not in parts[up:]
+    return within and not PurePosixPath(target).is_absolute()

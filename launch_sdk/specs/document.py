@@ -27,6 +27,13 @@ class _Loader(yaml.SafeLoader):
     A value that cannot be what its form says, such as the date 2020-99-99, is an error with its line.
     """
 
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
+        text = super().construct_scalar(node)
+        if text.isascii():
+            return text
+        # JSON writes what is beyond 16 bits as two escapes, which PyYAML reads as two characters.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return cast("Any", super().construct_object(node, deep))  # pyright: ignore[reportUnknownMemberType]  # untyped

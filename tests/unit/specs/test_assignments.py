@@ -1,0 +1,58 @@
+"""`key=value` words of a command line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from launch_sdk.errors import InvalidSpecError
+from launch_sdk.specs.assignments import parse_assignments, split_path
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (["lr=0.1"], {"lr": 0.1}),
+        (["lr=1e-3"], {"lr": 1e-3}),
+        (["a=true", "b=null", "c=none", "d="], {"a": True, "b": None, "c": "none", "d": ""}),
+        (["a.b.c=1", "a.b.d=2"], {"a": {"b": {"c": 1, "d": 2}}}),
+        ([r"a\.b=1"], {"a.b": 1}),
+        (["a=1", "a=2"], {"a": 2}),
+        (["a=[1, x, {b: 2}]"], {"a": [1, "x", {"b": 2}]}),
+        (["a=x=y"], {"a": "x=y"}),
+        (["a=[1"], {"a": "[1"}),
+        (["a=@home"], {"a": "@home"}),
+        (["a='1'"], {"a": "1"}),
+        (["a={}", "a.b=1"], {"a": {"b": 1}}),
+    ],
+)
+def test_words_become_typed_nested_values(words: list[str], values: dict[str, Any]) -> None:
+    assert parse_assignments(words, "--set") == values
+
+
+@pytest.mark.parametrize("word", ["lr", "=1", ".a=1", "a..b=1", "a.=1", ""])
+def test_a_word_that_is_no_assignment_is_named(word: str) -> None:
+    with pytest.raises(InvalidSpecError, match="must be key=value"):
+        parse_assignments([word], "--set")
+
+
+def test_every_bad_word_is_told_at_once() -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        parse_assignments(["x", "a=1", "a.b=2", "=3"], "--set")
+    assert [fault.message.split(" ")[0] for fault in caught.value.faults] == ["'x'", "'a.b=2':", "'=3'"]
+
+
+@given(st.text("a.b\\=[{:'& \n1e-", max_size=15))
+@settings(deadline=None, max_examples=200, derandomize=True)
+def test_any_word_is_read_or_refused(word: str) -> None:
+    try:
+        assert isinstance(parse_assignments([word], "--set"), dict)
+    except InvalidSpecError as error:
+        assert error.faults[0].path == "--set"  # noqa: PT017  # either outcome is right
+
+
+def test_an_escaped_dot_is_part_of_a_key() -> None:
+    assert split_path(r"a\.b.c") == ("a.b", "c")
