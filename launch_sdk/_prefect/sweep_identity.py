@@ -63,9 +63,11 @@ async def _settled_id(client: PrefectClient, parent: FlowRun, wanted: str) -> st
 
 async def _has_parent(client: PrefectClient, sweep_id: str) -> bool:
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+    from prefect.client.schemas.sorting import FlowRunSort
 
     tags = FlowRunFilterTags(all_=[names.PARENT_TAG, names.sweep_tag(sweep_id)])
-    return bool(await client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=tags), limit=1))
+    by_id = FlowRunSort.ID_DESC
+    return bool(await client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=tags), sort=by_id, limit=1))
 
 
 async def _settled_source(client: PrefectClient, parent: FlowRun, spec: SweepSpec, source: str | None) -> str | None:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk._prefect import names
@@ -21,6 +22,7 @@ from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.flow_job import METRIC, returned_summary
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
+from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.runs.processes import is_dead, process_start_time
 from launch_sdk.specs.command import render_command
 from launch_sdk.specs.run_spec import RunSpec
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.responses import DeploymentResponse
+    from prefect.exceptions import PrefectHTTPStatusError
 
     from launch_sdk.specs.sweep_spec import SweepSpec
     from launch_sdk.sweeps.planning import Launch
@@ -94,29 +97,54 @@ class SweepRuns:
                 await self._keep_result(run_id)
         return list(self.children.known.values())
 
+    @property
+    def known(self) -> list[SweepRun]:
+        """What the last `read` and the launches since say."""
+        return list(self.children.known.values())
+
     async def launch(self, action: Launch) -> SweepRun:
-        """Start one run."""
+        """Start one run.
+
+        Raises:
+            InvalidSpecError: the job does not take these parameters.
+        """
+        from prefect.exceptions import PrefectHTTPStatusError
+
         if self.deployment is None:
             raise RuntimeError("open() comes first")
         identity = self.identity
-        flow_run = await self.client.create_flow_run_from_deployment(
-            self.deployment.id,
-            parameters=self._parameters(action),
-            name=run_name(action.index, action.parameters),
-            tags=[self.children.tag],
-            idempotency_key=f"{identity.sweep_id}/{action.index}/{action.attempt}",
-            parent_task_run_id=self.parent_task_run,
-            job_variables=self.job_variables,
-            labels={
-                names.SWEEP: identity.sweep_id,
-                names.INDEX: action.index,
-                names.ATTEMPT: action.attempt,
-                names.PARAMETERS: dumps(action.parameters),
-                **({METRIC: self.spec.metric.name} if self.spec.metric else {}),
-            },
-        )
+        try:
+            flow_run = await self.client.create_flow_run_from_deployment(
+                self.deployment.id,
+                parameters=self._parameters(action),
+                name=run_name(action.index, action.parameters),
+                tags=[self.children.tag],
+                idempotency_key=f"{identity.sweep_id}/{action.index}/{action.attempt}",
+                parent_task_run_id=self.parent_task_run,
+                job_variables=self.job_variables,
+                labels={
+                    names.SWEEP: identity.sweep_id,
+                    names.INDEX: action.index,
+                    names.ATTEMPT: action.attempt,
+                    names.PARAMETERS: dumps(action.parameters),
+                    **({METRIC: self.spec.metric.name} if self.spec.metric else {}),
+                },
+            )
+        except PrefectHTTPStatusError as error:
+            raise self._refused(action, error) from error
         self.children.note(flow_run)
         return self.children.known[str(flow_run.id)]
+
+    def _refused(self, action: Launch, error: PrefectHTTPStatusError) -> Exception:
+        """Say which parameters a deployment takes, if it was these that the server has refused."""
+        if error.response.status_code != HTTPStatus.CONFLICT or self.deployment is None:
+            return error
+        schema: Mapping[str, Any] = self.deployment.parameter_openapi_schema or {}
+        takes, given = ", ".join(schema.get("properties", {})), ", ".join(action.parameters)
+        told = f"{self.spec.job or names.RUN_JOB} takes {takes}; the sweep gives {given}"
+        return InvalidSpecError(
+            "The sweep", [Fault("parameters", f"{told}. {error.response.json().get('detail', '')}")]
+        )
 
     async def stop(self, run_id: str, reason: str) -> None:
         """Ask one run to end and keep what it has as its result."""
