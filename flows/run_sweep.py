@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from launch_sdk._prefect.wake import Wake
 from launch_sdk.errors import LaunchError
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
-from launch_sdk.sweeps.planning import Finish, Launch, Stop, plan
+from launch_sdk.sweeps.planning import Finish, Launch, Stop, plan, settle
 from launch_sdk.sweeps.samplers import make_sampler
 from launch_sdk.tracking.values import decode
 
@@ -59,6 +60,7 @@ async def _drive(
     try:
         async with Wake(runs.children.tag) as wake:
             seen = await runs.open()
+            opened = time.time()
             while True:
                 actions = await asyncio.to_thread(plan, spec, seen, sampler)
                 for action in actions:
@@ -66,11 +68,10 @@ async def _drive(
                         await report.close(seen, action)
                         return action
                 await _carry_out(runs, [action for action in actions if not isinstance(action, Finish)])
-                await report.show(list(runs.children.known.values()))
+                await report.show(runs.known)
                 await wake.wait()
-                seen = await runs.read()
-                await runs.acknowledge([run for run in seen if run.was_cut_short and not run.acknowledged])
-                seen = list(runs.children.known.values())
+                seen, given_up = settle(await runs.read(), opened, time.time())
+                await runs.acknowledge(given_up)
     except BaseException:
         await _stop_children(identity, spec)
         raise

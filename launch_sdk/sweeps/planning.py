@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from launch_sdk.specs.run_state import RunState
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 FAILURES_AT_START = 3
 FINISHED_WITHOUT_METRIC = 3
+SETTLE_S = 5.0
+MAX_ATTEMPTS = 5  # of a run whose process is lost again and again
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def plan(spec: SweepSpec, runs: Sequence[SweepRun], sampler: Sampler) -> list[Ac
     """Decide what to do next.
 
     Law: the same arguments give the same actions; at most `num_workers` runs are ever active; no index is launched
-    twice unless its run was cut short and not acknowledged; after `Finish` there is no other action.
+    twice unless its run was cut short: cancelled and not acknowledged, or lost fewer than `MAX_ATTEMPTS` times; after
+    `Finish` there is no other action.
 
     Args:
         spec: the sweep.
@@ -67,27 +71,39 @@ def plan(spec: SweepSpec, runs: Sequence[SweepRun], sampler: Sampler) -> list[Ac
     launches = _launches(spec, current, spec.num_workers - len(active), sampler)
     if launches or active:
         return list(launches)
+    if current and all(run.state is RunState.FAILED for run in current):
+        return [Finish("failed", f"all {len(current)} runs failed; the last with: {current[-1].error or 'no message'}")]
     return [Finish("finished", _exhausted(spec, current))]
 
 
 def _launches(spec: SweepSpec, current: Sequence[SweepRun], free: int, sampler: Sampler) -> list[Launch]:
     """Fill the free workers: first what was cut short, with its own parameters, then new suggestions."""
-    again = [Launch(r.index, r.parameters, r.attempt + 1) for r in current if r.was_cut_short and not r.acknowledged]
+    again = [Launch(run.index, run.parameters, run.attempt + 1) for run in current if _starts_again(run)]
     launches = again[: max(free, 0)]
     observations = [_observation(spec, run) for run in current]
-    index = current[-1].index + 1 if current else 0
-    while len(launches) < free and (spec.run_cap is None or index < spec.run_cap):
+    taken = {run.index for run in current}
+    for index in itertools.count():  # an index may be missing: a sweep was cut off while it started several
+        if len(launches) >= free or (spec.run_cap is not None and index >= spec.run_cap):
+            break
+        if index in taken:
+            continue
         parameters = sampler.suggest(spec.space, observations, index)
         if parameters is None:
             break
         launches.append(Launch(index, parameters))
         observations.append(Observation(index=index, parameters=parameters, value=None, status="running"))
-        index += 1
     return launches
 
 
+def _starts_again(run: SweepRun) -> bool:
+    """A run that went down with its sweep does; one whose own process is lost does a few times."""
+    if run.acknowledged:
+        return False
+    return run.state is RunState.CANCELLED or (run.state is RunState.LOST and run.attempt + 1 < MAX_ATTEMPTS)
+
+
 def _observation(spec: SweepSpec, run: SweepRun) -> Observation:
-    will_run = run.is_active or (run.was_cut_short and not run.acknowledged)
+    will_run = run.is_active or _starts_again(run)
     status = "running" if will_run else "finished" if run.state.has_result else "failed"
     value = None if will_run else run.metric(spec.metric)
     return Observation(index=run.index, parameters=run.parameters, value=value, status=status)
@@ -100,8 +116,10 @@ def _ending(spec: SweepSpec, current: Sequence[SweepRun]) -> Finish | None:
     if spec.metric and best and value is not None and spec.metric.reaches_target(value):
         return Finish("finished", f"run {best.index} reached the target: {spec.metric.name} is {value:g}")
     ended = [run for run in current if run.state.is_terminal]
-    failed = [run for run in ended if run.state is RunState.FAILED]
-    if len(failed) == len(ended) >= FAILURES_AT_START:
+    # In order of time: what ends afterwards, being stopped for this reason, must not take it back.
+    first = sorted((run for run in ended if not run.was_cut_short), key=lambda run: (run.ended or 0.0, run.index))
+    failed = [run for run in first[:FAILURES_AT_START] if run.state is RunState.FAILED]
+    if len(failed) == FAILURES_AT_START:
         error = failed[-1].error or "no message"
         return Finish("failed", f"the first {len(failed)} runs failed; the last with: {error}")
     if spec.method in {"bayes", "tpe"} and spec.metric and best is None:
@@ -109,6 +127,34 @@ def _ending(spec: SweepSpec, current: Sequence[SweepRun]) -> Finish | None:
         if len(finished) >= FINISHED_WITHOUT_METRIC and all(run.metric(spec.metric) is None for run in finished):
             return Finish("failed", f"{len(finished)} runs finished, {missing_metric(spec, finished[0])}")
     return None
+
+
+def settle(runs: Sequence[SweepRun], opened: float, now: float) -> tuple[list[SweepRun], list[SweepRun]]:
+    """Tell runs that a user gave up from those that went down with their sweep.
+
+    A sweep that is told to end dies a moment before or after its runs. So a run that is cancelled while its sweep
+    looks on is held to be stopping for `SETTLE_S`; if the sweep still lives then, somebody meant that run alone.
+
+    Args:
+        runs: every attempt of every index.
+        opened: when this process began to drive the sweep, unix seconds.
+        now: unix seconds.
+
+    Returns:
+        The runs as `plan` should see them, and those among them that are given up, to be acknowledged.
+    """
+    seen: list[SweepRun] = []
+    given_up: list[SweepRun] = []
+    for run in runs:
+        in_our_time = run.state is RunState.CANCELLED and (run.ended or now) >= opened
+        if not in_our_time or run.acknowledged:
+            seen.append(run)
+        elif now - (run.ended or now) < SETTLE_S:
+            seen.append(replace(run, state=RunState.STOPPING))
+        else:
+            given_up.append(replace(run, acknowledged=True))
+            seen.append(given_up[-1])
+    return seen, given_up
 
 
 def missing_metric(spec: SweepSpec, run: SweepRun) -> str:

@@ -141,7 +141,7 @@ def test_a_sweep_whose_parent_was_killed_resumes_with_no_run_lost_repeated_or_sk
 
 
 def test_a_sweep_survives_the_death_of_everything_but_the_server(home: Home, project: Path) -> None:
-    sweep = write_sweep(project, points=6, constants={"seconds": 2.0})
+    sweep = write_sweep(project, points=6, constants={"seconds": 6.0})
     process = home.start("launch-sweep", str(sweep))
     eventually(lambda: len(marks(project, "ended")) >= 1 and len(programs_of(project)) == 2, "one should have ended")
     sweep_id = home.json("launch", "sweep", "list", "--limit", "1")[0]["sweep_id"]

@@ -1,0 +1,270 @@
+"""The law of `plan`: a machine that starts, ends, kills and restarts, and the ways in which a sweep ends early."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from launch_sdk.specs.document import Document
+from launch_sdk.specs.run_state import RunState
+from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.sweeps.planning import SETTLE_S, Finish, Launch, Stop, plan, settle
+from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts, metric_value
+from launch_sdk.sweeps.samplers import make_sampler
+
+GRID = {"a": {"values": [1, 2, 3]}, "b": {"values": ["x", "y"]}}
+ENDS = [RunState.FINISHED, RunState.FAILED, RunState.CANCELLED, RunState.LOST]
+
+
+def _spec(method: str = "random", workers: int = 2, **more: Any) -> SweepSpec:
+    document = {"method": method, "program": "t.py", "parameters": GRID, "scheduler": {"num_workers": workers}}
+    return parse_sweep(Document(document | more))
+
+
+def _run(index: int, state: RunState, **more: Any) -> SweepRun:
+    return SweepRun(index, more.pop("attempt", 0), f"r{index}", f"run {index}", state, {"a": 1, "b": "x"}, **more)
+
+
+def _plan(spec: SweepSpec, runs: list[SweepRun]) -> list[Launch | Stop | Finish]:
+    return plan(spec, runs, make_sampler(spec.method, goal="minimize", seed=spec.seed))
+
+
+class SweepMachine(RuleBasedStateMachine):
+    """A server that holds runs, and a planner that is killed at any moment and begins again from them alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: dict[str, SweepRun] = {}
+        self.clock = 0.0
+        self.finish: Finish | None = None
+
+    @initialize(
+        method=st.sampled_from(["grid", "random"]),
+        workers=st.integers(1, 4),
+        cap=st.integers(1, 8),
+        goal=st.none() | st.just(-1.0),
+    )
+    def begin(self, method: str, workers: int, cap: int, goal: float | None) -> None:
+        more: dict[str, Any] = {"run_cap": cap} if method == "random" or cap < 6 else {}
+        self.spec = _spec(method, workers, metric={"name": "loss", "target": goal}, **more)
+        self.whole_grid = method == "grid" and not more
+
+    def _act(self, carried_out: int | None = None) -> None:
+        """Plan twice, the second time with the runs in another order, and carry out the first so many actions."""
+        seen = list(self.runs.values())
+        actions = _plan(self.spec, seen)
+        assert _plan(self.spec, seen[::-1]) == actions
+        assert not any(isinstance(action, Finish) for action in actions) or len(actions) == 1
+        for action in actions[:carried_out]:
+            if isinstance(action, Launch):
+                self._launch(action)
+            elif isinstance(action, Stop):
+                self._end(self.runs[action.run_id], RunState.STOPPED, stop_reason=action.reason)
+            else:
+                self.finish = action
+
+    def _launch(self, action: Launch) -> None:
+        key = f"{action.index}/{action.attempt}"
+        assert key not in self.runs, "an idempotency key is used once"
+        earlier = [run for run in self.runs.values() if run.index == action.index]
+        assert all(run.was_cut_short for run in earlier)
+        assert not earlier or not max(earlier, key=lambda run: run.attempt).acknowledged
+        assert all(run.parameters == action.parameters for run in earlier)
+        self.runs[key] = SweepRun(action.index, action.attempt, key, key, RunState.QUEUED, action.parameters)
+
+    def _end(self, run: SweepRun, state: RunState, **more: Any) -> None:
+        self.clock += 1.0
+        self.runs[run.run_id] = replace(run, state=state, ended=self.clock, **more)
+
+    def _acknowledge(self) -> None:
+        _, given_up = settle(list(self.runs.values()), opened=0.0, now=self.clock + 1 + SETTLE_S)
+        self.runs |= {run.run_id: run for run in given_up}
+
+    @property
+    def active(self) -> list[SweepRun]:
+        return [run for run in self.runs.values() if run.is_active]
+
+    @rule()
+    def look(self) -> None:
+        self._acknowledge()
+        self._act()
+
+    @rule(carried_out=st.integers(0, 3))
+    def restart_and_die_again(self, carried_out: int) -> None:
+        self._act(carried_out)
+
+    @precondition(lambda self: self.active)
+    @rule(data=st.data(), state=st.sampled_from(ENDS), loss=st.sampled_from([None, 1.0, float("nan"), -2.0]))
+    def end_a_run(self, data: st.DataObject, state: RunState, loss: float | None) -> None:
+        run = data.draw(st.sampled_from(self.active))
+        self._end(run, state, summary={} if loss is None else {"loss": loss}, error="it broke")
+
+    @precondition(lambda self: self.active)
+    @rule()
+    def the_agent_dies(self) -> None:
+        for run in self.active:
+            self._end(run, RunState.LOST)
+
+    @invariant()
+    def no_more_runs_than_workers(self) -> None:
+        if self.runs:
+            assert len(self.active) <= self.spec.num_workers
+
+    @invariant()
+    def no_index_beyond_the_cap(self) -> None:
+        assert all(run.index < (self.spec.run_limit or 0) for run in self.runs.values())
+
+    def teardown(self) -> None:
+        """However it was left, the sweep ends once its runs do."""
+        if not hasattr(self, "spec"):
+            return
+        for _ in range(40):
+            if self.finish:
+                break
+            self.look()
+            for run in self.active:
+                self._end(run, RunState.FINISHED, summary={"loss": 1.0})
+        assert self.finish
+        assert not self.active
+        runs = list(self.runs.values())
+        assert _plan(self.spec, runs) == [self.finish]
+        reached = "target" in self.finish.reason
+        if self.whole_grid and self.finish.outcome == "finished" and not reached:
+            points = [json.dumps(run.parameters, sort_keys=True) for run in latest_attempts(runs)]
+            assert len(points) == len(set(points)) == 6
+
+
+TestSweepMachine = SweepMachine.TestCase
+TestSweepMachine.settings = settings(max_examples=60, stateful_step_count=20, deadline=None, derandomize=True)
+
+
+def test_a_sweep_fills_its_workers_and_then_waits() -> None:
+    spec = _spec(run_cap=5)
+    launches = _plan(spec, [])
+    assert [action.index for action in launches if isinstance(action, Launch)] == [0, 1]
+    assert _plan(spec, [_run(0, RunState.QUEUED), _run(1, RunState.RUNNING)]) == []
+
+
+def test_a_missing_index_is_started_first() -> None:
+    actions = _plan(_spec(run_cap=5), [_run(0, RunState.FINISHED), _run(2, RunState.RUNNING)])
+    assert [action.index for action in actions if isinstance(action, Launch)] == [1]
+
+
+def test_a_run_that_was_cut_short_is_started_again_with_its_parameters() -> None:
+    actions = _plan(_spec(run_cap=5, workers=1), [_run(0, RunState.LOST)])
+    assert actions == [Launch(0, {"a": 1, "b": "x"}, 1)]
+
+
+def test_a_run_that_its_user_cancelled_is_not_started_again() -> None:
+    actions = _plan(_spec(run_cap=5, workers=1), [_run(0, RunState.CANCELLED, acknowledged=True)])
+    assert [action.index for action in actions if isinstance(action, Launch)] == [1]
+
+
+def test_a_target_that_is_reached_stops_the_others_and_then_ends_the_sweep() -> None:
+    spec = _spec(metric={"name": "loss", "target": 0.5})
+    done = _run(0, RunState.FINISHED, summary={"loss": 0.4})
+    actions = _plan(spec, [done, _run(1, RunState.RUNNING)])
+    assert [(type(action), getattr(action, "run_id", None)) for action in actions] == [(Stop, "r1")]
+    stopped = _run(1, RunState.STOPPED, stop_reason="x", summary={"loss": 3.0})
+    assert _plan(spec, [done, stopped]) == [Finish("finished", "run 0 reached the target: loss is 0.4")]
+
+
+def test_a_failed_run_does_not_reach_a_target() -> None:
+    spec = _spec(metric={"name": "loss", "target": 0.5}, run_cap=2)
+    actions = _plan(spec, [_run(0, RunState.FAILED, summary={"loss": 0.1})])
+    assert [type(action) for action in actions] == [Launch]
+
+
+def test_a_sweep_whose_first_runs_fail_stops_the_others_and_stays_failed() -> None:
+    spec = _spec(workers=4, run_cap=20)
+    failed = [_run(i, RunState.FAILED, error="no module", ended=float(i)) for i in range(3)]
+    running = _run(3, RunState.RUNNING)
+    assert [type(action) for action in _plan(spec, [*failed, running])] == [Stop]
+    for last in (RunState.STOPPED, RunState.FINISHED, RunState.FAILED):
+        actions = _plan(spec, [*failed, _run(3, last, ended=9.0, error="no module")])
+        assert actions == [Finish("failed", "the first 3 runs failed; the last with: no module")]
+
+
+def test_failures_after_a_success_do_not_end_a_sweep() -> None:
+    runs = [_run(0, RunState.FINISHED, ended=1.0)] + [_run(i, RunState.FAILED, ended=1.0 + i) for i in range(1, 9)]
+    assert all(isinstance(action, Launch) for action in _plan(_spec(run_cap=20), runs))
+
+
+def test_a_sweep_whose_every_run_failed_has_failed() -> None:
+    runs = [_run(i, RunState.FAILED, error="e", ended=float(i)) for i in range(2)]
+    assert _plan(_spec(run_cap=2), runs) == [Finish("failed", "all 2 runs failed; the last with: e")]
+
+
+def test_a_search_that_learns_ends_when_nobody_logs_its_metric() -> None:
+    spec = _spec("tpe", metric={"name": "loss"}, run_cap=20)
+    runs = [_run(i, RunState.FINISHED, summary={"lss": 1.0}) for i in range(3)]
+    (action,) = _plan(spec, runs)
+    assert isinstance(action, Finish)
+    assert action.outcome == "failed"
+    assert "none logged the metric 'loss'; run 0 logged lss" in action.reason
+
+
+def test_a_random_search_needs_no_metric() -> None:
+    runs = [_run(i, RunState.FINISHED) for i in range(4)]
+    assert _plan(_spec(run_cap=4), runs) == [Finish("finished", "all 4 runs have ended")]
+
+
+def test_the_best_run_is_finite_finished_and_the_earliest_of_equals() -> None:
+    metric = _spec(metric={"name": "loss"}).metric
+    values = [float("nan"), float("-inf"), 2.0, 1.0, 1.0]
+    runs = [_run(i, RunState.FINISHED, summary={"loss": value}) for i, value in enumerate(values)]
+    runs += [_run(5, RunState.FAILED, summary={"loss": 0.0}), _run(6, RunState.FINISHED, summary={"loss": True})]
+    best = best_run(runs, metric)
+    assert best is not None
+    assert best.index == 3
+    assert best_run(runs, None) is None
+
+
+@pytest.mark.parametrize(
+    ("summary", "value"),
+    [
+        ({"val.loss": 1}, 1.0),
+        ({"val": {"loss": 2}}, 2.0),
+        ({"val.loss": 1, "val": {"loss": 2}}, 1.0),
+        ({"val": 3}, None),
+        ({"val": {"loss": "x"}}, None),
+        ({"val": {"loss": True}}, None),
+        ({}, None),
+    ],
+)
+def test_a_metric_is_found_by_its_name_or_along_its_dots(summary: dict[str, Any], value: float | None) -> None:
+    assert metric_value(summary, "val.loss") == value
+
+
+def test_the_latest_attempt_of_an_index_counts() -> None:
+    runs = [_run(1, RunState.RUNNING, attempt=1), _run(0, RunState.FINISHED), _run(1, RunState.LOST)]
+    assert [(run.index, run.attempt) for run in latest_attempts(runs)] == [(0, 0), (1, 1)]
+
+
+def test_a_run_that_is_cancelled_while_its_sweep_looks_on_is_given_up_only_after_a_while() -> None:
+    cancelled = _run(0, RunState.CANCELLED, ended=100.0)
+    seen, given_up = settle([cancelled], opened=50.0, now=100.0 + SETTLE_S / 2)
+    assert [run.state for run in seen] == [RunState.STOPPING]
+    assert not given_up
+    seen, given_up = settle([cancelled], opened=50.0, now=100.0 + SETTLE_S)
+    assert seen == given_up
+    assert [run.acknowledged for run in seen] == [True]
+
+
+def test_a_run_that_was_cancelled_before_its_sweep_was_resumed_starts_again() -> None:
+    seen, given_up = settle([_run(0, RunState.CANCELLED, ended=100.0)], opened=150.0, now=151.0)
+    assert not given_up
+    assert _plan(_spec(run_cap=1), seen) == [Launch(0, {"a": 1, "b": "x"}, 1)]
+
+
+def test_a_run_whose_process_is_lost_again_and_again_is_left_out_in_the_end() -> None:
+    assert [
+        a.attempt for a in _plan(_spec(run_cap=1), [_run(0, RunState.LOST, attempt=3)]) if isinstance(a, Launch)
+    ] == [4]
+    assert isinstance(_plan(_spec(run_cap=1), [_run(0, RunState.LOST, attempt=4)])[0], Finish)
