@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -44,8 +45,12 @@ def finish(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None
         say("interrupted")
         code = INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has left: nothing to say, and nobody to say it to
+        # Whoever read our output has left: nothing to say, and what is still buffered must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = DONE
+    except OSError as error:
+        say(f"error: {error}")
+        code = WRONG_USE
     sys.exit(code)
 
 
@@ -56,4 +61,9 @@ def say(text: str) -> None:
 
 def print_json(document: Any) -> None:
     """Print the one JSON document of a `--json` call."""
-    print(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:  # the terminal's encoding, or the bytes of a file name that is no text
+        text = json.dumps(document, indent=2, allow_nan=False)
+    print(text)

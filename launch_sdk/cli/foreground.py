@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import sys
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
-from launch_sdk.cli.command import DONE, FAILED, print_json, say
-from launch_sdk.runs.execute import execute
+from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, print_json, say
+from launch_sdk.errors import RunFailedError
+from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.run_spec import RunSpec
@@ -22,10 +26,10 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
     """Run a spec to its end on this machine.
 
     Returns:
-        0 if the program ended with success, 1 if not.
+        0 if the program ended with success, 1 if not or if it could not be started, 130 if it was interrupted.
 
     Raises:
-        LaunchError: it could not be started.
+        LaunchError: its directory or its entry point is not right.
     """
     run_id = f"run-{time.strftime('%Y%m%d_%H%M%S')}-{secrets.token_hex(4)}"
     run = RunDirectory.of(run_id)
@@ -45,8 +49,8 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
         out.flush()
 
     started = time.time()
-    outcome = asyncio.run(execute(spec, run, store=store, identity=identity, on_lines=show))
-    state = RunState.FINISHED if outcome.succeeded else RunState.FAILED
+    code, outcome = _outcome(execute(spec, run, store=store, identity=identity, on_lines=show))
+    state = _STATES[code]
     say(f"Run {run_id} {state.value}. It is kept in {run.path}")
     if outcome.error:
         say(outcome.error.partition(". Its last lines")[0] + ".")  # the lines themselves stand above
@@ -66,4 +70,27 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
             url=None,
         )
         print_json(view.to_json() | {"directory": str(run.path)})
-    return DONE if outcome.succeeded else FAILED
+    return code
+
+
+_STATES = {DONE: RunState.FINISHED, FAILED: RunState.FAILED, INTERRUPTED: RunState.CANCELLED}
+
+
+def _outcome(running: Coroutine[Any, Any, Outcome]) -> tuple[int, Outcome]:
+    """Run to the end, or to Ctrl-C or the end of the terminal, which end the program too."""
+    try:
+        outcome = asyncio.run(_until_signalled(running))
+    except RunFailedError as error:
+        return FAILED, Outcome(1, {}, str(error))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED, Outcome(1, {}, "it was interrupted")
+    return (DONE if outcome.succeeded else FAILED), outcome
+
+
+async def _until_signalled(running: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Be cancelled by SIGTERM and SIGHUP, as asyncio does for SIGINT: the program has a session of its own."""
+    task = asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if task is not None and signal.getsignal(number) is signal.SIG_DFL:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await running

@@ -146,7 +146,9 @@ def _launch_job(options: argparse.Namespace, config: dict[str, Any]) -> int:
         message = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
         raise InvalidSpecError("The command line", [Fault("--job", message)])
     if options.dry_run:
-        print_json({"job": options.job, "parameters": config})
+        from launch_sdk.tracking.values import encode
+
+        print_json({"job": options.job, "parameters": encode(config)})
         return DONE
     from launch_sdk.client import LaunchClient
 

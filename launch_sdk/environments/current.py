@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 INTERPRETER_NAMES = frozenset({"python", "python3"})
-_SERVER_SETTINGS = "PREFECT_"
+_NOT_INHERITED = ("PREFECT_", "LAUNCH_RUN_", "LAUNCH_SWEEP_")  # the server's, and those of a run around this one
 
 
 def program_arguments(entry_point: Sequence[str], args: Sequence[str]) -> list[str]:
@@ -27,9 +27,5 @@ def program_environment(protocol: Mapping[str, str]) -> dict[str, str]:
     Args:
         protocol: the `LAUNCH_*` variables of the run.
     """
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(_SERVER_SETTINGS) and not name.startswith("LAUNCH_RUN_")
-    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
     return inherited | {"PYTHONUNBUFFERED": "1"} | dict(protocol)

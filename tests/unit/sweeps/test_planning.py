@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
-from launch_sdk.sweeps.planning import SETTLE_S, Finish, Launch, Stop, plan, settle
+from launch_sdk.sweeps.planning import MAX_ATTEMPTS, SETTLE_S, Finish, Launch, Stop, plan, settle
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts, metric_value
 from launch_sdk.sweeps.samplers import make_sampler
 
@@ -83,7 +83,8 @@ class SweepMachine(RuleBasedStateMachine):
         self.runs[run.run_id] = replace(run, state=state, ended=self.clock, **more)
 
     def _acknowledge(self) -> None:
-        _, given_up = settle(list(self.runs.values()), opened=0.0, now=self.clock + 1 + SETTLE_S)
+        """Do as the flow does once a cancelled run has been over for a while."""
+        _, given_up = settle(list(self.runs.values()), 0.0, self.clock + SETTLE_S)
         self.runs |= {run.run_id: run for run in given_up}
 
     @property
@@ -164,6 +165,25 @@ def test_a_run_that_was_cut_short_is_started_again_with_its_parameters() -> None
 def test_a_run_that_its_user_cancelled_is_not_started_again() -> None:
     actions = _plan(_spec(run_cap=5, workers=1), [_run(0, RunState.CANCELLED, acknowledged=True)])
     assert [action.index for action in actions if isinstance(action, Launch)] == [1]
+
+
+def test_a_run_whose_process_is_lost_again_and_again_is_given_up() -> None:
+    spec = _spec(run_cap=1, workers=1)
+    last = _run(0, RunState.LOST, attempt=MAX_ATTEMPTS - 2)
+    assert [type(action) for action in _plan(spec, [last])] == [Launch]
+    assert [type(action) for action in _plan(spec, [replace(last, attempt=MAX_ATTEMPTS - 1)])] == [Finish]
+
+
+def test_a_run_that_is_cancelled_while_the_sweep_looks_on_is_stopping_until_it_is_given_up() -> None:
+    run = _run(0, RunState.CANCELLED, ended=100.0)
+    assert settle([run], 50.0, 101.0) == ([replace(run, state=RunState.STOPPING)], [])
+    given_up = replace(run, acknowledged=True)
+    assert settle([run], 50.0, 100.0 + SETTLE_S) == ([given_up], [given_up])
+
+
+def test_a_run_that_was_cancelled_before_the_sweep_began_to_look_is_left_as_it_is() -> None:
+    runs = [_run(0, RunState.CANCELLED, ended=10.0), _run(1, RunState.LOST, ended=99.0)]
+    assert settle(runs, 50.0, 100.0) == (runs, [])
 
 
 def test_a_target_that_is_reached_stops_the_others_and_then_ends_the_sweep() -> None:

@@ -1,0 +1,207 @@
+"""The commands as users run them, as far as no server is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launch_sdk.runs.processes import process_start_time
+
+DEADLINE_S = 60.0
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    directory = tmp_path / "code"
+    directory.mkdir()
+    return directory
+
+
+def _start(tmp_path: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(BIN / words[0]), *words[1:]],
+        cwd=tmp_path,
+        env={**os.environ, "LAUNCH_HOME": str(tmp_path / "home"), **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _run(tmp_path: Path, *words: str, **variables: str) -> tuple[int, str, str]:
+    process = _start(tmp_path, *words, **variables)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    assert "Traceback" not in out + err
+    return process.returncode, out, err
+
+
+def test_a_program_that_ends_well_gives_zero_and_its_output(code: Path, tmp_path: Path) -> None:
+    (code / "main.py").write_text("import sys; print('hello'); print('to stderr', file=sys.stderr)")
+    status, out, err = _run(tmp_path, "launch", str(code))
+    assert (status, out) == (0, "hello\nto stderr\n")
+    assert "finished" in err
+
+
+def test_a_program_that_fails_gives_one_and_still_one_document(code: Path, tmp_path: Path) -> None:
+    (code / "main.py").write_text("print('last words'); raise SystemExit(3)")
+    status, out, err = _run(tmp_path, "launch", str(code), "--json")
+    document = json.loads(out)
+    assert (status, document["state"]) == (1, "failed")
+    assert "exited with code 3" in document["error"]
+    assert "last words" in err
+
+
+def test_a_program_that_cannot_be_started_gives_one_and_still_one_document(code: Path, tmp_path: Path) -> None:
+    (code / "main.py").write_text("")
+    status, out, _ = _run(tmp_path, "launch", str(code), "-E", "./nowhere", "--json")
+    document = json.loads(out)
+    assert (status, document["state"]) == (1, "failed")
+    assert "cannot be started" in document["error"]
+
+
+def test_config_and_arguments_reach_the_program(code: Path, tmp_path: Path) -> None:
+    script = "import launch_sdk as launch, sys\nrun = launch.init(config={'lr': 1, 'm': {'a': 1}})\n"
+    (code / "t.py").write_text(script + "run.log({'lr': run.config['lr'], 'a': run.config['m']['a']})\nrun.finish()\n")
+    words = ["-E", "t.py", "-s", "lr=1e-3", "-s", "m.a=[1, x]", "-a", "k=v", "--json", "-n", "name"]
+    status, out, err = _run(tmp_path, "launch", str(code), *words)
+    document = json.loads(out)
+    assert status == 0, err
+    assert document["summary"] == {"lr": 1e-3, "a": [1, "x"]}
+    assert (document["config"], document["name"]) == ({"lr": 1e-3, "m": {"a": [1, "x"]}}, "name")
+    assert document["parameters"]["args"] == ["--k=v"]
+
+
+def test_secrets_that_are_left_out_are_named(code: Path, tmp_path: Path) -> None:
+    (code / "main.py").write_text("import os; print(os.listdir())")
+    (code / ".env").write_text("TOKEN=1")
+    _, out, err = _run(tmp_path, "launch", str(code))
+    assert out == "['main.py']\n"
+    assert "left out: .env (looks like a secret)" in err
+
+
+def test_a_dry_run_starts_nothing_and_prints_what_it_would(code: Path, tmp_path: Path) -> None:
+    status, out, _ = _run(tmp_path, "launch", str(code), "-s", "x=.nan", "-s", "d=2020-01-01", "--dry-run")
+    assert status == 0
+    assert json.loads(out)["config"] == {"x": {"$number": "nan"}, "d": "2020-01-01"}
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_job_is_shown_by_a_dry_run(tmp_path: Path) -> None:
+    status, out, _ = _run(tmp_path, "launch", "--job", "f/d", "-s", "x=.inf", "--dry-run")
+    assert (status, json.loads(out)) == (0, {"job": "f/d", "parameters": {"x": {"$number": "inf"}}})
+
+
+def test_words_that_are_no_text_are_still_printed_as_json(code: Path, tmp_path: Path) -> None:
+    words = [str(code), "-a", os.fsdecode(b"\xff"), "-s", "x=é", "--dry-run"]
+    for encoding in ("utf-8", "ascii"):
+        status, out, _ = _run(tmp_path, "launch", *words, PYTHONIOENCODING=encoding)
+        document = json.loads(out)
+        assert (status, document["args"], document["config"]) == (0, ["\udcff"], {"x": "é"})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["launch"], "name either a URI"),
+        (["launch", "./nowhere"], "./nowhere is not a directory"),
+        (["launch", ".", "--job", "a/b"], "name either a URI"),
+        (["launch", ".", "--nonsense"], "unrecognized arguments"),
+        (["launch", ".", "-s", "x"], "'x' must be key=value"),
+        (["launch", ".", "-E", "'"], "No closing quotation"),
+        (["launch", ".", "-E", "../x.py"], "leads out of the source"),
+        (["launch", ".", "-E", "missing.py"], "Entry point missing.py is not in the source"),
+        (["launch", ".", "--detach"], "--detach needs --queue"),
+        (["launch", "--job", "a/b", "-q"], "a deployment has its own"),
+        (["launch", "run"], "ACTION"),
+        (["launch", "run", "nonsense"], "invalid choice"),
+        (["launch", "queue", "create"], "NAME"),
+        (["launch", "server", "nonsense"], "invalid choice"),
+        (["launch", "server", "start", "--port", "x"], "invalid int"),
+        (["launch-agent", "--queues", ","], "--queues names no queue"),
+        (["launch-agent", "--max-jobs", "0"], "--max-jobs must be at least 1"),
+        (["launch-agent", "--max-schedulers", "-2"], "--max-schedulers must be at least 1"),
+        (["launch-sweep"], "name a sweep FILE"),
+        (["launch-sweep", "nowhere.yaml"], "No such file"),
+        (["launch-sweep", "/"], "Is a directory"),
+        (["launch-sweep", "x", "--resume_id", "y"], "not both"),
+    ],
+)
+def test_wrong_use_gives_two_and_a_sentence(words: list[str], message: str, tmp_path: Path) -> None:
+    status, out, err = _run(tmp_path, *words)
+    assert (status, out) == (2, ""), err
+    assert message in err
+
+
+def test_a_bad_sweep_file_gives_two_and_every_fault_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("method: gird\nprogram: a.py\nrun_cap: 0\n")
+    status, out, err = _run(tmp_path, "launch-sweep", "bad.yaml", "--json")
+    assert (status, out) == (2, "")
+    assert "line 1: method: 'gird' is not a method; did you mean grid?" in err
+    assert "line 3: run_cap: must be at least 1" in err
+    assert "parameters is missing" in err
+
+
+def test_a_home_that_cannot_be_made_is_an_error_and_no_traceback(code: Path, tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file")
+    status, _, err = _run(tmp_path, "launch", str(code))
+    assert status == 2
+    assert "error:" in err
+
+
+def test_a_server_that_does_not_run_is_said_so(tmp_path: Path) -> None:
+    status, out, _ = _run(tmp_path, "launch", "server", "status", "--json")
+    assert (status, json.loads(out)) == (1, {"running": False})
+
+
+@pytest.mark.parametrize("command", [["launch"], ["launch", "server"], ["launch-agent"], ["launch-sweep"]])
+def test_help_has_examples(command: list[str], tmp_path: Path) -> None:
+    status, out, err = _run(tmp_path, *command, "--help")
+    assert (status, err) == (0, "")
+    assert "examples:\n" in out
+
+
+def _wait_for(path: Path, process: subprocess.Popen[str]) -> int:
+    deadline = time.monotonic() + DEADLINE_S
+    while not path.exists() or not path.read_text():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"{path} was not written"
+        time.sleep(0.02)
+    return int(path.read_text())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_ends_its_program_and_gives_130(code: Path, tmp_path: Path, number: signal.Signals) -> None:
+    pid_file = tmp_path / "pid"
+    (code / "main.py").write_text(
+        f"import os, pathlib, time; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    )
+    process = _start(tmp_path, "launch", str(code), "--json")
+    pid = _wait_for(pid_file, process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    document: dict[str, Any] = json.loads(out)
+    assert (process.returncode, document["state"]) == (130, "cancelled")
+    assert "Traceback" not in err
+    assert process_start_time(pid) is None
+
+
+def test_a_reader_that_leaves_ends_the_run_quietly(code: Path, tmp_path: Path) -> None:
+    (code / "main.py").write_text("for i in range(10**9): print(i)")
+    process = _start(tmp_path, "launch", str(code))
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline() == "0\n"
+    process.stdout.close()
+    assert process.wait(timeout=DEADLINE_S) == 0
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
