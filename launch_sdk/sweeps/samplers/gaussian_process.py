@@ -37,7 +37,7 @@ class GaussianProcessSampler(BaseSampler):
     """Bayesian optimisation for Optuna: a design first, then `surrogate.propose`.
 
     The study, the number of the trial and the seeds decide everything; nothing is remembered between two suggestions.
-    If the library behind the surrogate fails, TPE makes that suggestion and a warning says so.
+    If its arithmetic fails, TPE makes that suggestion and a warning says so.
 
     Args:
         seed: of the fit and of independent draws; None for the trial's number.
@@ -89,9 +89,7 @@ class GaussianProcessSampler(BaseSampler):
         seed = number if self._seed is None else self._seed
         try:
             return cube.decode(self._surrogate(evidence, cube.choices, seed))
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001  # a panic in Rust arrives as a BaseException
+        except (ArithmeticError, ValueError) as error:  # among them NumPy's LinAlgError
             logger.warning("the Gaussian process failed on run %d, TPE suggests it instead: %r", number, error)
             return quiet_tpe(seed).sample_relative(study, trial, search_space)
 
