@@ -1,0 +1,258 @@
+"""A server in memory, for tests of what stands on `LaunchClient`: it keeps the `Gateway`'s law, and time stands still.
+
+Nothing runs by itself. A test says what happens on the other side with `add_job`, `attend`, `finish_run` and
+`advance_sweep`; the decisions of a sweep are the real ones, made by `plan` and its sampler.
+
+Example:
+    server = FakeGateway()
+    client = LaunchClient(server)
+    run = client.launch(RunSpec("sha256:" + "0" * 64))
+    server.finish_run(run.id, summary={"loss": 0.5})
+    assert run.wait().summary == {"loss": 0.5}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
+from launch_sdk.specs.run_state import RunState
+from launch_sdk.sweeps.planning import Finish, Launch, plan
+from launch_sdk.sweeps.runs import SweepRun
+from launch_sdk.sweeps.samplers import make_sampler
+from launch_sdk.views import RunView, SweepView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from launch_sdk.specs.run_spec import RunSpec
+    from launch_sdk.specs.sweep_spec import SweepSpec
+
+    Objective = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+T = TypeVar("T")
+DEFAULT_QUEUE = "default"
+
+
+@dataclass
+class FakeGateway:
+    """Implements `launch_sdk.client.Gateway` without a server.
+
+    Attributes:
+        runs: every run, by its id.
+        sweeps: every sweep, by its id.
+        logs: the lines of each run, by its id.
+        jobs: the deployments that exist, each with its queue.
+        queues: the queues that exist, each with whether an agent polls it.
+        is_up: whether the server answers.
+        clock: unix seconds; each thing that happens takes one.
+    """
+
+    runs: dict[str, RunView] = field(default_factory=dict[str, RunView])
+    sweeps: dict[str, SweepView] = field(default_factory=dict[str, SweepView])
+    logs: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    jobs: dict[str, str] = field(default_factory=dict[str, str])
+    queues: dict[str, bool] = field(default_factory=dict[str, bool])
+    is_up: bool = True
+    clock: float = 0.0
+
+    # What happens on the server's side.
+
+    def add_job(self, job: str, queue: str = DEFAULT_QUEUE) -> None:
+        """Let the deployment `flow/deployment` exist, and its queue."""
+        self.queues.setdefault(queue, False)
+        self.jobs[job] = queue
+
+    def attend(self, queue: str) -> None:
+        """Let an agent poll an existing queue."""
+        self._known(self.queues, queue, "Queue")
+        self.queues[queue] = True
+
+    def start_run(self, run_id: str) -> None:
+        """Let an agent start a queued run."""
+        self.runs[run_id] = replace(self.runs[run_id], state=RunState.RUNNING, started=self._tick())
+
+    def finish_run(
+        self,
+        run_id: str,
+        state: RunState = RunState.FINISHED,
+        *,
+        summary: Mapping[str, Any] | None = None,
+        error: str | None = None,
+        lines: Iterable[str] = (),
+    ) -> None:
+        """Let a run end in any terminal state."""
+        run = self.runs[run_id]
+        self.logs[run_id] += lines
+        started = run.started if run.started is not None else self._tick()
+        self.runs[run_id] = replace(
+            run, state=state, started=started, ended=self._tick(), summary=summary or {}, error=error
+        )
+
+    def advance_sweep(self, sweep_id: str, objective: Objective) -> SweepView:
+        """Let a sweep take one step: its active runs end with the objective's summary, then it plans.
+
+        Args:
+            sweep_id: an existing sweep.
+            objective: from the parameters of a run to its summary; a run for which it raises fails.
+        """
+        view = self.sweeps[sweep_id]
+        if view.state.is_terminal:
+            return view
+        runs = [self._ended(run, objective) if run.is_active else run for run in view.runs]
+        message = view.message
+        state = RunState.RUNNING
+        goal = view.spec.metric.goal if view.spec.metric else "minimize"
+        for action in plan(view.spec, runs, make_sampler(view.spec.method, goal=goal, seed=view.spec.seed)):
+            if isinstance(action, Launch):
+                runs.append(self._launched(sweep_id, action))
+            elif isinstance(action, Finish):
+                state, message = RunState(action.outcome), action.reason
+        self.sweeps[sweep_id] = replace(view, state=state, runs=tuple(runs), message=message)
+        return self.sweeps[sweep_id]
+
+    # The gateway.
+
+    async def ensure_queue(self, queue: str) -> None:
+        self._answer()
+        if queue == DEFAULT_QUEUE:
+            self.queues.setdefault(queue, False)
+        self._known(self.queues, queue, "Queue")
+
+    async def create_queue(self, queue: str) -> None:
+        self._answer()
+        if queue in self.queues:
+            raise ConflictError(f"Queue {queue!r} exists already.")
+        self.queues[queue] = False
+
+    async def list_queues(self) -> list[str]:
+        self._answer()
+        return list(self.queues)
+
+    async def list_runs(self, limit: int) -> list[RunView]:
+        self._answer()
+        return list(self.runs.values())[::-1][:limit]
+
+    async def list_sweeps(self, limit: int) -> list[SweepView]:
+        self._answer()
+        return list(self.sweeps.values())[::-1][:limit]
+
+    async def queue_has_agent(self, queue: str) -> bool:
+        self._answer()
+        return self._known(self.queues, queue, "Queue")
+
+    async def submit_run(self, spec: RunSpec, queue: str) -> str:
+        await self.ensure_queue(queue)
+        return self._queued(f"run-job/{queue}", queue, spec.to_dict(), spec.name)
+
+    async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str:
+        self._answer()
+        return self._queued(job, self._known(self.jobs, job, "Job"), parameters, name)
+
+    async def read_run(self, run_id: str) -> RunView:
+        self._answer()
+        return self._known(self.runs, run_id, "Run")
+
+    async def read_logs(self, run_id: str, after: int = 0) -> list[str]:
+        self._answer()
+        return self._known(self.logs, run_id, "Run")[after:]
+
+    async def cancel_run(self, run_id: str) -> None:
+        run = await self.read_run(run_id)
+        if run.state is RunState.QUEUED:
+            self.runs[run_id] = replace(run, state=RunState.CANCELLED, ended=self._tick())
+        elif not run.state.is_terminal:
+            self.runs[run_id] = replace(run, state=RunState.STOPPING)
+
+    async def submit_sweep(self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str) -> str:
+        del document  # the spec says the same
+        await self.ensure_queue(queue)
+        if spec.job:
+            self._known(self.jobs, spec.job, "Job")
+        sweep_id = f"{len(self.sweeps) + 1:08x}"
+        self.sweeps[sweep_id] = SweepView(
+            sweep_id=sweep_id,
+            name=f"{spec.name or 'sweep'}-{sweep_id}",
+            state=RunState.QUEUED,
+            spec=spec,
+            runs=(),
+            scheduler={"run_id": f"scheduler-{sweep_id}", "host": None, "pid": None},
+            message=None,
+            url=f"memory:/sweeps/{sweep_id}",
+            queue=queue,
+            source=source,
+        )
+        return sweep_id
+
+    async def read_sweep(self, sweep_id: str) -> SweepView:
+        self._answer()
+        return self._known(self.sweeps, sweep_id, "Sweep")
+
+    async def stop_sweep(self, sweep_id: str) -> None:
+        view = await self.read_sweep(sweep_id)
+        if view.state.is_terminal:
+            return
+        ended = self._tick()
+        runs = [replace(r, state=RunState.CANCELLED, ended=ended) if r.is_active else r for r in view.runs]
+        self.sweeps[sweep_id] = replace(view, state=RunState.CANCELLED, runs=tuple(runs))
+
+    async def resume_sweep(self, sweep_id: str) -> None:
+        view = await self.read_sweep(sweep_id)
+        if view.state is RunState.FINISHED:
+            raise ConflictError(f"Sweep {sweep_id} has finished ({view.message}); there is nothing to resume.")
+        if not view.state.is_terminal:
+            raise ConflictError(
+                f"Sweep {sweep_id} is {view.state.value} already. Stop it first: launch sweep stop {sweep_id}"
+            )
+        self.sweeps[sweep_id] = replace(view, state=RunState.QUEUED, message=None)
+
+    async def close(self) -> None:
+        """Give nothing back: there is no connection."""
+
+    def _tick(self) -> float:
+        self.clock += 1.0
+        return self.clock
+
+    def _answer(self) -> None:
+        if not self.is_up:
+            raise BackendUnavailableError("The server in memory was told not to answer. Set is_up.")
+
+    def _known(self, values: Mapping[str, T], name: str, kind: str) -> T:
+        return values[name] if name in values else self._refuse(values, name, kind)
+
+    def _refuse(self, values: Iterable[str], name: str, kind: str) -> NoReturn:
+        raise NotFoundError(f"{kind} {name!r} does not exist; there are {', '.join(values) or 'none yet'}.")
+
+    def _queued(self, job: str, queue: str, parameters: Mapping[str, Any], name: str | None) -> str:
+        run_id = f"run-{len(self.runs) + 1:04d}"
+        self.logs[run_id] = []
+        self.runs[run_id] = RunView(
+            run_id=run_id,
+            name=name or run_id,
+            state=RunState.QUEUED,
+            job=job,
+            queue=queue,
+            parameters=dict(parameters),
+            summary={},
+            created=self._tick(),
+            started=None,
+            ended=None,
+            error=None,
+            url=f"memory:/runs/{run_id}",
+        )
+        return run_id
+
+    def _launched(self, sweep_id: str, action: Launch) -> SweepRun:
+        run_id = f"{sweep_id}/{action.index}/{action.attempt}"
+        started = self._tick()
+        return SweepRun(
+            action.index, action.attempt, run_id, run_id, RunState.RUNNING, action.parameters, started=started
+        )
+
+    def _ended(self, run: SweepRun, objective: Objective) -> SweepRun:
+        try:
+            summary = objective(run.parameters)
+        except Exception as error:  # noqa: BLE001  # a program may fail in any way
+            return replace(run, state=RunState.FAILED, ended=self._tick(), error=str(error))
+        return replace(run, state=RunState.FINISHED, ended=self._tick(), summary=summary)

@@ -1,0 +1,199 @@
+"""The Python API over a server in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from launch_sdk.client import Gateway, LaunchClient
+from launch_sdk.errors import BackendUnavailableError, ConflictError, InvalidSpecError, NotFoundError
+from launch_sdk.specs.document import Document
+from launch_sdk.specs.run_spec import RunSpec
+from launch_sdk.specs.run_state import RunState
+from launch_sdk.testing.fake_gateway import FakeGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+PACKED = RunSpec("sha256:" + "0" * 64, ("train.py",), config={"lr": 0.1}, name="first")
+
+
+@pytest.fixture
+def server() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.fixture
+def client(server: FakeGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LaunchClient]:
+    monkeypatch.setenv("LAUNCH_HOME", str(tmp_path / "home"))
+    gateway: Gateway = server
+    with LaunchClient(gateway) as opened:
+        yield opened
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    directory = tmp_path / "code"
+    directory.mkdir()
+    (directory / "train.py").write_text("print(1)")
+    return directory
+
+
+def _sweep(code: Path, **more: Any) -> Document:
+    value = {"method": "grid", "program": "train.py", "metric": {"name": "loss"}}
+    return Document(value | {"parameters": {"x": {"values": [3, 1, 2]}}} | more, directory=code)
+
+
+def _loss(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {"loss": float(parameters["x"])}
+
+
+def test_a_run_goes_from_its_queue_to_its_end(client: LaunchClient, server: FakeGateway) -> None:
+    run = client.launch(PACKED)
+    assert (run.state, run.name, run.config) == (RunState.QUEUED, "first", {"lr": 0.1})
+    server.start_run(run.id)
+    assert run.state is RunState.RUNNING
+    server.finish_run(run.id, summary={"loss": 0.5}, lines=["a", "b"])
+    view = run.wait()
+    assert (view.state, run.summary, run.logs(), run.logs(after=1)) == (
+        RunState.FINISHED,
+        {"loss": 0.5},
+        ["a", "b"],
+        ["b"],
+    )
+
+
+def test_a_local_directory_is_packed_before_it_is_submitted(
+    client: LaunchClient, server: FakeGateway, code: Path, tmp_path: Path
+) -> None:
+    run = client.launch(RunSpec(str(code), ("train.py",)))
+    source = server.runs[run.id].parameters["source"]
+    assert source.startswith("sha256:")
+    assert (tmp_path / "home/store/sources" / f"{source.removeprefix('sha256:')}.tar").is_file()
+
+
+def test_waiting_gives_up_after_its_time(client: LaunchClient) -> None:
+    with pytest.raises(TimeoutError, match="is still queued after 0 s"):
+        client.launch(PACKED).wait(timeout_s=0)
+
+
+def test_a_queued_run_is_cancelled_at_once_and_a_running_one_is_asked(
+    client: LaunchClient, server: FakeGateway
+) -> None:
+    queued, running = client.launch(PACKED), client.launch(PACKED)
+    server.start_run(running.id)
+    queued.cancel()
+    running.cancel()
+    assert (queued.state, running.state) == (RunState.CANCELLED, RunState.STOPPING)
+    server.finish_run(running.id, RunState.CANCELLED)
+    running.cancel()
+    assert running.state is RunState.CANCELLED
+
+
+def test_the_latest_runs_come_first(client: LaunchClient) -> None:
+    ids = [client.launch(PACKED).id for _ in range(3)]
+    assert [view.run_id for view in client.runs(limit=2)] == ids[:0:-1]
+
+
+def test_a_job_runs_on_its_own_queue(client: LaunchClient, server: FakeGateway) -> None:
+    server.add_job("flow/demo", "gpu")
+    view = client.launch_job("flow/demo", {"x": 1}, name="n").refresh()
+    assert (view.job, view.queue, view.config, view.name) == ("flow/demo", "gpu", {"x": 1}, "n")
+
+
+UNKNOWN_NAMES: list[Callable[[LaunchClient], object]] = [
+    lambda client: client.run("nope"),
+    lambda client: client.sweep("nope"),
+    lambda client: client.resume_sweep("nope"),
+    lambda client: client.launch_job("nope/nope", {}),
+    lambda client: client.launch(PACKED, queue="nope"),
+    lambda client: client.ensure_queue("nope"),
+    lambda client: client.queue_has_agent("nope"),
+]
+
+
+@pytest.mark.parametrize("call", UNKNOWN_NAMES)
+def test_an_unknown_name_is_refused_with_those_that_exist(
+    call: Callable[[LaunchClient], object], client: LaunchClient, server: FakeGateway
+) -> None:
+    server.add_job("flow/demo", "gpu")
+    run, before = client.launch(PACKED), len(client.runs())
+    with pytest.raises(NotFoundError, match=r"nope' does not exist; there are .*(gpu|flow/demo|run-|none yet)"):
+        call(client)
+    assert len(client.runs()) == before
+    assert "nope" not in client.queues()
+    assert run.state is RunState.QUEUED
+
+
+def test_queues_are_made_once_and_tell_whether_an_agent_polls_them(client: LaunchClient, server: FakeGateway) -> None:
+    client.create_queue("gpu")
+    with pytest.raises(ConflictError, match="'gpu' exists already"):
+        client.create_queue("gpu")
+    assert not client.queue_has_agent("gpu")
+    server.attend("gpu")
+    assert client.queue_has_agent("gpu")
+    client.ensure_queue("default")
+    assert client.queues() == ["gpu", "default"]
+
+
+def test_a_server_that_does_not_answer_is_an_error_of_ours(client: LaunchClient, server: FakeGateway) -> None:
+    server.is_up = False
+    with pytest.raises(BackendUnavailableError):
+        client.runs()
+
+
+def test_a_sweep_is_driven_to_its_end_and_knows_its_best(client: LaunchClient, server: FakeGateway, code: Path) -> None:
+    sweep = client.submit_sweep(_sweep(code, scheduler={"num_workers": 2}))
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        assert sum(run.is_active for run in sweep.runs) <= 2
+    view = sweep.wait()
+    assert (view.state, view.message) == (RunState.FINISHED, "all 3 points of the space have been tried")
+    assert [run.parameters["x"] for run in sweep.runs] == [3, 1, 2]
+    best = sweep.best
+    assert best is not None
+    assert best.index == 1
+    document = json.loads(json.dumps(view.to_json(), allow_nan=False))
+    assert document["best"] == {"index": 1, "run_id": best.run_id, "parameters": {"x": 1}, "metric": 1.0}
+    assert [row["state"] for row in document["runs"]] == ["finished"] * 3
+
+
+def test_a_sweep_whose_runs_fail_has_failed(client: LaunchClient, server: FakeGateway, code: Path) -> None:
+    sweep = client.submit_sweep(_sweep(code))
+    while not server.advance_sweep(sweep.id, lambda parameters: {"loss": parameters["no"]}).state.is_terminal:
+        pass
+    assert sweep.refresh().state is RunState.FAILED
+
+
+def test_a_stopped_sweep_is_resumed_and_repeats_what_was_cut_short(
+    client: LaunchClient, server: FakeGateway, code: Path
+) -> None:
+    sweep = client.submit_sweep(_sweep(code, scheduler={"num_workers": 1}))
+    server.advance_sweep(sweep.id, _loss)
+    server.advance_sweep(sweep.id, _loss)
+    with pytest.raises(ConflictError, match="is running already"):
+        client.resume_sweep(sweep.id)
+    sweep.stop()
+    assert sweep.refresh().state is RunState.CANCELLED
+    client.resume_sweep(sweep.id)
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    assert [(run.index, run.attempt, run.parameters["x"]) for run in sweep.runs] == [(0, 0, 3), (1, 1, 1), (2, 0, 2)]
+    with pytest.raises(ConflictError, match="there is nothing to resume"):
+        client.resume_sweep(sweep.id)
+
+
+def test_a_program_that_is_not_there_is_a_fault_of_the_file(client: LaunchClient, code: Path) -> None:
+    with pytest.raises(InvalidSpecError, match=r"nope\.py does not exist in .*; there are train\.py"):
+        client.submit_sweep(_sweep(code, program="nope.py"))
+    assert client.sweeps() == []
+
+
+def test_what_is_not_finite_is_still_json(client: LaunchClient, server: FakeGateway) -> None:
+    run = client.launch(PACKED)
+    server.finish_run(run.id, RunState.FAILED, summary={"loss": float("nan")}, error="it broke")
+    document = json.loads(json.dumps(run.refresh().to_json(), allow_nan=False))
+    assert document["summary"] == {"loss": {"$number": "nan"}}
+    assert (document["state"], document["error"], document["duration_s"]) == ("failed", "it broke", 1.0)

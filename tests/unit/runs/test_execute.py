@@ -1,0 +1,124 @@
+"""One run from its spec to its outcome, in a directory of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from launch_sdk.errors import NotFoundError, RunFailedError
+from launch_sdk.runs.execute import Outcome, execute
+from launch_sdk.runs.home import launch_home
+from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.runs.store import RunStore
+from launch_sdk.specs.run_spec import RunSpec
+from launch_sdk.tracking import protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOGS = """
+import json, os, sys
+overrides = json.load(open(os.path.join(os.environ["LAUNCH_RUN_DIR"], "overrides.json")))
+with open(os.path.join(os.environ["LAUNCH_RUN_DIR"], "records.jsonl"), "a") as records:
+    for step in range(3):
+        print(json.dumps({"log": {"loss": 1 / (step + 1), **overrides["config"]}, "step": step, "time": 1.0}), file=records)
+print(sys.argv[1:], os.environ["LAUNCH_RUN_ID"])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAUNCH_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    directory = tmp_path / "code"
+    directory.mkdir()
+    (directory / "logs.py").write_text(LOGS)
+    return directory
+
+
+def _execute(spec: RunSpec, lines: list[str]) -> tuple[Outcome, RunDirectory]:
+    run = RunDirectory.of("one")
+    identity = {protocol.RUN_ID: "one"}
+    return asyncio.run(execute(spec, run, store=RunStore.local(), identity=identity, on_lines=lines.extend)), run
+
+
+def test_a_run_gets_its_config_and_gives_its_summary_history_and_output(code: Path) -> None:
+    lines: list[str] = []
+    outcome, run = _execute(RunSpec(str(code), ("logs.py",), ("a", "b c"), {"lr": 0.1}), lines)
+    assert outcome == Outcome(0, {"loss": 1 / 3, "lr": 0.1}, None)
+    assert outcome.succeeded
+    assert lines == ["['a', 'b c'] one"]
+    assert [row["_step"] for row in run.history()] == [0, 1, 2]
+    assert run.path.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_second_attempt_in_the_same_directory_starts_afresh(code: Path) -> None:
+    lines: list[str] = []
+    spec = RunSpec(str(code), ("logs.py",), config={"lr": 0.1})
+    _, run = _execute(spec, lines)
+    (run.work / "left-over").write_text("x")
+    _, run = _execute(spec, lines)
+    assert len(run.history()) == 3
+    assert len(run.output.read_text().splitlines()) == 1
+    assert not (run.work / "left-over").exists()
+
+
+def test_a_failure_holds_the_last_lines(code: Path) -> None:
+    (code / "fails.py").write_text("for i in range(50): print(i)\nraise SystemExit(9)")
+    outcome, _ = _execute(RunSpec(str(code), ("fails.py",)), [])
+    assert outcome.error is not None
+    assert outcome.error.startswith("fails.py exited with code 9. Its last lines:\n38\n")
+    assert outcome.error.endswith("\n49")
+
+
+def test_a_signal_is_named_and_silence_is_said(code: Path) -> None:
+    (code / "dies.py").write_text("import os; os.kill(os.getpid(), 9)")
+    outcome, _ = _execute(RunSpec(str(code), ("dies.py",)), [])
+    assert outcome.error == "dies.py was ended by signal 9. Its last lines:\n(it printed nothing)"
+
+
+def test_a_missing_script_is_told_with_those_that_are_there(code: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"train\.py is not in the source\. It holds logs\.py"):
+        _execute(RunSpec(str(code), ("train.py",)), [])
+
+
+def test_a_missing_program_is_told(code: Path) -> None:
+    with pytest.raises(RunFailedError, match="'nowhere' cannot be started"):
+        _execute(RunSpec(str(code), ("nowhere",)), [])
+
+
+def test_a_packed_source_is_laid_out_again(code: Path) -> None:
+    source = RunStore.local().put_directory(code).source
+    (code / "logs.py").unlink()
+    outcome, _ = _execute(RunSpec(source, ("logs.py",)), [])
+    assert outcome.succeeded
+
+
+def test_the_home_is_private_and_made_when_needed(tmp_path: Path) -> None:
+    assert launch_home() == tmp_path / "home"
+    assert launch_home().stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, "b\nc"), (9, "a\nb\nc")])
+def test_the_last_lines_of_the_output_are_read(tmp_path: Path, count: int, expected: str) -> None:
+    run = RunDirectory(tmp_path)
+    assert run.last_lines() == ""
+    run.output.write_text("a\nb\nc\n\n")
+    assert run.last_lines(count) == expected
+
+
+def test_the_end_of_a_huge_output_is_enough(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.output.write_bytes(b"\xff" * 20_000 + b"\nend")
+    assert run.last_lines().endswith("\nend")
+    assert len(run.last_lines()) <= 8192
+
+
+def test_a_run_directory_without_records_has_no_history(tmp_path: Path) -> None:
+    history: list[dict[str, Any]] = RunDirectory(tmp_path / "nowhere").history()
+    assert history == []
