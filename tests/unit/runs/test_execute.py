@@ -23,7 +23,8 @@ import json, os, sys
 overrides = json.load(open(os.path.join(os.environ["LAUNCH_RUN_DIR"], "overrides.json")))
 with open(os.path.join(os.environ["LAUNCH_RUN_DIR"], "records.jsonl"), "a") as records:
     for step in range(3):
-        print(json.dumps({"log": {"loss": 1 / (step + 1), **overrides["config"]}, "step": step, "time": 1.0}), file=records)
+        logged = {"loss": 1 / (step + 1), **overrides["config"]}
+        print(json.dumps({"log": logged, "step": step, "time": 1.0}), file=records)
 print(sys.argv[1:], os.environ["LAUNCH_RUN_ID"])
 """
 
