@@ -65,7 +65,20 @@ class Kernel:
         return matrix
 
 
-def fit(points: Array, targets: Array, choices: Sequence[int]) -> Kernel:
+@dataclass(frozen=True)
+class Fitted:
+    """A kernel and how well it explains the results.
+
+    Attributes:
+        kernel: with the highest posterior density that was found.
+        loss: the negative logarithm of that density, without its constant.
+    """
+
+    kernel: Kernel
+    loss: float
+
+
+def fit(points: Array, targets: Array, choices: Sequence[int]) -> Fitted:
     """Find the kernel with the highest posterior density.
 
     The priors (of the weights and the noise) are those of Optuna's Gaussian process: they hold the lengths near the
@@ -83,8 +96,9 @@ def fit(points: Array, targets: Array, choices: Sequence[int]) -> Kernel:
     found = [
         minimise(lambda given: negative_log_posterior(given, squares, targets), one, box, _STEPS) for one in starts
     ]
-    *weights, scale, noise = np.exp(min(found, key=lambda pair: pair[1])[0])
-    return Kernel(tuple(choices), np.array(weights), float(scale), float(noise))
+    logarithms, loss = min(found, key=lambda pair: pair[1])
+    *weights, scale, noise = np.exp(logarithms)
+    return Fitted(Kernel(tuple(choices), np.array(weights), float(scale), float(noise)), loss)
 
 
 def squared_differences(points: Array, choices: Sequence[int]) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from launch_sdk.sweeps.samplers.improvement import Improvement
 from launch_sdk.sweeps.samplers.process import fit
 from launch_sdk.sweeps.samplers.proposal import most_promising
+from launch_sdk.sweeps.samplers.scales import scales
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MOST_POINTS = 150  # the time of a fit grows with the cube of it
-_HEAVY_TAIL = 3.5  # skewness, as measured: Branin's results stay below it, and a lower bound costs precision there
 
 
 @dataclass(frozen=True)
@@ -52,33 +52,11 @@ def propose(evidence: Evidence, choices: Sequence[int], seed: int) -> Array:
     if not np.isfinite(evidence.values).all():
         raise ValueError("a Gaussian process needs finite results")
     kept = _most_telling(evidence.values)
-    points, targets = evidence.points[kept], standardised(evidence.values[kept])
-    kernel = fit(points, targets, choices)
-    improvement = Improvement(kernel, points, targets, evidence.pending, seed)
+    points = evidence.points[kept]
+    tried = [(fit(points, one.targets, choices), one) for one in scales(evidence.values[kept])]
+    fitted, scaled = min(tried, key=lambda pair: pair[0].loss - pair[1].log_slope)
+    improvement = Improvement(fitted.kernel, points, scaled.targets, evidence.pending, seed)
     return most_promising(improvement, points, choices, seed)
-
-
-def standardised(values: Array) -> Array:
-    """Bring results to mean 0 and deviation 1, through a logarithm first if a few are very bad.
-
-    The order is kept. All-equal results become zeros.
-
-    Args:
-        values: finite, of shape (runs,).
-    """
-    scaled = values / max(float(np.abs(values).max()), np.finfo(np.float64).tiny)  # sums of 1e308 overflow
-    plain = _unit_deviation(scaled)
-    if float(np.mean(plain**3)) <= _HEAVY_TAIL:
-        return plain
-    above = scaled - scaled.min()
-    typical = float(np.median(above))
-    return _unit_deviation(np.log1p(above / typical)) if typical > 0 else plain
-
-
-def _unit_deviation(values: Array) -> Array:
-    deviation = float(values.std())
-    centred = values - values.mean()
-    return centred / deviation if deviation > np.finfo(np.float64).eps else np.zeros_like(values)
 
 
 def _most_telling(values: Array) -> NDArray[np.intp]:

@@ -15,7 +15,7 @@ from launch_sdk.specs.space import Space, parse_parameters
 from launch_sdk.sweeps.samplers import Observation, make_sampler
 from launch_sdk.sweeps.samplers.design import design_point
 from launch_sdk.sweeps.samplers.gaussian_process import GaussianProcessSampler, startup_runs
-from launch_sdk.sweeps.samplers.surrogate import MOST_POINTS, Evidence, propose, standardised
+from launch_sdk.sweeps.samplers.surrogate import MOST_POINTS, Evidence, propose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,26 +103,6 @@ def test_the_first_runs_are_spread_evenly() -> None:
 
 def test_the_first_fit_comes_early_enough_for_a_sweep_of_20_runs() -> None:
     assert [startup_runs(dimensions) for dimensions in (1, 4, 6, 12)] == [5, 5, 7, 13]
-
-
-def test_standardising_keeps_the_order_and_takes_the_scale() -> None:
-    for values in ([3.0, 1.0, 2.0], [1e308, -1e308, 0.0], [1.0, 1.1, 1.2, 1.3, 5e5], [1e-300, 2e-300]):
-        given = np.array(values)
-        result = standardised(given)
-        assert list(np.argsort(result)) == list(np.argsort(given))
-        assert math.isclose(float(result.std()), 1.0, rel_tol=1e-6)
-        assert abs(float(result.mean())) < 1e-9
-
-
-def test_equal_results_standardise_to_zeros() -> None:
-    assert standardised(np.full(5, 7.0)).tolist() == [0.0] * 5
-    assert standardised(np.zeros(3)).tolist() == [0.0] * 3
-
-
-def test_a_heavy_tail_is_drawn_in() -> None:
-    heavy = np.array([*range(1, 30), 1e4])
-    plain = (heavy - heavy.mean()) / heavy.std()
-    assert np.ptp(standardised(heavy)[:-1]) > 10 * np.ptp(plain[:-1])
 
 
 def test_more_runs_than_a_fit_takes_are_no_hindrance() -> None:

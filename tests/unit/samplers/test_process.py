@@ -74,7 +74,7 @@ def test_the_logarithm_of_the_improvement_is_finite_and_rises(gain: float) -> No
 
 def test_without_noise_the_process_passes_through_the_results() -> None:
     points, targets = sample()
-    kernel = fit(points, targets, CHOICES)
+    kernel = fit(points, targets, CHOICES).kernel
     assert kernel.noise < 1e-6
     assert np.allclose(Improvement(kernel, points, targets, NONE, 1).expected, targets, atol=1e-3)
 
@@ -85,7 +85,7 @@ def test_noise_is_recognised_and_smoothed_away() -> None:
     truth = np.sin(4 * points[:, 0]) + points[:, 1]
     truth = (truth - truth.mean()) / truth.std()
     noisy = truth + 0.3 * rng.standard_normal(60)
-    kernel = fit(points, noisy, (0, 0))
+    kernel = fit(points, noisy, (0, 0)).kernel
     assert 0.2**2 < kernel.noise < 0.4**2
     expected = Improvement(kernel, points, noisy, np.empty((0, 2)), 1).expected
     assert np.std(expected - truth) < 0.6 * np.std(noisy - truth)
@@ -94,13 +94,13 @@ def test_noise_is_recognised_and_smoothed_away() -> None:
 def test_an_axis_that_does_not_matter_gets_a_small_weight() -> None:
     points = np.random.default_rng(2).random((40, 2))
     values = np.sin(6 * points[:, 0])
-    important, idle = fit(points, (values - values.mean()) / values.std(), (0, 0)).weights
+    important, idle = fit(points, (values - values.mean()) / values.std(), (0, 0)).kernel.weights
     assert important > 10 * idle
 
 
 def test_little_is_left_to_gain_where_a_run_is_under_way() -> None:
     points, targets = sample()
-    kernel, at = fit(points, targets, CHOICES), np.array([[0.9, 0.05, 2.0]])
+    kernel, at = fit(points, targets, CHOICES).kernel, np.array([[0.9, 0.05, 2.0]])
     alone = Improvement(kernel, points, targets, NONE, 1).values(at)
     beside = Improvement(kernel, points, targets, at, 1).values(at)
     assert beside[0] < alone[0] - 1
