@@ -6,13 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
-from pydantic import Field
 
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.names import SUMMARY
@@ -31,14 +30,25 @@ MAX_LOGGED_LINES = 5_000
 
 @flow(name="run-job", description="Run one program: its source, with these arguments and this config.")
 async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefect UI
-    source: Annotated[str, Field(description="Directory of the program, or sha256:<digest> of a packed one.")],
-    entry_point: Annotated[list[str], Field(description="Program to start, and its own arguments.")] = ["main.py"],  # noqa: B006  # Prefect copies it
-    args: Annotated[list[str], Field(description="Arguments added after the entry point.")] = [],  # noqa: B006
-    config: Annotated[dict[str, Any], Field(description="Values laid over the program's run config.")] = {},  # noqa: B006
-    environment: Annotated[str, Field(description="'current': the agent's own interpreter.")] = "current",
-    name: Annotated[str | None, Field(description="What to call the run.")] = None,
-    project: Annotated[str | None, Field(description="What the run belongs to.")] = None,
+    source: str,
+    entry_point: list[str] = ["main.py"],  # noqa: B006  # Prefect copies it
+    args: list[str] = [],  # noqa: B006
+    config: dict[str, Any] = {},  # noqa: B006
+    environment: str = "current",
+    name: str | None = None,
+    project: str | None = None,
 ) -> State[Any]:
+    """Run one program to its end. The words below stand in the form of the Prefect UI.
+
+    Args:
+        source: Directory of the program, as the agent sees it, or sha256:<digest> of a packed one.
+        entry_point: Program to start, and its own arguments.
+        args: Arguments added after the entry point.
+        config: Values laid over the program's run config.
+        environment: What the program runs in; 'current' is the agent's own interpreter.
+        name: What to call the run.
+        project: What the run belongs to.
+    """
     logger = get_run_logger()
     run_id = str(current.id)
     progress = SummaryLabel(run_id)

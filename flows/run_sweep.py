@@ -6,14 +6,13 @@ import asyncio
 import logging
 import time
 import uuid
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow, get_client, get_run_logger
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
-from pydantic import Field
 
 from launch_sdk._prefect.sweep_identity import identify
 from launch_sdk._prefect.sweep_report import SweepReport
@@ -32,11 +31,16 @@ CREATIONS_AT_ONCE = 4  # more only wait for one another in the server's database
 
 @flow(name="run-sweep", description="Search over the inputs of a program or of any deployment.")
 async def run_sweep(
-    sweep: Annotated[dict[str, Any], Field(description="The sweep file: method, metric, parameters, program or job.")],
-    sweep_id: Annotated[str, Field(description="Its id; empty makes one up.")] = "",
-    source: Annotated[str | None, Field(description="Directory of the program, or sha256:<digest>.")] = None,
-    queue: Annotated[str, Field(description="Queue of its runs; empty takes the sweep's own.")] = "",
+    sweep: dict[str, Any], sweep_id: str = "", source: str | None = None, queue: str = ""
 ) -> State[Any]:
+    """Drive a sweep to its end. The words below stand in the form of the Prefect UI.
+
+    Args:
+        sweep: The sweep file: method, metric, parameters, program or job.
+        sweep_id: Its id; empty makes one up.
+        source: Directory of the program, as the agent sees it, or sha256:<digest> of a packed one.
+        queue: Queue of its runs; empty takes the sweep's own.
+    """
     logger = get_run_logger()
     try:
         spec = parse_sweep(Document(decode(sweep), "The sweep"))
