@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 MOST_POINTS = 150  # the time of a fit grows with the cube of it
+MOST_PENDING = 100  # the latest: thousands of failed runs would take seconds
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Evidence:
     Attributes:
         points: of shape (runs, axes).
         values: of shape (runs,), finite, at least two.
-        pending: the points of runs in flight, of shape (pending, axes).
+        pending: the points of runs in flight or without a result, the latest last, of shape (pending, axes).
     """
 
     points: Array
@@ -55,7 +56,7 @@ def propose(evidence: Evidence, choices: Sequence[int], seed: int) -> Array:
     points = evidence.points[kept]
     tried = [(fit(points, one.targets, choices), one) for one in scales(evidence.values[kept])]
     fitted, scaled = min(tried, key=lambda pair: pair[0].loss - pair[1].log_slope)
-    improvement = Improvement(fitted.kernel, points, scaled.targets, evidence.pending, seed)
+    improvement = Improvement(fitted.kernel, points, scaled.targets, evidence.pending[-MOST_PENDING:], seed)
     return most_promising(improvement, points, choices, seed)
 
 

@@ -114,6 +114,14 @@ def test_more_runs_than_a_fit_takes_are_no_hindrance() -> None:
     assert np.abs(point - 0.4).max() < 0.1
 
 
+def test_ten_thousand_failed_runs_are_no_hindrance() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.random((30, 2))
+    values = ((points - 0.4) ** 2).sum(axis=1)
+    point = propose(Evidence(points, values, rng.random((10_000, 2))), (0, 0), seed=1)
+    assert np.all((point >= 0) & (point <= 1))
+
+
 def test_a_run_in_flight_is_not_suggested_again() -> None:
     rng = np.random.default_rng(0)
     points = rng.random((20, 2))
