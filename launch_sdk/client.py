@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import threading
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -29,8 +30,8 @@ DEFAULT_QUEUE = "default"
 class Gateway(Protocol):
     """The server, as the client needs it. Every call may raise BackendUnavailableError.
 
-    Law: a name that is unknown is a NotFoundError that says which are known; nothing is created but by `submit_*`
-    and `ensure_queue`.
+    Law: a name that is unknown is a NotFoundError that says which are known; nothing is created but by `submit_*`,
+    `create_queue` and `ensure_queue`.
     """
 
     async def ensure_queue(self, queue: str) -> None: ...
@@ -44,6 +45,7 @@ class Gateway(Protocol):
     async def read_run(self, run_id: str) -> RunView: ...
     async def read_logs(self, run_id: str, after: int = 0) -> list[str]: ...
     async def cancel_run(self, run_id: str) -> None: ...
+    async def stop_run(self, run_id: str, reason: str) -> None: ...
     async def submit_sweep(
         self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str
     ) -> str: ...
@@ -54,11 +56,20 @@ class Gateway(Protocol):
 
 
 class Session:
-    """A gateway and the event loop that its calls run on, shared by a client and its handles."""
+    """A gateway and the event loop that its calls run on, shared by a client and its handles.
+
+    The loop has a thread of its own, so that the client works wherever another loop runs already, as in a notebook.
+    """
 
     def __init__(self, gateway: Gateway | None) -> None:
-        self.runner = asyncio.Runner()
-        self.gateway = gateway or self._connect()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, name="launch-client", daemon=True)
+        self.thread.start()
+        try:
+            self.gateway = gateway or self._connect()
+        except BaseException:
+            self._end_loop()
+            raise
 
     def _connect(self) -> Gateway:
         # By name: the gateway imports Prefect, which this module must not need before a server is wanted.
@@ -67,11 +78,21 @@ class Session:
 
     def do(self, call: Coroutine[Any, Any, T]) -> T:
         """Carry out one call."""
-        return self.runner.run(call)
+        future = asyncio.run_coroutine_threadsafe(call, self.loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
 
     def close(self) -> None:
         self.do(self.gateway.close())
-        self.runner.close()
+        self._end_loop()
+
+    def _end_loop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
 
 
 class LaunchClient:
@@ -231,6 +252,10 @@ class LaunchedRun:
                 raise TimeoutError(f"Run {self.id} is still {view.state.value} after {timeout_s:g} s.")
             time.sleep(POLL_S)
         return view
+
+    def stop(self, reason: str = "asked to") -> None:
+        """Ask the run to end; what it has logged counts as its result."""
+        self._session.do(self._session.gateway.stop_run(self.id, reason))
 
     def cancel(self) -> None:
         """Give the run up: its program is ended."""

@@ -54,7 +54,9 @@ class Children:
         unsettled = [UUID(run_id) for run_id, run in self.known.items() if _may_change(run)]
         if unsettled:
             await self._take(FlowRunFilter(id=FlowRunFilterId(any_=unsettled)))
-        since = FlowRunFilterExpectedStartTime(after_=self.newest - OVERLAP) if self.newest else None
+        since = None
+        if self.newest:
+            since = FlowRunFilterExpectedStartTime.model_validate({"after_": self.newest - OVERLAP})
         await self._take(FlowRunFilter(tags=tags, expected_start_time=since))
         return list(self.known.values())
 

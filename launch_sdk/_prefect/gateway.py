@@ -188,6 +188,13 @@ class PrefectGateway:
         await self._end(await self._flow_run(run_id))
 
     @_told
+    async def stop_run(self, run_id: str, reason: str) -> None:
+        flow_run = await self._flow_run(run_id)
+        if not run_state(flow_run).is_terminal:
+            await write_labels(self.client, flow_run.id, {names.STOP_REASON: reason})
+            await self._end(flow_run)
+
+    @_told
     async def submit_sweep(self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str) -> str:
         if spec.job:
             await find_deployment(self.client, spec.job)

@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from launch_sdk.client import LaunchClient
     from launch_sdk.views import RunView
 
+EXAMPLES = {
+    "run": """\
+  launch run list                            the latest runs
+  launch run show RUN --json                 one run, for a program to read
+  launch run logs RUN                        what it printed""",
+    "sweep": """\
+  launch sweep show SWEEP                    its runs, its best, what went wrong
+  launch sweep stop SWEEP                    end it; launch-sweep --resume_id SWEEP goes on""",
+    "queue": """\
+  launch queue create gpu                    then serve it: launch-agent --queues gpu
+  launch queue list                          the queues, and whether anybody serves them""",
+}
 Action = Callable[["LaunchClient", "argparse.Namespace"], None]
 
 
@@ -24,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         from launch_sdk.cli.server import main as server
 
         return server(arguments[1:])
-    parser = Parser(f"launch {group}", f"Look after the {group}s on the server.")
+    parser = Parser(f"launch {group}", f"Look after the {group}s on the server.", EXAMPLES[group])
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, (text, argument, _) in ACTIONS[group].items():
         command = commands.add_parser(name, help=text, description=text)
@@ -72,6 +84,15 @@ def _run_logs(client: LaunchClient, options: argparse.Namespace) -> None:
         print_json(lines)
     else:
         sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def _run_stop(client: LaunchClient, options: argparse.Namespace) -> None:
+    run = client.run(options.id)
+    run.stop("stopped from the command line")
+    if options.json:
+        print_json(run.refresh().to_json())
+    else:
+        say(f"Asked run {run.id} to end; what it has logged counts.")
 
 
 def _run_cancel(client: LaunchClient, options: argparse.Namespace) -> None:
@@ -143,6 +164,7 @@ ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {
         "list": ("List the latest runs.", None, _run_list),
         "show": ("Show a run: state, config, summary.", "RUN", _run_show),
         "logs": ("Print what a run has logged.", "RUN", _run_logs),
+        "stop": ("End a run; what it has logged counts as its result.", "RUN", _run_stop),
         "cancel": ("Give a run up: its program is ended.", "RUN", _run_cancel),
     },
     "sweep": {

@@ -30,7 +30,7 @@ EXAMPLES = """\
   launch --job flow/deployment -s x=1        start a run of any deployment
 
 other commands (each has --help):
-  launch run    list | show | logs | cancel
+  launch run    list | show | logs | stop | cancel
   launch sweep  list | show | stop
   launch queue  list | create
   launch server start | stop | status | url"""

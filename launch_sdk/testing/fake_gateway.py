@@ -50,6 +50,7 @@ class FakeGateway:
     """
 
     runs: dict[str, RunView] = field(default_factory=dict[str, RunView])
+    stop_reasons: dict[str, str] = field(default_factory=dict[str, str])
     sweeps: dict[str, SweepView] = field(default_factory=dict[str, SweepView])
     logs: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     jobs: dict[str, str] = field(default_factory=dict[str, str])
@@ -157,6 +158,12 @@ class FakeGateway:
     async def read_logs(self, run_id: str, after: int = 0) -> list[str]:
         self._answer()
         return self._known(self.logs, run_id, "Run")[after:]
+
+    async def stop_run(self, run_id: str, reason: str) -> None:
+        run = await self.read_run(run_id)
+        if not run.state.is_terminal:
+            self.stop_reasons[run_id] = reason
+            self.runs[run_id] = replace(run, state=RunState.STOPPED, ended=self._tick())
 
     async def cancel_run(self, run_id: str) -> None:
         run = await self.read_run(run_id)

@@ -1,0 +1,192 @@
+"""`launch` and `launch-agent` as a user types them: a real server, real agents, real programs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Home, eventually
+
+PROGRAM = """
+import os, sys, time
+import launch_sdk as launch
+
+with launch.init(config={"x": 1, "seconds": 0.0, "code": 0}) as run:
+    print("pid", os.getpid(), "x is", run.config.x, "args", sys.argv[1:], flush=True)
+    print("prefect settings:", [name for name in os.environ if name.startswith("PREFECT_")], flush=True)
+    run.log({"y": run.config.x * 2})
+    time.sleep(run.config.seconds)
+sys.exit(run.config.code)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "main.py").write_text(PROGRAM)
+    return tmp_path
+
+
+@contextmanager
+def agent(home: Home, *words: str) -> Generator[subprocess.Popen[str]]:
+    """A `launch-agent`, ended as a user ends it."""
+    process = home.start("launch-agent", *words)
+    assert process.stderr is not None
+    assert any("serves" in line for line in iter(process.stderr.readline, "")), "the agent should start"
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def new_queue(home: Home, name: str) -> str:
+    done = home.run("launch", "queue", "create", name)
+    assert done.returncode in {0, 2}, done.stderr
+    return name
+
+
+def test_a_run_goes_through_a_queue_to_an_agent_and_back(home: Home, project: Path) -> None:
+    queue = new_queue(home, "there-and-back")
+    with agent(home, "--queues", queue):
+        done = home.run("launch", "--queue", queue, str(project), "-s", "x=21", "-a", "k=v", "--json")
+        assert done.returncode == 0, done.stderr
+        view = json.loads(done.stdout)
+        assert view["state"] == "finished"
+        assert view["summary"] == {"y": 42}
+        assert view["config"] == {"x": 21}
+        assert view["queue"] == queue
+        assert "args ['--k=v']" in done.stderr
+        assert "prefect settings: []" in done.stderr
+
+        failed = home.run("launch", "--queue", queue, str(project), "-s", "code=7", "--json")
+        assert failed.returncode == 1
+        assert "exited with code 7" in json.loads(failed.stdout)["error"]
+
+        again = home.run("launch", view["run_id"], "-q", queue, "-s", "x=4", "--json")
+        assert json.loads(again.stdout)["summary"] == {"y": 8}
+        assert home.json("launch", "run", "show", view["run_id"])["summary"] == {"y": 42}
+        assert "x is 21" in home.run("launch", "run", "logs", view["run_id"]).stdout
+
+
+def test_one_agent_serves_two_queues_one_run_at_a_time(home: Home, project: Path) -> None:
+    first, second = new_queue(home, "first"), new_queue(home, "second")
+    started = [
+        home.json("launch", "-q", queue, str(project), "-s", "seconds=1", "--detach")
+        for queue in (first, second, first)
+    ]
+    assert [view["state"] for view in started] == ["queued"] * 3
+    with agent(home, "--queues", f"{first},{second}"):
+        views = [
+            eventually(
+                lambda run_id=view["run_id"]: (
+                    (now := home.json("launch", "run", "show", run_id))["state"] == "finished" and now
+                ),
+                "the run should finish",
+            )
+            for view in started
+        ]
+    spans = sorted((view["started"], view["ended"]) for view in views)
+    assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans))
+
+
+def test_a_cancelled_run_takes_its_program_with_it(home: Home, project: Path) -> None:
+    queue = new_queue(home, "cancelling")
+    with agent(home, "--queues", queue):
+        run_id = home.json("launch", "-q", queue, str(project), "-s", "seconds=60", "--detach")["run_id"]
+        lines = eventually(
+            lambda: [line for line in home.run("launch", "run", "logs", run_id).stdout.splitlines() if "pid" in line],
+            "the program should have started",
+        )
+        pid = int(lines[0].split()[lines[0].split().index("pid") + 1])
+        home.run("launch", "run", "cancel", run_id)
+        eventually(lambda: not Path(f"/proc/{pid}").exists(), "the program should be gone", 20)
+        eventually(
+            lambda: home.json("launch", "run", "show", run_id)["state"] == "cancelled", "the run should be cancelled"
+        )
+
+
+def test_a_stopped_run_keeps_its_result(home: Home, project: Path) -> None:
+    queue = new_queue(home, "stopping")
+    with agent(home, "--queues", queue):
+        run_id = home.json("launch", "-q", queue, str(project), "-s", "seconds=60", "--detach")["run_id"]
+        eventually(lambda: home.json("launch", "run", "show", run_id)["summary"] == {"y": 2}, "the value should arrive")
+        home.run("launch", "run", "stop", run_id)
+        view = eventually(
+            lambda: (now := home.json("launch", "run", "show", run_id))["state"] == "stopped" and now, "it should stop"
+        )
+    assert view["summary"] == {"y": 2}
+
+
+def test_a_queue_without_an_agent_is_said_within_seconds(home: Home, project: Path) -> None:
+    queue = new_queue(home, "nobody-here")
+    process = home.start("launch", "-q", queue, str(project))
+    assert process.stderr is not None
+    assert any(f"No agent polls queue {queue!r}" in line for line in iter(process.stderr.readline, ""))
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+def test_an_unknown_queue_is_refused_with_the_known_ones(home: Home, project: Path) -> None:
+    new_queue(home, "known")
+    for words in (("launch", "-q", "gpuu", str(project)), ("launch-agent", "--queues", "gpuu")):
+        done = home.run(*words)
+        assert done.returncode == 2
+        assert "'gpuu' does not exist" in done.stderr
+        assert "'known'" in done.stderr
+
+
+def test_a_port_in_use_is_said(tmp_path: Path, home: Home) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = home.run("launch", "server", "start", "--port", str(port), LAUNCH_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert f"Port {port} is in use" in done.stderr
+
+
+def test_two_commands_at_once_start_one_server(tmp_path: Path, home: Home) -> None:
+    starting = [home.start("launch", "server", "start", "--json", LAUNCH_HOME=str(tmp_path)) for _ in range(2)]
+    answers = [json.loads(process.communicate(timeout=100)[0]) for process in starting]
+    try:
+        assert answers[0] == answers[1]
+        assert answers[0]["url"].startswith("http://127.0.0.1:")
+    finally:
+        stopped = home.run("launch", "server", "stop", LAUNCH_HOME=str(tmp_path))
+    assert stopped.returncode == 0
+    assert home.run("launch", "server", "status", LAUNCH_HOME=str(tmp_path)).returncode == 1
+
+
+def test_the_python_api_submits_and_reads(home: Home, project: Path) -> None:
+    queue = new_queue(home, "from-python")
+    (project / "caller.py").write_text(
+        f"""
+import asyncio
+import launch_sdk as launch
+
+def main():
+    run = launch.launch({str(project)!r}, config={{"x": 5}}, queue={queue!r})
+    assert run.state.value == "finished", run.refresh()
+    assert dict(run.summary) == {{"y": 10}}
+    assert [row["y"] for row in run.history()] == [10]
+    assert any("x is 5" in line for line in run.logs())
+
+async def notebook():
+    main()  # another loop runs already
+
+asyncio.run(notebook())
+"""
+    )
+    with agent(home, "--queues", queue):
+        done = home.run("python", str(project / "caller.py"))
+    assert done.returncode == 0, done.stderr
