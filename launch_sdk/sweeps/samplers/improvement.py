@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _DRAWS = 16  # and as many with the opposite sign
-_LEAST_VARIANCE = 1e-14  # of the scale
+_LEAST_VARIANCE = 1e-16  # of the scale
 _FAR = -25.0  # where the asymptotic series is exact and the formula is not
 
 _erfc = np.vectorize(math.erfc, otypes=[np.float64])

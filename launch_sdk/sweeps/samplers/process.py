@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 _ROOT_5 = math.sqrt(5)
-_JITTER = 1e-10  # of the scale: keeps the matrix of near-equal points positive definite in 64 bits
-_LEAST_NOISE, _MOST_NOISE = 1e-9, 0.5  # as variances, of results whose variance is 1
+_JITTER = 1e-12  # of the scale: keeps the matrix of near-equal points positive definite in 64 bits
+_LEAST_NOISE, _MOST_NOISE = 1e-12, 0.5  # as variances, of results whose variance is 1
 _STARTS = ((0.5, 1e-4), (0.17, 1e-2))  # length in units of sqrt(axes), and variance of the noise
 _STEPS = 60
 _NOISE_RATE = 30.0  # of the exponential prior of the noise's variance: mostly below 1/30

@@ -121,3 +121,16 @@ def test_a_narrow_valley_is_followed_to_its_end() -> None:
 def test_a_minimum_on_the_edge_of_the_box_is_found() -> None:
     found, _ = minimise(_rosenbrock, np.array([-1.2, 1.0]), Box(np.full(2, -2.0), np.array([0.5, 2.0])), 200)
     assert np.allclose(found, [0.5, 0.25], atol=1e-3)
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-12, 1e-7, 1e-4])
+def test_near_equal_points_and_runs_in_flight_do_not_break_the_arithmetic(apart: float) -> None:
+    rng = np.random.default_rng(0)
+    points = np.repeat(rng.random((12, 2)), 5, axis=0) + apart * rng.standard_normal((60, 2))
+    values = np.sin(3 * points[:, 0]) + points[:, 1]
+    targets = (values - values.mean()) / values.std()
+    pending = np.repeat(points[:8], 4, axis=0) + apart * rng.standard_normal((32, 2))
+    kernel = fit(points, targets, (0, 0)).kernel
+    improvement = Improvement(kernel, points, targets, pending, 1)
+    assert np.isfinite(improvement.values(rng.random((50, 2)))).all()
+    assert np.isfinite(improvement.values(pending)).all()
