@@ -3,9 +3,9 @@
     python benchmarks/sweep.py [--runs 40] [--rounds 3] [--workers 2] [--poll 0.5] [--json FILE]
 
 One embedded server in a temporary home. Each round runs both sides, one after the other: `launch-sweep` over a
-script that logs one value (its agent is started beforehand and warm), and as many `arun_deployment` calls, as many at a time,
-of a flow that starts the same script as a subprocess on `prefect worker start --type process`. A side's time is from its
-first request to the last run's end; the sweep's includes its parent, its artifacts and its pictures.
+script that logs one value (its agent is started beforehand and warm), and as many `arun_deployment` calls, as many
+at a time, of a flow that starts the same script as a subprocess on `prefect worker start --type process`. A side's
+time is from its first request to the last run's end; the sweep's includes its command, its parent and its artifacts.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ class Gateway(Protocol):
     `create_queue` and `ensure_queue`.
     """
 
+    async def run_store(self) -> RunStore: ...
     async def ensure_queue(self, queue: str) -> None: ...
     async def create_queue(self, queue: str) -> None: ...
     async def list_queues(self) -> list[str]: ...
@@ -127,8 +128,11 @@ class LaunchClient:
             NotFoundError: the directory or the queue does not exist.
         """
         self._session.do(self._session.gateway.ensure_queue(queue))
-        run_id = self._session.do(self._session.gateway.submit_run(pack_source(spec), queue))
+        run_id = self._session.do(self._session.gateway.submit_run(pack_source(spec, self._store()), queue))
         return LaunchedRun(self._session, run_id)
+
+    def _store(self) -> RunStore:
+        return self._session.do(self._session.gateway.run_store())
 
     def launch_job(self, job: str, parameters: Mapping[str, Any], *, name: str | None = None) -> LaunchedRun:
         """Start a run of an existing deployment, `flow/deployment`, on its own queue."""
@@ -153,7 +157,7 @@ class LaunchClient:
         spec = parse_sweep(document)
         queue = queue or spec.queue or DEFAULT_QUEUE
         self._session.do(self._session.gateway.ensure_queue(queue))
-        source = pack_program(spec, document) if spec.program else None
+        source = pack_program(spec, document, self._store()) if spec.program else None
         sweep_id = self._session.do(self._session.gateway.submit_sweep(document.value, spec, source, queue))
         return LaunchedSweep(self._session, sweep_id)
 
@@ -299,15 +303,15 @@ class LaunchedSweep:
         self._session.do(self._session.gateway.stop_sweep(self.id))
 
 
-def pack_source(spec: RunSpec) -> RunSpec:
+def pack_source(spec: RunSpec, store: RunStore) -> RunSpec:
     """Give the same spec with its directory packed into the run store."""
     if spec.source.startswith("sha256:"):
         return spec
-    source = RunStore.local().put_directory(Path(spec.source).expanduser()).source
+    source = store.put_directory(Path(spec.source).expanduser()).source
     return RunSpec.from_dict({**spec.to_dict(), "source": source})
 
 
-def pack_program(spec: SweepSpec, document: Document) -> str:
+def pack_program(spec: SweepSpec, document: Document, store: RunStore) -> str:
     """Pack the folder of a sweep file, after checking that its program is there."""
     program = document.directory / (spec.program or "")
     if not program.is_file():
@@ -315,7 +319,7 @@ def pack_program(spec: SweepSpec, document: Document) -> str:
         there = ", ".join(beside) or "no scripts"
         message = f"{spec.program} does not exist in {document.directory}; there are {there}"
         raise InvalidSpecError(document.name, [document.fault(("program",), message)])
-    return RunStore.local().put_directory(document.directory).source
+    return store.put_directory(document.directory).source
 
 
 def launch(

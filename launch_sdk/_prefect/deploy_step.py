@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
-from launch_sdk._prefect import names
+from launch_sdk._prefect.project import project_folder, project_version
 
 
 def describe_project() -> dict[str, str]:
-    """Return `directory`, the project's absolute path, and `version`, that of the installed library."""
-    return {"directory": str(names.project_folder()), "version": version("launch-sdk")}
+    """Return `directory`, the project's absolute path, and `version`, that of the flows."""
+    return {"directory": str(project_folder()), "version": project_version()}

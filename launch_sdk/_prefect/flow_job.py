@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-METRIC = "launch.metric"  # label: the name under which a sweep looks for a number that a flow returns
 UNNAMED = "result"  # the name of such a number outside a sweep
 SUMMARY_EVERY_S = 2.0
 LAST_WRITE_TIMEOUT_S = 10.0
@@ -167,7 +166,7 @@ def _run_of(
         _SummaryLabel(flow_run.id, directory),
         _finished(_init_in(directory, config, project)) as run,
     ):
-        yield _JobRun(run, str(flow_run.labels.get(METRIC, UNNAMED)))
+        yield _JobRun(run, str(flow_run.labels.get(names.METRIC, UNNAMED)))
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from launch_sdk._prefect.queues import (
     find_deployment,
     queue_has_agent,
 )
+from launch_sdk._prefect.run_store import run_store
 from launch_sdk._prefect.views import run_error, run_labels, run_page, run_state, run_summary, ui_url
 from launch_sdk.errors import (
     BackendUnavailableError,
@@ -31,6 +32,7 @@ from launch_sdk.errors import (
     NotFoundError,
 )
 from launch_sdk.runs.processes import is_dead
+from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
@@ -104,6 +106,10 @@ class PrefectGateway:
 
     async def close(self) -> None:
         await self.client.__aexit__(None, None, None)
+
+    @_told
+    async def run_store(self) -> RunStore:
+        return await run_store(self.client)
 
     @_told
     async def ensure_queue(self, queue: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 QUEUE_TYPE = "launch"  # type of the work pools that are queues, and of the agents' workers
 DEFAULT_QUEUE = "default"
 JOBS = "default"  # work queue of a pool that holds runs
@@ -23,6 +21,8 @@ ATTEMPT = "launch.attempt"
 PARAMETERS = "launch.parameters"  # JSON text of the sweep's suggestion
 ACKNOWLEDGED = "launch.acknowledged"  # the sweep saw this run end cut short and does not start it again
 STOP_REASON = "launch.stop_reason"  # its sweep, or a user, asked it to end; what it has counts as its result
+METRIC = "launch.metric"  # the name under which a sweep looks for a number that a flow returns
+SOURCE = "launch.source"  # the packed source of a sweep that was given a directory
 SCHEDULER_HOST = "launch.scheduler.host"
 SCHEDULER_PID = "launch.scheduler.pid"
 SCHEDULER_STARTED = "launch.scheduler.started"
@@ -36,10 +36,3 @@ def sweep_tag(sweep_id: str) -> str:
 
 
 PARENT_TAG = "launch-sweep"  # carried by the parent flow runs of sweeps
-
-
-def project_folder() -> Path:
-    """Return the Prefect project: the checkout's top folder, or the copy inside an installed wheel."""
-    package = Path(__file__).resolve().parent.parent
-    shipped = package / "_project"
-    return shipped if shipped.is_dir() else package.parent

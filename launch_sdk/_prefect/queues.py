@@ -7,10 +7,10 @@ import importlib.util
 import socket
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk._prefect import names
+from launch_sdk._prefect.project import project_folder, project_version
 from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.processes import process_start_time
 
@@ -99,12 +99,12 @@ async def ensure_deployment(client: PrefectClient, flow_name: str, queue: str) -
         deployment = await client.read_deployment_by_name(f"{flow_name}/{queue}")
     except ObjectNotFound:
         deployment = None
-    folder = str(names.project_folder())
+    folder = str(project_folder())
     steps = [{"prefect.deployments.steps.set_working_directory": {"directory": folder}}]
     entrypoint = names.ENTRYPOINTS[flow_name]
     is_current = (
         deployment is not None
-        and deployment.version == version("launch-sdk")
+        and deployment.version == project_version()
         and deployment.entrypoint == entrypoint
         and deployment.pull_steps == steps
         and deployment.work_pool_name == queue
@@ -115,7 +115,7 @@ async def ensure_deployment(client: PrefectClient, flow_name: str, queue: str) -
     return await client.create_deployment(
         await client.create_flow(flow),
         queue,
-        version=version("launch-sdk"),
+        version=project_version(),
         description=flow.description,
         entrypoint=entrypoint,
         pull_steps=steps,
@@ -150,7 +150,7 @@ async def find_deployment(client: PrefectClient, name: str) -> Any:
 def _load_flow(flow_name: str) -> Flow[..., Any]:
     """Load one of our flows from the project folder, under a name that no user's module can have."""
     path, _, attribute = names.ENTRYPOINTS[flow_name].partition(":")
-    return cast("Flow[..., Any]", load_project_attribute(names.project_folder() / path, attribute))
+    return cast("Flow[..., Any]", load_project_attribute(project_folder() / path, attribute))
 
 
 def load_project_attribute(path: Path, attribute: str) -> object:

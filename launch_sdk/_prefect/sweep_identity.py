@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from launch_sdk.runs.store import RunStore
     from launch_sdk.specs.sweep_spec import SweepSpec
 
-SOURCE = "launch.source"  # label: the packed source of a sweep that was given a directory
 ID_DIGITS = 8
 
 
@@ -73,11 +72,11 @@ async def _has_parent(client: PrefectClient, sweep_id: str) -> bool:
 async def _settled_source(client: PrefectClient, parent: FlowRun, spec: SweepSpec, source: str | None) -> str | None:
     if spec.program is None or (source or "").startswith("sha256:"):
         return source
-    if isinstance(kept := run_labels(parent).get(SOURCE), str):
+    if isinstance(kept := run_labels(parent).get(names.SOURCE), str):
         return kept
     store = await run_store(client)
     pack = await asyncio.to_thread(_packed, store, spec.program, source or "")
-    await write_labels(client, parent.id, {SOURCE: pack})
+    await write_labels(client, parent.id, {names.SOURCE: pack})
     return pack
 
 

@@ -83,6 +83,7 @@ class SweepReport:
         self.pictures: Sequence[Picture] = ()
         self.drawn: Chart | None = None
         self.notices: list[str] = []
+        self.metric_seen = False
         self.waiting_since: float | None = None
         self.library_log = logging.getLogger("launch_sdk.sweeps")
         self.library_log.addHandler(_Notices(self.notices))
@@ -176,7 +177,9 @@ class SweepReport:
         """Say at once what would otherwise only be seen at the end."""
         finished = [run for run in runs if run.state is RunState.FINISHED]
         metric = self.spec.metric
-        if metric and len(finished) == 1 and finished[0].metric(metric) is None:
+        if metric and finished and not self.metric_seen:
+            self.metric_seen = any(run.metric(metric) is not None for run in finished)
+        if metric and finished and not self.metric_seen:
             self._add(f"A run has finished, {missing_metric(self.spec, finished[0])}.")
         failed = [run for run in runs if run.state is RunState.FAILED]
         if len(failed) == 1:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.children import Children
-from launch_sdk._prefect.flow_job import METRIC, returned_summary
+from launch_sdk._prefect.flow_job import returned_summary
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
 from launch_sdk.errors import Fault, InvalidSpecError
@@ -127,7 +127,7 @@ class SweepRuns:
                     names.INDEX: action.index,
                     names.ATTEMPT: action.attempt,
                     names.PARAMETERS: dumps(action.parameters),
-                    **({METRIC: self.spec.metric.name} if self.spec.metric else {}),
+                    **({names.METRIC: self.spec.metric.name} if self.spec.metric else {}),
                 },
             )
         except PrefectHTTPStatusError as error:

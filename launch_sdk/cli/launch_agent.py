@@ -41,6 +41,7 @@ def _main(arguments: Sequence[str]) -> int:
 
     say(f"Server: {connect()}")
     from launch_sdk._prefect import names
+    from launch_sdk._prefect.project import project_folder
     from launch_sdk._prefect.queues import ensure_queues
     from launch_sdk.agent.agent import serve
     from launch_sdk.agent.starter import Project
@@ -54,7 +55,7 @@ def _main(arguments: Sequence[str]) -> int:
             name=options.name,
             exit_when_idle_s=options.exit_when_idle,
             on_event=say,
-            project=Project(names.project_folder(), names.PRELOADED),
+            project=Project(project_folder(), names.PRELOADED),
         )
 
     asyncio.run(run())

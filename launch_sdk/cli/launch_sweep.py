@@ -14,7 +14,7 @@ from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from launch_sdk.client import LaunchClient, LaunchedSweep
     from launch_sdk.views import SweepView
@@ -77,58 +77,83 @@ def _start(client: LaunchClient, document: Document | None, queue: str | None, r
 
 def _follow(client: LaunchClient, launched: LaunchedSweep, *, detach: bool, as_json: bool) -> int:
     view = launched.refresh()
-    agent = _agent_for(client, view)
+    agent = OwnAgent(client, view)
+    agent.start_if_needed()
     if detach:
-        if agent:
-            agent.leave_running()
+        agent.leave_running()
         if as_json:
             print_json(view.to_json())
         return DONE
     try:
-        view = _watch(client, launched, agent)
+        view = _watch(launched, agent)
     except KeyboardInterrupt:
         view = _interrupt(launched)
         if as_json:
             print_json(view.to_json())
         return INTERRUPTED
     finally:
-        if agent and view.state is RunState.LOST:
+        if view.state is RunState.LOST:
             agent.leave_running()  # its runs go on, and a resume takes them up
-        elif agent:
+        else:
             agent.stop()
     if as_json:
         print_json(view.to_json())
     return DONE if view.state is RunState.FINISHED else FAILED
 
 
-def _agent_for(client: LaunchClient, view: SweepView) -> BackgroundAgent | None:
-    """Start an agent for a sweep on the default queue of the embedded server, if none serves it."""
-    from launch_sdk._prefect.embedded import uses_embedded_server
-    from launch_sdk.client import DEFAULT_QUEUE
+class OwnAgent:
+    """The agent that a sweep on the default queue of the embedded server gets if nobody else serves it."""
 
-    if view.queue != DEFAULT_QUEUE or not uses_embedded_server() or client.queue_has_agent(view.queue):
-        return None
-    return BackgroundAgent(view.queue, view.spec.num_workers)
+    def __init__(self, client: LaunchClient, view: SweepView) -> None:
+        from launch_sdk._prefect.embedded import uses_embedded_server
+        from launch_sdk.client import DEFAULT_QUEUE
+
+        self.client = client
+        self.queue = view.queue
+        self.max_jobs = view.spec.num_workers
+        self.is_ours_to_start = view.queue == DEFAULT_QUEUE and uses_embedded_server()
+        self.process: BackgroundAgent | None = None
+
+    def start_if_needed(self) -> None:
+        if self.is_ours_to_start and not self.client.queue_has_agent(self.queue):
+            self.process = BackgroundAgent(self.queue, self.max_jobs)
+
+    def nobody_came(self, say_once: Callable[[str], None]) -> None:
+        """The sweep still waits: start an agent although one seems to be there, or say what to do."""
+        if self.is_ours_to_start and self.process is None:
+            self.process = BackgroundAgent(self.queue, self.max_jobs)
+        elif self.process is None and not self.client.queue_has_agent(self.queue):
+            say_once(f"No agent polls queue {self.queue!r}. Start one: launch-agent --queues {self.queue}")
+
+    def check(self) -> None:
+        """Raise RunFailedError if it was started and has ended."""
+        if self.process and self.process.has_ended:
+            tail = self.process.last_lines()
+            raise RunFailedError(f"The agent of this sweep has ended. {self.process.log} ends:\n{tail}")
+
+    def leave_running(self) -> None:
+        if self.process:
+            self.process.leave_running()
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.stop()
 
 
-def _watch(client: LaunchClient, launched: LaunchedSweep, agent: BackgroundAgent | None) -> SweepView:
+def _watch(launched: LaunchedSweep, agent: OwnAgent) -> SweepView:
     from launch_sdk.cli.sweep_view import LiveView, print_result
 
-    started = time.monotonic()
-    warned = False
+    look_again = time.monotonic() + NO_AGENT_AFTER_S
     with LiveView() as live:
         while True:
             view = launched.refresh()
             live.show(view)
             if view.state.is_terminal:
                 break
-            if agent and agent.has_ended:
-                raise RunFailedError(f"The agent of this sweep has ended. {agent.log} ends:\n{agent.last_lines()}")
-            waited_s = time.monotonic() - started
-            if view.state is RunState.QUEUED and not agent and not warned and waited_s > NO_AGENT_AFTER_S:
-                warned = True
-                if not client.queue_has_agent(view.queue):
-                    live.say(f"No agent polls queue {view.queue!r}. Start one: launch-agent --queues {view.queue}")
+            agent.check()
+            if view.state is RunState.QUEUED and time.monotonic() > look_again:
+                look_again += NO_AGENT_AFTER_S
+                agent.nobody_came(live.say)
             time.sleep(0.5)
     print_result(view)
     return view

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
+from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.planning import Finish, Launch, plan
 from launch_sdk.sweeps.runs import SweepRun
@@ -114,6 +115,10 @@ class FakeGateway:
         return self.sweeps[sweep_id]
 
     # The gateway.
+
+    async def run_store(self) -> RunStore:
+        self._answer()
+        return RunStore.local()
 
     async def ensure_queue(self, queue: str) -> None:
         self._answer()

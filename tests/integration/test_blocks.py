@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,7 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 @pytest.fixture
 def registered(home: Home) -> Iterator[httpx.Client]:
     """The server with the block type as `prefect block register` leaves it; no document of it outlives the test."""
-    python = Path(sys.executable).name
-    done = home.run(python, "-m", "prefect", "block", "register", "-m", "blocks", PREFECT_API_URL=home.api_url)
+    done = home.run("prefect", "block", "register", "-m", "blocks", PREFECT_API_URL=home.api_url)
     assert done.returncode == 0, done.stdout + done.stderr
     with httpx.Client(base_url=home.api_url) as http:
         yield http
