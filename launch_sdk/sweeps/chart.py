@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 FEW = 6  # different numbers up to which each is written at its axis
 WIDE_FEW, WIDE = 7.0, 100.0  # ends that differ more than this factor: few numbers, or many
+NOTHING = 1e-12  # share of an axis
 FAR = 1e100  # what lies farther out is drawn here: matplotlib's own sums overflow beyond
 
 
@@ -151,7 +152,8 @@ class Axis:
             middle = math.exp(start + span / 2) if is_logarithmic else known[0] + span / 2
             whole = all(value.is_integer() for value in known)
             known = [known[0], float(round(middle)) if whole else middle, known[-1]]
-        ticks = [((place(value) - start) / span, f"{value:.4g}") for value in known]
+        nothing = 0.0 if is_logarithmic else NOTHING * span  # a rounding error is written as 0
+        ticks = [((place(value) - start) / span, f"{value if abs(value) > nothing else 0:.4g}") for value in known]
         return cls([(place(value) - start) / span for value in values], ticks, is_logarithmic)
 
     @classmethod

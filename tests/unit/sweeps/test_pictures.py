@@ -45,7 +45,7 @@ def size(picture: Picture) -> tuple[int, int]:
     assert content.startswith(b"\x89PNG\r\n\x1a\n")
     image = Image.open(io.BytesIO(content))
     image.load()
-    assert len({colour for _, colour in image.convert("RGB").getcolors(1 << 24)}) > 2
+    assert len(image.convert("RGB").getcolors(1 << 24) or ()) > 2
     return image.size
 
 
@@ -120,6 +120,7 @@ def test_numbers_keep_their_order_and_a_wide_range_is_logarithmic() -> None:
     assert powers.is_logarithmic
     assert powers.places == pytest.approx([0, 1 / 3, 2 / 3, 1, 0])
     assert [text for _, text in powers.ticks] == ["16", "32", "64", "128"]
+    assert Axis.of([1e-17, 0.5, 1.0]).ticks[0] == (0.0, "0")
     assert not Axis.of([0.01 * number for number in range(1, 100)]).is_logarithmic
 
 
