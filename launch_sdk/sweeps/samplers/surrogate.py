@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from launch_sdk.sweeps.samplers.improvement import Improvement
+from launch_sdk.sweeps.samplers.one_thread import one_thread
 from launch_sdk.sweeps.samplers.process import fit
 from launch_sdk.sweeps.samplers.proposal import most_promising
 from launch_sdk.sweeps.samplers.scales import scales
@@ -38,6 +39,7 @@ class Evidence:
     pending: Array
 
 
+@one_thread()
 def propose(evidence: Evidence, choices: Sequence[int], seed: int) -> Array:
     """Give the point, of shape (axes,), that promises the largest improvement.
 
