@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from launch_sdk.specs.sweep_spec import SweepSpec
 
 FEW = 6  # different numbers up to which each is written at its axis
-WIDE_FEW, WIDE = 7.0, 100.0  # ends that differ more than this factor: few numbers, or many
+WIDE = 100.0  # ends of a metric that differ more than this factor are far apart
+WIDE_FEW, TOO_WIDE = 7.0, 1e12  # ends of a few numbers that were listed by factors; beyond is 0 with a rounding error
 NOTHING = 1e-12  # share of an axis
 FAR = 1e100  # what lies farther out is drawn here: matplotlib's own sums overflow beyond
 
@@ -132,9 +133,9 @@ class Axis:
         finite = [number for number in numbers if number is not None]
         if len(finite) < len(values) or min(finite) == max(finite):
             return cls._categorical(values)
-        few = len(set(finite)) <= FEW
-        wide = min(finite) > 0 and max(finite) / min(finite) > (WIDE_FEW if few else WIDE)
-        is_logarithmic = min(finite) > 0 and (logarithmic or (few and wide))
+        low, high = min(finite), max(finite)
+        by_factors = len(set(finite)) <= FEW and low > 0 and WIDE_FEW < high / low < TOO_WIDE
+        is_logarithmic = low > 0 and (logarithmic or by_factors)
         return cls._numeric(finite, is_logarithmic)
 
     @classmethod
