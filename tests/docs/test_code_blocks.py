@@ -1,4 +1,4 @@
-"""Every code block of the README and the docs is true: files are written, commands are run, in the order of the page."""
+"""Every code block of the README and the docs is true: files are written, commands run, in the order of the page."""
 
 from __future__ import annotations
 
