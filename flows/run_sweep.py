@@ -77,7 +77,7 @@ async def _drive(
                 seen, given_up = settle(await runs.read(), opened, time.time())
                 await runs.acknowledge(given_up)
     except BaseException:
-        await _stop_children(identity, spec)
+        await _break_off(identity, spec, logger)
         raise
 
 
@@ -94,7 +94,11 @@ async def _carry_out(runs: SweepRuns, actions: list[Launch | Stop]) -> None:
     await asyncio.gather(*(one(action) for action in actions))
 
 
-async def _stop_children(identity: SweepIdentity, spec: SweepSpec) -> None:
+async def _break_off(
+    identity: SweepIdentity, spec: SweepSpec, logger: logging.Logger | logging.LoggerAdapter[Any]
+) -> None:
     """Stop what runs, over a connection of its own: the signal that ended us may have broken the other one."""
     async with get_client() as client:
-        await asyncio.shield(SweepRuns(client, spec, identity, "").stop_all())
+        runs = SweepRuns(client, spec, identity, ui_url(str(client.api_url)))
+        await runs.stop_all()
+        await SweepReport(client, spec, identity, logger).break_off(runs.known, "stopped; it can be resumed")

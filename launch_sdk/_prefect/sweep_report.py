@@ -110,6 +110,12 @@ class SweepReport:
         await self._write_page(runs, finish)
         self.drawing_process.close()
 
+    async def break_off(self, runs: Sequence[SweepRun], reason: str) -> None:
+        """Write where the sweep stands when it is told to end, with the pictures as they are."""
+        finish = Finish("failed", reason)
+        await self._write_numbers(runs, finish)
+        await self._write_page(runs, finish)
+
     async def _write_numbers(self, runs: Sequence[SweepRun], finish: Finish | None = None) -> None:
         state = progress(self.spec, runs)
         is_done = finish is not None and finish.outcome == "finished"

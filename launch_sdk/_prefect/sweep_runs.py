@@ -26,7 +26,7 @@ from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.runs.processes import is_dead, process_start_time
 from launch_sdk.specs.command import render_command
 from launch_sdk.specs.run_spec import RunSpec
-from launch_sdk.sweeps.report import flat_parameters, short
+from launch_sdk.sweeps.report import flat_parameters, short, short_names
 from launch_sdk.tracking.values import dumps, encode
 
 if TYPE_CHECKING:
@@ -247,7 +247,8 @@ class SweepRuns:
 
 def run_name(index: int, parameters: Mapping[str, Any]) -> str:
     """Name a run after its index and its parameters, as far as they fit."""
-    words = [f"{key}={short(value)}" for key, value in flat_parameters(parameters).items()]
+    flat = flat_parameters(parameters)
+    words = [f"{key}={short(value)}" for key, value in zip(short_names(list(flat)), flat.values(), strict=True)]
     name = " ".join([f"{index:03d}", *words])
     return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 

@@ -84,7 +84,8 @@ def test_an_installed_wheel_runs_beside_a_project_with_flows_of_its_own(home: Ho
         "with launch.init(config={'x': 1}) as run:\n    run.log({'mine': int(flows.MINE), 'x': run.config.x})\n"
     )
     (project / "sweep.yaml").write_text(
-        "{program: main.py, method: grid, metric: {name: x}, scheduler: {num_workers: 1}, parameters: {x: {values: [1, 2]}}}"
+        "{program: main.py, method: grid, metric: {name: x}, scheduler: {num_workers: 1},"
+        " parameters: {x: {values: [1, 2]}}}"
     )
     launcher = (
         f"import sys; sys.path.insert(0, {str(installed)!r}); from launch_sdk.cli.launch_sweep import main; main()"
