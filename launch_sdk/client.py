@@ -6,23 +6,24 @@ import asyncio
 import importlib
 import threading
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
 
-from launch_sdk.errors import InvalidSpecError, NotFoundError
+from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.runs import SweepRun, latest_attempts
+from launch_sdk.views import RunView, SweepView
 
 if TYPE_CHECKING:
     from launch_sdk.specs.run_state import RunState
-    from launch_sdk.views import RunView, SweepView
 
 T = TypeVar("T")
+V = TypeVar("V", RunView, SweepView)
 POLL_S = 0.5
 DEFAULT_QUEUE = "default"
 
@@ -250,12 +251,7 @@ class LaunchedRun:
         Raises:
             TimeoutError: it is not over after `timeout_s` seconds.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not (view := self.refresh()).state.is_terminal:
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"Run {self.id} is still {view.state.value} after {timeout_s:g} s.")
-            time.sleep(POLL_S)
-        return view
+        return _until_over(self.refresh, f"Run {self.id}", timeout_s)
 
     def stop(self, reason: str = "asked to") -> None:
         """Ask the run to end; what it has logged counts as its result."""
@@ -291,16 +287,20 @@ class LaunchedSweep:
         Raises:
             TimeoutError: it is not over after `timeout_s` seconds.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not (view := self.refresh()).state.is_terminal:
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"Sweep {self.id} is still {view.state.value} after {timeout_s:g} s.")
-            time.sleep(POLL_S)
-        return view
+        return _until_over(self.refresh, f"Sweep {self.id}", timeout_s)
 
     def stop(self) -> None:
         """End it and its runs; it can be resumed."""
         self._session.do(self._session.gateway.stop_sweep(self.id))
+
+
+def _until_over(refresh: Callable[[], V], what: str, timeout_s: float | None) -> V:
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while not (view := refresh()).state.is_terminal:
+        if deadline is not None and time.monotonic() > deadline:
+            raise TimeoutError(f"{what} is still {view.state.value} after {timeout_s:g} s.")
+        time.sleep(POLL_S)
+    return view
 
 
 def pack_source(spec: RunSpec, store: RunStore) -> RunSpec:
@@ -323,8 +323,9 @@ def pack_program(spec: SweepSpec, document: Document, store: RunStore) -> str:
 
 
 def launch(
-    uri: str,
+    uri: str | None = None,
     *,
+    job: str | None = None,
     entry_point: str | None = None,
     args: Sequence[str] | None = None,
     config: Mapping[str, Any] | None = None,
@@ -333,10 +334,11 @@ def launch(
     project: str | None = None,
     wait: bool = True,
 ) -> LaunchedRun:
-    """Put a local directory on a queue as a run.
+    """Put a local directory on a queue as a run, or start a run of a deployment on its own.
 
     Args:
-        uri: the directory.
+        uri: the directory; None if `job` is given.
+        job: `flow/deployment`; its parameters are then `config`, and it has its own program, arguments and queue.
         entry_point: program to start, as on a command line; `main.py` by default.
         args: arguments after it.
         config: values laid over the program's config.
@@ -344,20 +346,29 @@ def launch(
         name: what to call the run.
         project: what it belongs to.
         wait: whether to return only when it is over.
+
+    Raises:
+        NotFoundError: the directory, the deployment or the queue does not exist.
+        InvalidSpecError: neither or both of `uri` and `job` are given, or a value is wrong.
     """
-    if not Path(uri).expanduser().is_dir():
-        raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
-    spec = RunSpec.from_dict(
-        {
-            "source": uri,
-            "entry_point": split_entry_point(entry_point or "main.py"),
-            "args": list(args or ()),
-            "config": dict(config or {}),
-            "name": name,
-            "project": project,
-        }
-    )
-    run = LaunchClient().launch(spec, queue=queue)
+    if (uri is None) == (job is None):
+        raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job (flow/deployment)")])
+    if job is not None:
+        run = LaunchClient().launch_job(job, config or {}, name=name)
+    else:
+        if not Path(uri or "").expanduser().is_dir():
+            raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
+        spec = RunSpec.from_dict(
+            {
+                "source": uri,
+                "entry_point": split_entry_point(entry_point or "main.py"),
+                "args": list(args or ()),
+                "config": dict(config or {}),
+                "name": name,
+                "project": project,
+            }
+        )
+        run = LaunchClient().launch(spec, queue=queue)
     if wait:
         run.wait()
     return run
