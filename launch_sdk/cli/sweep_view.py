@@ -69,9 +69,9 @@ class LiveView:
             self.last_line = line.plain
             return
         state = progress(view.spec, view.runs)
-        bar = ProgressBar(
-            total=state.total or 100, completed=state.finished + state.failed if state.total else 0, width=40
-        )
+        over = state.finished + state.failed if state.total else 0
+        bar = Table.grid()  # a bar alone ends no line
+        bar.add_row(ProgressBar(total=state.total or 100, completed=over, width=40))
         self.live.update(Group(bar, line, _active_table(view)))
 
 
