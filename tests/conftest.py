@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def pytest_configure() -> None:
     """Give this process a home and Prefect settings of its own, before anything imports Prefect."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # children must not inherit that it is ignored
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "LAUNCH_"))]:
         del os.environ[name]
     os.environ |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "HYPOTHESIS_NO_NPM": "1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -32,6 +33,7 @@ class Parser(argparse.ArgumentParser):
 
 def finish(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> NoReturn:
     """Run a command to its exit code; a LaunchError is a message, never a traceback."""
+    _listen()
     try:
         code = main(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -52,6 +54,14 @@ def finish(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None
         say(f"error: {error}")
         code = WRONG_USE
     sys.exit(code)
+
+
+def _listen() -> None:
+    """Take SIGTERM for Ctrl-C, and Ctrl-C even where a script's `&` has us ignore it: neither may leave runs behind."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def say(text: str) -> None:

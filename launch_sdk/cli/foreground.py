@@ -91,6 +91,6 @@ async def _until_signalled(running: Coroutine[Any, Any, Outcome]) -> Outcome:
     """Be cancelled by SIGTERM and SIGHUP, as asyncio does for SIGINT: the program has a session of its own."""
     task = asyncio.current_task()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if task is not None and signal.getsignal(number) is signal.SIG_DFL:
+        if task is not None and signal.getsignal(number) is not signal.SIG_IGN:
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await running
