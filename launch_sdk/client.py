@@ -17,7 +17,7 @@ from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.runs import SweepRun, latest_attempts
-from launch_sdk.views import RunView, SweepView
+from launch_sdk.views import LogLine, RunView, SweepView
 
 if TYPE_CHECKING:
     from launch_sdk.specs.run_state import RunState
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 V = TypeVar("V", RunView, SweepView)
 POLL_S = 0.5
+END_TIMEOUT_S = 1.0
 DEFAULT_QUEUE = "default"
 
 
@@ -42,10 +43,11 @@ class Gateway(Protocol):
     async def list_runs(self, limit: int) -> list[RunView]: ...
     async def list_sweeps(self, limit: int) -> list[SweepView]: ...
     async def queue_has_agent(self, queue: str) -> bool: ...
+    async def queue_has_work(self, queue: str) -> bool: ...
     async def submit_run(self, spec: RunSpec, queue: str) -> str: ...
     async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str: ...
     async def read_run(self, run_id: str) -> RunView: ...
-    async def read_logs(self, run_id: str, after: int = 0) -> list[str]: ...
+    async def read_logs(self, run_id: str, since: float = 0.0) -> list[LogLine]: ...
     async def cancel_run(self, run_id: str) -> None: ...
     async def stop_run(self, run_id: str, reason: str) -> None: ...
     async def submit_sweep(
@@ -93,8 +95,9 @@ class Session:
 
     def _end_loop(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
+        self.thread.join(END_TIMEOUT_S)
+        if not self.thread.is_alive():  # one that is busy is a daemon and ends with the process
+            self.loop.close()
 
 
 class LaunchClient:
@@ -181,6 +184,10 @@ class LaunchClient:
         """Say whether any agent polls a queue."""
         return self._session.do(self._session.gateway.queue_has_agent(queue))
 
+    def queue_has_work(self, queue: str) -> bool:
+        """Say whether anything waits or runs on a queue, parents of sweeps included."""
+        return self._session.do(self._session.gateway.queue_has_work(queue))
+
     def runs(self, limit: int = 20) -> list[RunView]:
         """Return the latest runs, newest first."""
         return self._session.do(self._session.gateway.list_runs(limit))
@@ -241,9 +248,9 @@ class LaunchedRun:
         """Return the logged rows, if the run's directory is on this machine."""
         return RunDirectory.of(self.id).history()
 
-    def logs(self, after: int = 0) -> list[str]:
-        """Return the lines that the server keeps of the run, but for the first `after`."""
-        return self._session.do(self._session.gateway.read_logs(self.id, after))
+    def logs(self, since: float = 0.0) -> list[LogLine]:
+        """Return the lines that the server keeps of the run, those from `since` (unix seconds) on."""
+        return self._session.do(self._session.gateway.read_logs(self.id, since))
 
     def wait(self, timeout_s: float | None = None) -> RunView:
         """Wait until it is over.
@@ -311,14 +318,21 @@ def pack_source(spec: RunSpec, store: RunStore) -> RunSpec:
     return RunSpec.from_dict({**spec.to_dict(), "source": source})
 
 
-def pack_program(spec: SweepSpec, document: Document, store: RunStore) -> str:
-    """Pack the folder of a sweep file, after checking that its program is there."""
-    program = document.directory / (spec.program or "")
+def check_program(spec: SweepSpec, document: Document) -> None:
+    """Raise InvalidSpecError if the program of a sweep file is not beside it."""
+    if spec.program is None:
+        return
+    program = document.directory / spec.program
     if not program.is_file():
         beside = sorted(path.name for path in document.directory.glob("*.py"))
         there = ", ".join(beside) or "no scripts"
         message = f"{spec.program} does not exist in {document.directory}; there are {there}"
         raise InvalidSpecError(document.name, [document.fault(("program",), message)])
+
+
+def pack_program(spec: SweepSpec, document: Document, store: RunStore) -> str:
+    """Pack the folder of a sweep file, after checking that its program is there."""
+    check_program(spec, document)
     return store.put_directory(document.directory).source
 
 

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class LogLine:
+    """One line that the server keeps of a run: its id, when it was written (unix seconds), and what it says."""
+
+    line_id: str
+    time: float
+    message: str
+
+
+@dataclass(frozen=True)
 class RunView:
     """What the server knows of one run.
 

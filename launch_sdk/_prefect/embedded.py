@@ -28,12 +28,16 @@ from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.processes import process_start_time
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 PREFERRED_PORT = 4242
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 15.0
 HEALTH_TIMEOUT_S = 3.0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201  # whoever waits is told why
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +127,12 @@ def running_server() -> EmbeddedServer | None:
     return server if server.is_alive() else None
 
 
-def start_server(port: int | None = None) -> EmbeddedServer:
+def start_server(port: int | None = None, on_start: Callable[[str], None] = _say) -> EmbeddedServer:
     """Start the embedded server and wait until it answers; return the running one if there is one.
 
     Args:
         port: the port to listen on; None takes the one it had before, or any free one.
+        on_start: told when one has to be started, which takes seconds.
 
     Raises:
         ConflictError: `port` is taken, or a server is running on another port.
@@ -142,7 +147,9 @@ def start_server(port: int | None = None) -> EmbeddedServer:
                 )
             _wait_until_ready(server)
             return server
-        server = _spawn(_choose_port(port))
+        port = _choose_port(port)
+        on_start(f"Starting the embedded server on port {port} ...")
+        server = _spawn(port)
         _wait_until_ready(server)
         return server
 
@@ -236,6 +243,11 @@ def _wait_until_ready(server: EmbeddedServer) -> None:
 
 
 def _require_answer(api_url: str) -> None:
+    if "@" in api_url.partition("://")[2].partition("/")[0]:
+        raise BackendUnavailableError(
+            "PREFECT_API_URL holds a user name or a password."
+            " Take them out of it, and set PREFECT_API_AUTH_STRING=user:password instead."
+        )
     if not api_url.startswith(("http://", "https://")):
         raise BackendUnavailableError(f"PREFECT_API_URL is {api_url!r}; it must begin with http:// or https://.")
     try:

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 from uuid import UUID
 
@@ -38,7 +39,7 @@ from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.tracking.values import decode, encode
-from launch_sdk.views import RunView, SweepView
+from launch_sdk.views import LogLine, RunView, SweepView
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -120,6 +121,16 @@ class PrefectGateway:
         return await queue_has_agent(self.client, queue)
 
     @_told
+    async def queue_has_work(self, queue: str) -> bool:
+        from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
+
+        wanted = FlowRunFilter.model_validate(
+            {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "CANCELLING"]}}}
+        )
+        pool = WorkPoolFilter.model_validate({"name": {"any_": [queue]}})
+        return await self.client.count_flow_runs(flow_run_filter=wanted, work_pool_filter=pool) > 0
+
+    @_told
     async def submit_run(self, spec: RunSpec, queue: str) -> str:
         deployment = await ensure_deployment(self.client, names.RUN_JOB, queue)
         parameters = spec.to_dict() | {"config": encode(spec.config)}
@@ -165,7 +176,7 @@ class PrefectGateway:
         return RunView(
             run_id=str(flow_run.id),
             name=flow_run.name,
-            state=run_state(flow_run),
+            state=RunState.LOST if self._is_lost(flow_run) else run_state(flow_run),
             job=await self._job_of(flow_run),
             queue=flow_run.work_pool_name,
             parameters=parameters,
@@ -178,16 +189,15 @@ class PrefectGateway:
         )
 
     @_told
-    async def read_logs(self, run_id: str, after: int = 0) -> list[str]:
-        from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+    async def read_logs(self, run_id: str, since: float = 0.0) -> list[LogLine]:
+        from prefect.client.schemas.filters import LogFilter
 
-        wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(run_id)]))
-        lines: list[str] = []
-        while True:
-            page = await self.client.read_logs(log_filter=wanted, offset=after + len(lines), limit=200)
-            lines += [log.message for log in page]
-            if not page:
-                return lines
+        after = datetime.fromtimestamp(since, UTC).isoformat()
+        wanted = LogFilter.model_validate({"flow_run_id": {"any_": [run_id]}, "timestamp": {"after_": after}})
+        lines: list[LogLine] = []
+        while page := await self.client.read_logs(log_filter=wanted, offset=len(lines), limit=200):
+            lines += [LogLine(str(log.id), log.timestamp.timestamp(), log.message) for log in page]
+        return lines
 
     @_told
     async def cancel_run(self, run_id: str) -> None:
@@ -294,7 +304,9 @@ class PrefectGateway:
         try:
             return await self.client.read_flow_run(UUID(run_id))
         except (ValueError, ObjectNotFound):
-            raise NotFoundError(f"Run {run_id!r} does not exist on this server. See {self.ui}/runs") from None
+            raise NotFoundError(
+                f"{run_id!r} is neither a directory nor a run of this server. See {self.ui}/runs"
+            ) from None
 
     async def _parent(self, sweep_id: str) -> FlowRun:
         from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags

@@ -26,6 +26,7 @@ from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.runs.processes import is_dead, process_start_time
 from launch_sdk.specs.command import render_command
 from launch_sdk.specs.run_spec import RunSpec
+from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.report import flat_parameters, short, short_names
 from launch_sdk.tracking.values import dumps, encode
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 NAME_LENGTH = 90
 STUCK_PENDING = timedelta(seconds=30)
 STOP_TIMEOUT_S = 25.0
+ASK_AGAIN_S = 1.0
+SETTLED_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -158,23 +161,29 @@ class SweepRuns:
             self.children.note(await self.client.read_flow_run(uuid.UUID(run.run_id)))
 
     async def stop_all(self) -> None:
-        """Cancel every active run and wait until all are over, so that none outlives its sweep."""
-        deadline = asyncio.get_running_loop().time() + STOP_TIMEOUT_S
-        asked: set[str] = set()
-        while active := [run for run in await self.children.read() if run.is_active]:
+        """Cancel every active run and wait until all are over, so that none outlives its sweep.
+
+        A run that an agent is just starting can overwrite what it was told, so each is asked again until it is over,
+        and that all are over is believed once it has held for `SETTLED_S`.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline, quiet_since = clock() + STOP_TIMEOUT_S, clock()
+        asked: dict[str, float] = {}
+        while clock() < deadline and clock() - quiet_since < SETTLED_S:
+            self.children = Children(self.client, self.identity.sweep_id, self.children.ui)  # all are read afresh
+            active = [run for run in await self.children.read() if run.is_active]
+            if active:
+                quiet_since = clock()
             for run in active:
-                if run.run_id not in asked:
-                    asked.add(run.run_id)
+                if clock() - asked.get(run.run_id, -ASK_AGAIN_S) >= ASK_AGAIN_S:
+                    asked[run.run_id] = clock()
                     await self._cancel(run.run_id)
-            if asyncio.get_running_loop().time() > deadline:
-                return
             await asyncio.sleep(0.2)
 
     async def _cancel(self, run_id: str) -> None:
         from prefect.states import Cancelled, Cancelling
 
-        run = self.children.known[run_id]
-        waits = run.started is None and not self.children.flow_runs[run_id].infrastructure_pid
+        waits = self.children.known[run_id].state is RunState.QUEUED
         state = Cancelled(message="Cancelled before it started.") if waits else Cancelling()
         await self.client.set_flow_run_state(uuid.UUID(run_id), state)
 

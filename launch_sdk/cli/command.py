@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from launch_sdk.errors import LaunchError, RunFailedError
@@ -67,6 +69,14 @@ def _listen() -> None:
 def say(text: str) -> None:
     """Tell the person at the terminal; standard output is for results."""
     print(text, file=sys.stderr, flush=True)
+
+
+def how_to_call(command: str) -> str:
+    """Return what the person can type to start one of our commands: its path where it is not on the PATH."""
+    if shutil.which(command):
+        return command
+    path = Path(sys.argv[0]).with_name(command)
+    return os.path.relpath(path) if path.exists() else command
 
 
 def print_json(document: Any) -> None:

@@ -79,7 +79,7 @@ def _print_run(view: RunView) -> None:
 
 
 def _run_logs(client: LaunchClient, options: argparse.Namespace) -> None:
-    lines = client.run(options.id).logs()
+    lines = [line.message for line in client.run(options.id).logs()]
     if options.json:
         print_json(lines)
     else:
@@ -153,10 +153,15 @@ def _print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> N
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*headings, header_style="bold")
+    from launch_sdk.cli.sweep_view import UNLIMITED_WIDTH
+
+    table = Table(header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading in {"run", "sweep", "queue", "field"}, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    Console(file=sys.stdout).print(table)
+    width = None if sys.stdout.isatty() else UNLIMITED_WIDTH  # a file or a pipe has no edge to fold at
+    Console(file=sys.stdout, width=width).print(table)
 
 
 ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, print_json, say
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.runs.supervise import Follower
 from launch_sdk.specs.assignments import parse_assignments
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
 from launch_sdk.specs.run_state import RunState
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_QUEUE = "default"
 NO_AGENT_AFTER_S = 4.0
+LOGS_LATE_S = 3.0
 GROUPS = ("run", "sweep", "queue", "server")
 EXAMPLES = """\
   launch DIR -E train.py                     run a local directory once, here
@@ -156,32 +160,67 @@ def _launch_job(options: argparse.Namespace, config: dict[str, Any]) -> int:
         return _follow(client, client.launch_job(options.job, config, name=options.name), options)
 
 
-def _follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace) -> int:
-    """Print the log of a run until it is over; the exit code is its state's."""
-    import time
+class RunOutput:
+    """What a run on a queue prints, as it comes: from its directory where this machine has it, else from the server."""
 
+    def __init__(self, run: LaunchedRun, stream: TextIO) -> None:
+        self.run = run
+        self.stream = stream
+        self.directory = RunDirectory.of(run.id)
+        self.follower = Follower(self.directory, self._print)
+        self.seen: set[str] = set()
+        self.latest = 0.0
+
+    def show(self) -> None:
+        """Print what is new."""
+        if self.directory.output.exists():
+            self.follower.look()
+        else:
+            self._show_logs()
+
+    def show_rest(self) -> None:
+        """Print what was still to come when the run ended: the server gets its last lines a little after that."""
+        if self.directory.output.exists():
+            self.follower.look(at_end=True)
+            return
+        quiet_until = time.monotonic() + LOGS_LATE_S
+        while time.monotonic() < quiet_until:
+            if self._show_logs():
+                quiet_until = time.monotonic() + LOGS_LATE_S
+            time.sleep(0.3)
+
+    def _show_logs(self) -> bool:
+        """Print lines not seen yet. They arrive out of order, so the last seconds are read again each time."""
+        new = [line for line in self.run.logs(max(self.latest - LOGS_LATE_S, 0.0)) if line.line_id not in self.seen]
+        self.seen.update(line.line_id for line in new)
+        self.latest = max([self.latest, *(line.time for line in new)])
+        self._print([line.message for line in new])
+        return bool(new)
+
+    def _print(self, lines: list[str]) -> None:
+        self.stream.write("".join(f"{line}\n" for line in lines))
+        self.stream.flush()
+
+
+def _follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace) -> int:
+    """Print what a run prints until it is over; the exit code is its state's."""
     view = run.refresh()
     say(f"Run {run.id} is on queue {view.queue!r}: {view.url}")
     if options.detach:
         if options.json:
             print_json(view.to_json())
         return DONE
-    out = sys.stderr if options.json else sys.stdout
-    started, shown, warned = time.monotonic(), 0, False
+    output = RunOutput(run, sys.stderr if options.json else sys.stdout)
+    started, warned = time.monotonic(), False
     try:
-        while True:
-            view = run.refresh()
-            lines = run.logs(after=shown)
-            shown += len(lines)
-            for line in lines:
-                print(line, file=out, flush=True)
-            if view.state.is_terminal and not lines:
-                break
+        while not (view := run.refresh()).state.is_terminal:
+            output.show()
             late = view.state is RunState.QUEUED and time.monotonic() - started > NO_AGENT_AFTER_S
             if late and not warned and view.queue and not client.queue_has_agent(view.queue):
                 warned = True
                 say(f"No agent polls queue {view.queue!r}. Start one: launch-agent --queues {view.queue}")
             time.sleep(0.3)
+        output.show_rest()
     except KeyboardInterrupt:
         say(f"The run goes on. End it: launch run cancel {run.id}")
         return INTERRUPTED

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launch_sdk.cli.background_agent import BackgroundAgent
-from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, print_json, say
-from launch_sdk.errors import RunFailedError
+from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, how_to_call, print_json, say
+from launch_sdk.errors import LaunchError, RunFailedError
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
@@ -47,7 +47,11 @@ def _main(arguments: Sequence[str]) -> int:
         parser.error("a resumed sweep keeps its own file; give FILE or --resume_id, not both")
     document = read_document(Path(options.file)) if options.file else None
     if document is not None:
-        _announce(parse_sweep(document))
+        from launch_sdk.client import check_program
+
+        spec = parse_sweep(document)
+        check_program(spec, document)
+        _announce(spec)
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
@@ -62,7 +66,8 @@ def _announce(spec: SweepSpec) -> None:
     what = spec.program or spec.job
     goal = f", to {spec.metric.goal} {spec.metric.name}" if spec.metric else ""
     how = f"{spec.method}, {runs}, {spec.num_workers} at a time{goal}"
-    say(f"Sweep over {len(spec.space.searched)} parameters of {what}: {how}.")
+    count = len(spec.space.searched)
+    say(f"Sweep over {count} parameter{'' if count == 1 else 's'} of {what}: {how}.")
 
 
 def _start(client: LaunchClient, document: Document | None, queue: str | None, resume_id: str | None) -> LaunchedSweep:
@@ -109,6 +114,7 @@ class OwnAgent:
         from launch_sdk.client import DEFAULT_QUEUE
 
         self.client = client
+        self.sweep_id = view.sweep_id
         self.queue = view.queue
         self.max_jobs = view.spec.num_workers
         self.is_ours_to_start = view.queue == DEFAULT_QUEUE and uses_embedded_server()
@@ -129,14 +135,26 @@ class OwnAgent:
         """Raise RunFailedError if it was started and has ended."""
         if self.process and self.process.has_ended:
             tail = self.process.last_lines()
-            raise RunFailedError(f"The agent of this sweep has ended. {self.process.log} ends:\n{tail}")
+            raise RunFailedError(
+                f"The agent of this sweep has ended. {self.process.log} ends:\n{tail}\n"
+                f"Go on with: {how_to_call('launch-sweep')} --resume_id {self.sweep_id}"
+            )
 
     def leave_running(self) -> None:
         if self.process:
             self.process.leave_running()
 
     def stop(self) -> None:
-        if self.process:
+        """End it, unless somebody else's runs wait or run on the queue: then it ends when those are over."""
+        if self.process is None:
+            return
+        try:
+            is_needed = self.client.queue_has_work(self.queue)
+        except LaunchError:
+            is_needed = False
+        if is_needed:
+            self.process.leave_running()
+        else:
             self.process.stop()
 
 
@@ -173,7 +191,7 @@ def _interrupt(launched: LaunchedSweep) -> SweepView:
             time.sleep(0.2)
     except KeyboardInterrupt:
         pass
-    say(f"Stopped. Nothing is lost; go on with: launch-sweep --resume_id {launched.id}")
+    say(f"Stopped. Nothing is lost; go on with: {how_to_call('launch-sweep')} --resume_id {launched.id}")
     return view
 
 

@@ -12,16 +12,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from launch_sdk.cli.command import how_to_call
 from launch_sdk.specs.run_state import RunState
-from launch_sdk.sweeps.report import duration, flat_parameters, progress, ranked, short, short_names
+from launch_sdk.sweeps.report import duration, flat_parameters, progress, ranked, short, short_names, varying_parameters
 from launch_sdk.sweeps.runs import latest_attempts
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from launch_sdk.sweeps.runs import SweepRun
     from launch_sdk.views import SweepView
 
 BEST_SHOWN = 10
+UNLIMITED_WIDTH = 2000
 STATE_STYLES = {
     RunState.FINISHED: "green",
     RunState.RUNNING: "cyan",
@@ -56,7 +59,7 @@ class LiveView:
         """Say something once, above the progress."""
         if text not in self.said:
             self.said.add(text)
-            self.console.print(Text(text, style="yellow"))
+            self.console.print(Text(text, style="yellow"), soft_wrap=True)
 
     def show(self, view: SweepView) -> None:
         """Show where the sweep is now."""
@@ -65,7 +68,7 @@ class LiveView:
         line = _status_line(view)
         if not self.console.is_terminal:
             if line.plain != self.last_line:
-                self.console.print(line)
+                self.console.print(line, soft_wrap=True)
             self.last_line = line.plain
             return
         state = progress(view.spec, view.runs)
@@ -106,44 +109,72 @@ def _active_table(view: SweepView) -> Table:
 
 def print_result(view: SweepView) -> None:
     """Print the end of a sweep: why it ended, the best runs, what to do next."""
-    console = Console(stderr=True)
-    console.print(_status_line(view))
+    console = wide_console(stderr=True)
+    console.print(_status_line(view), soft_wrap=True)
     style = "green" if view.state is RunState.FINISHED else "red"
-    console.print(Text(f"Sweep {view.sweep_id} {view.state.value}: {view.message or ''}", style=style))
+    reason = view.message or "its process has ended"
+    console.print(Text(f"Sweep {view.sweep_id} {view.state.value}: {reason}", style=style), soft_wrap=True)
     if best := ranked(view.spec, view.runs)[:BEST_SHOWN]:
-        console.print(runs_table(view, [run.index for run in best], title="Best runs"))
+        console.print(runs_table(view, [run.index for run in best], title="Best runs", width=console.width))
         console.print("Repeat the best run:")
-        console.print(Text(f"  launch {best[0].run_id}", style="bold"))
+        console.print(Text(f"  {how_to_call('launch')} {best[0].run_id}", style="bold"), soft_wrap=True)
     console.print(Text.assemble("Look at it: ", (view.url, "underline")), soft_wrap=True)
     if view.state in {RunState.LOST, RunState.CANCELLED}:
-        console.print(Text(f"Go on with: launch-sweep --resume_id {view.sweep_id}"), soft_wrap=True)
+        console.print(Text(f"Go on with: {how_to_call('launch-sweep')} --resume_id {view.sweep_id}"), soft_wrap=True)
 
 
-def runs_table(view: SweepView, indices: list[int], title: str) -> Table:
-    """Lay runs out: index, metric, state, duration and a column for each parameter."""
+def wide_console(*, stderr: bool) -> Console:
+    """Give a console that folds at the edge of a terminal, and nowhere else."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else UNLIMITED_WIDTH)
+
+
+def runs_table(view: SweepView, indices: list[int], title: str, width: int) -> Table:
+    """Lay runs out: index, metric, state, duration and as many parameters as fit, those that vary first."""
     runs = {run.index: run for run in latest_attempts(view.runs)}
     shown = [runs[index] for index in indices]
-    names = sorted({name for run in shown for name in flat_parameters(run.parameters)})
-    headings = short_names(names)
+    rows = [_cells(view, run) for run in shown]
+    values = [flat_parameters(run.parameters) for run in shown]
+    names = list(dict.fromkeys([*varying_parameters(shown), *sorted({name for row in values for name in row})]))
+    columns = {
+        heading: [escape(short(row[name])) if name in row else "" for row in values]
+        for name, heading in zip(names, short_names(names), strict=True)
+    }
+    metric = view.spec.metric.name if view.spec.metric else "metric"
+    headings = ["run", metric, "state", "took"]
+    room = width - 1 - sum(3 + max(len(h), *(len(str(row[i])) for row in rows)) for i, h in enumerate(headings))
+    fitting: list[str] = []
+    for heading, cells in columns.items():
+        room -= 3 + max(len(heading), *map(len, cells))
+        if room < 0:
+            break
+        fitting.append(heading)
+    left_out = len(columns) - len(fitting)
+    caption = f"and {left_out} more parameters: launch sweep show {view.sweep_id} --json" if left_out else None
     table = Table(title=escape(title), title_justify="left", header_style="bold")
-    for heading in ("run", view.spec.metric.name if view.spec.metric else "metric", "state", "took", *headings):
-        table.add_column(escape(heading), justify="right" if heading in {"run", "took"} else "left", overflow="fold")
-    for run in shown:
-        value = run.metric(view.spec.metric)
-        values = flat_parameters(run.parameters)
-        table.add_row(
-            str(run.index),
-            "" if value is None else f"{value:.6g}",
-            Text(run.state.value, style=STATE_STYLES.get(run.state, "")),
-            duration(run.duration_s),
-            *(escape(short(values[name])) if name in values else "" for name in names),
-        )
+    table.caption, table.caption_justify = caption, "left"
+    for heading in headings:
+        table.add_column(escape(heading), justify="right" if heading in {"run", "took"} else "left", no_wrap=True)
+    for heading in fitting:
+        table.add_column(escape(heading), no_wrap=True)
+    for position, row in enumerate(rows):
+        table.add_row(*row, *(columns[heading][position] for heading in fitting))
     return table
+
+
+def _cells(view: SweepView, run: SweepRun) -> list[Text | str]:
+    value = run.metric(view.spec.metric)
+    return [
+        str(run.index),
+        "" if value is None else f"{value:.6g}",
+        Text(run.state.value, style=STATE_STYLES.get(run.state, "")),
+        duration(run.duration_s),
+    ]
 
 
 def print_sweep(view: SweepView) -> None:
     """Print a sweep as `launch sweep show` does: on standard output, all runs."""
-    console = Console(file=sys.stdout)
+    console = wide_console(stderr=False)
     name = f"{view.spec.method} over {len(view.spec.space.searched)} parameters of {view.spec.program or view.spec.job}"
     console.print(Text.assemble((f"Sweep {view.sweep_id}", "bold"), f" ({name}): {view.state.value}"))
     if view.message:
@@ -153,7 +184,7 @@ def print_sweep(view: SweepView) -> None:
     console.print(_status_line(view))
     runs = latest_attempts(view.runs)
     if runs:
-        console.print(runs_table(view, [run.index for run in runs], title="Runs"))
+        console.print(runs_table(view, [run.index for run in runs], title="Runs", width=console.width))
     for run in [run for run in runs if run.error][:3]:
         console.print(Text(f"Run {run.index} {run.state.value}: {run.error}", style="red"))
-    console.print(Text.assemble("Look at it: ", (view.url, "underline")))
+    console.print(Text.assemble("Look at it: ", (view.url, "underline")), soft_wrap=True)

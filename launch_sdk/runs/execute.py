@@ -98,4 +98,9 @@ def describe_failure(spec: RunSpec, run: RunDirectory, exit_code: int) -> str:
     """Say how a program failed, with its last lines."""
     how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"exited with code {exit_code}"
     lines = run.last_lines(ERROR_LINES) or "(it printed nothing)"
-    return f"{spec.entry_point[0]} {how}. Its last lines:\n{lines}"
+    return f"{program_name(spec)} {how}. Its last lines:\n{lines}"
+
+
+def program_name(spec: RunSpec) -> str:
+    """Return what a person calls the program: the script, not the interpreter that starts it."""
+    return next((word for word in spec.entry_point if word.endswith(".py")), spec.entry_point[0])

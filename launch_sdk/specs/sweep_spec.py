@@ -40,6 +40,7 @@ _KEYS = {
     "kind": str,
     "apiVersion": str,
 }
+NOT_SUPPORTED = frozenset({"early_terminate", "image_uri", "metrics", "controller"})
 _SCHEDULER_KEYS = {"num_workers": (int, str)}
 _LAUNCH_KEYS = {"queue": str}
 _TYPE_NAMES = {
@@ -165,9 +166,15 @@ def parse_sweep(document: Document) -> SweepSpec:
     )
 
 
+def _unknown(key: object, known: Mapping[str, Any]) -> str:
+    if key in NOT_SUPPORTED:
+        return "is a key of W&B's that is not supported; leave it out"
+    return f"unknown key; {_nearest(key, known)}"
+
+
 def _key_faults(document: Document, path: Path_, value: Mapping[str, Any], known: Mapping[str, Any]) -> list[Fault]:
     unknown = [key for key in value if key not in known]
-    faults = [document.fault((*path, key), f"unknown key; {_nearest(key, known)}") for key in unknown[:MAX_UNKNOWN]]
+    faults = [document.fault((*path, key), _unknown(key, known)) for key in unknown[:MAX_UNKNOWN]]
     if len(unknown) > MAX_UNKNOWN:
         faults.append(document.fault(path, f"{len(unknown) - MAX_UNKNOWN} more keys are unknown"))
     for key, item in value.items():

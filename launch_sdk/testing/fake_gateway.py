@@ -22,7 +22,7 @@ from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.planning import Finish, Launch, plan
 from launch_sdk.sweeps.runs import SweepRun
 from launch_sdk.sweeps.samplers import make_sampler
-from launch_sdk.views import RunView, SweepView
+from launch_sdk.views import LogLine, RunView, SweepView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -148,6 +148,10 @@ class FakeGateway:
         self._answer()
         return self._known(self.queues, queue, "Queue")
 
+    async def queue_has_work(self, queue: str) -> bool:
+        await self.queue_has_agent(queue)
+        return any(run.queue == queue and not run.state.is_terminal for run in self.runs.values())
+
     async def submit_run(self, spec: RunSpec, queue: str) -> str:
         await self.ensure_queue(queue)
         return self._queued(f"run-job/{queue}", queue, spec.to_dict(), spec.name)
@@ -160,9 +164,10 @@ class FakeGateway:
         self._answer()
         return self._known(self.runs, run_id, "Run")
 
-    async def read_logs(self, run_id: str, after: int = 0) -> list[str]:
+    async def read_logs(self, run_id: str, since: float = 0.0) -> list[LogLine]:
         self._answer()
-        return self._known(self.logs, run_id, "Run")[after:]
+        lines = self._known(self.logs, run_id, "Run")
+        return [LogLine(f"{run_id}/{i}", float(i), line) for i, line in enumerate(lines) if i >= since]
 
     async def stop_run(self, run_id: str, reason: str) -> None:
         run = await self.read_run(run_id)

@@ -77,6 +77,15 @@ def test_a_run_goes_through_a_queue_to_an_agent_and_back(home: Home, project: Pa
         assert "x is 21" in home.run("launch", "run", "logs", view["run_id"]).stdout
 
 
+def test_the_output_of_a_queued_run_arrives_whole_and_once(home: Home, project: Path) -> None:
+    queue = new_queue(home, "output")
+    (project / "main.py").write_text("for i in range(2000): print('line', i)\n")
+    with agent(home, "--queues", queue):
+        for _ in range(3):
+            done = home.run("launch", "--queue", queue, str(project))
+            assert done.stdout.splitlines() == [f"line {i}" for i in range(2000)]
+
+
 def test_one_agent_serves_two_queues_one_run_at_a_time(home: Home, project: Path) -> None:
     first, second = new_queue(home, "first"), new_queue(home, "second")
     started = [

@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import Home, eventually
@@ -174,6 +176,48 @@ def agents_of(home: Home) -> list[int]:
         if b"launch_sdk.cli.launch_agent" in command and f"LAUNCH_HOME={home.path}".encode() in environment:
             found.append(int(entry.name))
     return found
+
+
+def test_two_sweeps_at_once_do_not_end_one_another(home: Home, project: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short"
+    short.mkdir()
+    (short / "train.py").write_text(PROGRAM)
+    (short / "out").mkdir()
+    first = home.start("launch-sweep", str(write_sweep(short, points=2, constants={"seconds": 2.0})), "--json")
+    eventually(lambda: programs_of(short), "the first sweep should run")
+    second = home.run("launch-sweep", str(write_sweep(project, points=8, constants={"seconds": 1.0})), "--json")
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 0, err
+    assert json.loads(out)["state"] == "finished"
+    assert second.returncode == 0, second.stderr
+    assert {run["state"] for run in json.loads(second.stdout)["runs"]} == {"finished"}
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.3])
+def test_a_sweep_that_is_stopped_while_its_runs_start_leaves_none_behind(
+    home: Home, project: Path, delay_s: float
+) -> None:
+    process = home.start("launch-sweep", str(write_sweep(project, workers=3, constants={"seconds": 30.0})))
+    assert process.stderr is not None
+    line = next(line for line in iter(process.stderr.readline, "") if "Created sweep" in line)
+    sweep_id = line.split("Created sweep ")[1].split(":")[0]
+    with httpx.Client(base_url=home.api_url, timeout=30) as http:
+        tags = {"flow_runs": {"tags": {"all_": [f"sweep:{sweep_id}"]}}}
+
+        def runs() -> list[dict[str, Any]]:
+            return http.post("/flow_runs/filter", json=tags).raise_for_status().json()
+
+        def one_is_starting() -> bool:
+            return any(run["state_type"] == "PENDING" and "launch.index" in run["labels"] for run in runs())
+
+        eventually(one_is_starting, "a run should be starting", 90)
+        time.sleep(delay_s)
+        (parent,) = [run for run in runs() if "launch-sweep" in run["tags"]]
+        state = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+        http.post(f"/flow_runs/{parent['id']}/set_state", json=state).raise_for_status()
+        process.communicate(timeout=90)
+        assert {run["state_type"] for run in runs()} == {"CANCELLED"}
+    assert not programs_of(project)
 
 
 def test_a_finished_sweep_cannot_be_resumed(home: Home, project: Path) -> None:
