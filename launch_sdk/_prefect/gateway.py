@@ -176,7 +176,7 @@ class PrefectGateway:
         return RunView(
             run_id=str(flow_run.id),
             name=flow_run.name,
-            state=RunState.LOST if self._is_lost(flow_run) else run_state(flow_run),
+            state=self._state(flow_run),
             job=await self._job_of(flow_run),
             queue=flow_run.work_pool_name,
             parameters=parameters,
@@ -238,7 +238,7 @@ class PrefectGateway:
         return SweepView(
             sweep_id=sweep_id,
             name=parent.name,
-            state=self._sweep_state(parent),
+            state=self._state(parent),
             spec=parse_sweep(Document(decode(parameters["sweep"]), f"Sweep {sweep_id}")),
             runs=tuple(await children.read()),
             scheduler={
@@ -262,7 +262,7 @@ class PrefectGateway:
         from prefect.states import Scheduled
 
         parent = await self._parent(sweep_id)
-        state = self._sweep_state(parent)
+        state = self._state(parent)
         if state is RunState.FINISHED:
             message = parent.state.message if parent.state else ""
             raise ConflictError(f"Sweep {sweep_id} has finished ({message}); there is nothing to resume.")
@@ -288,9 +288,13 @@ class PrefectGateway:
         unattended = state is RunState.QUEUED or self._is_lost(flow_run)
         await self.client.set_flow_run_state(flow_run.id, Cancelled() if unattended else Cancelling(), force=unattended)
 
-    def _sweep_state(self, parent: FlowRun) -> RunState:
-        """The state of a sweep; one whose process is known to be dead is lost, whatever the server still believes."""
-        return RunState.LOST if self._is_lost(parent) else run_state(parent)
+    def _state(self, flow_run: FlowRun) -> RunState:
+        """The state of a run or a sweep; if its process is known to be gone, whatever the server still believes."""
+        state = run_state(flow_run)
+        if not self._is_lost(flow_run):
+            return state
+        stopped = RunState.STOPPED if run_labels(flow_run).get(names.STOP_REASON) else RunState.CANCELLED
+        return stopped if state is RunState.STOPPING else RunState.LOST
 
     def _is_lost(self, flow_run: FlowRun) -> bool:
         state = run_state(flow_run)

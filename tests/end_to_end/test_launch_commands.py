@@ -7,6 +7,8 @@ import json
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,17 +37,29 @@ def project(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def agent(home: Home, *words: str) -> Generator[subprocess.Popen[str]]:
-    """A `launch-agent`, ended as a user ends it."""
-    process = home.start("launch-agent", *words)
-    assert process.stderr is not None
-    assert any("serves" in line for line in iter(process.stderr.readline, "")), "the agent should start"
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+def agent(home: Home, *words: str) -> Generator[None]:
+    """A `launch-agent`, ended as a user ends it. Its log goes to a file: a pipe that nobody empties would block it."""
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("launch-agent")), *words],
+            env=home.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+
+        def said() -> str:
+            log.seek(0)
+            return log.read()
+
+        try:
+            eventually(lambda: "serves" in said() or process.poll() is not None, "the agent should start")
+            assert process.poll() is None, said()
+            yield
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+            process.wait(60)
 
 
 def new_queue(home: Home, name: str) -> str:
