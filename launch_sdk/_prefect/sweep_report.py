@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -184,7 +185,8 @@ class SweepReport:
         finished = [run for run in runs if run.state is RunState.FINISHED]
         metric = self.spec.metric
         if metric and finished and not self.metric_seen:
-            self.metric_seen = any(run.metric(metric) is not None for run in finished)
+            values = [run.metric(metric) for run in finished]
+            self.metric_seen = any(value is not None and math.isfinite(value) for value in values)
         if metric and finished and not self.metric_seen:
             self._add(f"A run has finished, {missing_metric(self.spec, finished[0])}.")
         failed = [run for run in runs if run.state is RunState.FAILED]

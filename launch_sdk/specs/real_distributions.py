@@ -59,7 +59,12 @@ class _Numeric(Distribution):
 
     def quantile(self, u: float) -> float | int:
         low, high = self.range
-        value = float(min(max(self.raw_quantile(min(max(u, _TINY), 1 - _TINY)), low), high))
+        if u <= 0.0 and math.isfinite(low):
+            value = float(low)  # a search that wants the end of a range gets it exactly
+        elif u >= 1.0 and math.isfinite(high):
+            value = float(high)
+        else:
+            value = float(min(max(self.raw_quantile(min(max(u, _TINY), 1 - _TINY)), low), high))
         if self.q is None:
             return value
         if abs(value) >= abs(self.q) * 2.0**53:

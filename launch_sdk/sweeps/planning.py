@@ -160,6 +160,8 @@ def settle(runs: Sequence[SweepRun], opened: float, now: float) -> tuple[list[Sw
 def missing_metric(spec: SweepSpec, run: SweepRun) -> str:
     """Say that a finished run has not logged the sweep's metric, and what it did log."""
     name = spec.metric.name if spec.metric else ""
+    if (value := run.metric(spec.metric)) is not None:
+        return f"but none logged a finite {name!r}; that of run {run.index} is {value}"
     logged = ", ".join(sorted(run.summary)) or "nothing"
     return f"but none logged the metric {name!r}; run {run.index} logged {logged}. Correct metric.name, or log {name!r}"
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState, create_trial
 
 from launch_sdk.sweeps.samplers.gaussian_process import GaussianProcessSampler, quiet_tpe
 from launch_sdk.sweeps.samplers.latent import Latent
-from launch_sdk.sweeps.samplers.random_search import seed_of
+from launch_sdk.sweeps.samplers.random_search import RandomSampler, seed_of
 from launch_sdk.sweeps.samplers.untried import Levels, nearest_untried
 
 if TYPE_CHECKING:
@@ -76,7 +76,10 @@ class ModelSampler:
         values = {path: distribution.quantile(0.5) for path, distribution in space}
         if space.searched:
             values |= self._ask(space, observations, index)
-        return space.nest(_away_from(space, values, tried) if tried else values)
+        suggested = space.nest(_away_from(space, values, tried) if tried else values)
+        if not space.is_discrete and any(suggested == one.parameters for one in observations):
+            return RandomSampler(self._seed).suggest(space, observations, index)  # a second look tells nothing new
+        return suggested
 
     def _ask(self, space: Space, observations: Sequence[Observation], index: int) -> dict[ParameterPath, Any]:
         latents = {"/".join(path): Latent.of(distribution) for path, distribution in space.searched}

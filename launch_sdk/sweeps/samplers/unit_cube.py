@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+ROUNDING = 1e-12
+
+
 @dataclass(frozen=True)
 class UnitCube:
     """A search space with one axis for each parameter, in the order of `space`.
@@ -69,12 +72,17 @@ def _decode(distribution: BaseDistribution, x: float) -> Any:
         return distribution.choices[min(max(round(x), 0), len(distribution.choices) - 1)]
     assert isinstance(distribution, FloatDistribution | IntDistribution)  # noqa: S101  # Optuna has no fourth kind
     low, high = _edges(distribution)
-    scaled = low + min(max(x, 0.0), 1.0) * (high - low)
+    scaled = low + _snapped(x) * (high - low)
     value = math.exp(scaled) if distribution.log else scaled
     if distribution.step is not None:
         value = distribution.low + round((value - distribution.low) / distribution.step) * distribution.step
     value = min(max(value, distribution.low), distribution.high)
     return int(value) if isinstance(distribution, IntDistribution) else float(value)
+
+
+def _snapped(x: float) -> float:
+    """Keep to [0, 1], and take what is at an end but for rounding to be that end."""
+    return 0.0 if x < ROUNDING else 1.0 if x > 1.0 - ROUNDING else x
 
 
 def _scaled(distribution: BaseDistribution, value: float) -> float:

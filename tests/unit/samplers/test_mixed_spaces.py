@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from launch_sdk.specs.document import Document, read_document
+from launch_sdk.specs.document import Document, parse_document, read_document
 from launch_sdk.specs.space import Space, parse_parameters
 from launch_sdk.specs.sweep_spec import parse_sweep
 from launch_sdk.sweeps.samplers import Observation, make_sampler
@@ -102,3 +102,18 @@ def test_the_process_knows_which_choice_is_good_while_others_run() -> None:
     point = propose(Evidence(points, values, pending), (0, 4), seed=1)
     assert point[1] == 2
     assert math.isclose(point[0], 0.4, abs_tol=0.15)
+
+
+def test_a_search_that_has_found_the_bound_tries_the_bound_itself_and_no_point_twice() -> None:
+    text = "parameters: {x: {min: 0.0, max: 1.0}, nested: {parameters: {a: {values: [1, 2]}}}}"
+    space, faults = parse_parameters(parse_document(text))
+    assert not faults
+    sampler = make_sampler("bayes", goal="minimize", seed=0)
+    observations: list[Observation] = []
+    for index in range(16):
+        parameters = sampler.suggest(space, observations, index)
+        assert parameters is not None
+        assert parameters not in [one.parameters for one in observations]
+        observations.append(Observation(index, parameters, parameters["x"], "finished"))
+    smallest = min(one.parameters["x"] for one in observations)
+    assert smallest == 0.0
