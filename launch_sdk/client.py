@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.runs.packing import pack_program, pack_source
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.document import Document, read_document
@@ -248,8 +249,12 @@ class LaunchedRun:
         """Return the logged rows, if the run's directory is on this machine."""
         return RunDirectory.of(self.id).history()
 
-    def logs(self, since: float = 0.0) -> list[LogLine]:
-        """Return the lines that the server keeps of the run, those from `since` (unix seconds) on."""
+    def logs(self) -> list[str]:
+        """Return what the server keeps of the run's log; it gets the last lines a second or two after the run's end."""
+        return [line.message for line in self.log_lines()]
+
+    def log_lines(self, since: float = 0.0) -> list[LogLine]:
+        """Return the lines of the log with their ids and times, those from `since` (unix seconds) on."""
         return self._session.do(self._session.gateway.read_logs(self.id, since))
 
     def wait(self, timeout_s: float | None = None) -> RunView:
@@ -308,32 +313,6 @@ def _until_over(refresh: Callable[[], V], what: str, timeout_s: float | None) ->
             raise TimeoutError(f"{what} is still {view.state.value} after {timeout_s:g} s.")
         time.sleep(POLL_S)
     return view
-
-
-def pack_source(spec: RunSpec, store: RunStore) -> RunSpec:
-    """Give the same spec with its directory packed into the run store."""
-    if spec.source.startswith("sha256:"):
-        return spec
-    source = store.put_directory(Path(spec.source).expanduser()).source
-    return RunSpec.from_dict({**spec.to_dict(), "source": source})
-
-
-def check_program(spec: SweepSpec, document: Document) -> None:
-    """Raise InvalidSpecError if the program of a sweep file is not beside it."""
-    if spec.program is None:
-        return
-    program = document.directory / spec.program
-    if not program.is_file():
-        beside = sorted(path.name for path in document.directory.glob("*.py"))
-        there = ", ".join(beside) or "no scripts"
-        message = f"{spec.program} does not exist in {document.directory}; there are {there}"
-        raise InvalidSpecError(document.name, [document.fault(("program",), message)])
-
-
-def pack_program(spec: SweepSpec, document: Document, store: RunStore) -> str:
-    """Pack the folder of a sweep file, after checking that its program is there."""
-    check_program(spec, document)
-    return store.put_directory(document.directory).source
 
 
 def launch(

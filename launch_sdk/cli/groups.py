@@ -79,7 +79,7 @@ def _print_run(view: RunView) -> None:
 
 
 def _run_logs(client: LaunchClient, options: argparse.Namespace) -> None:
-    lines = [line.message for line in client.run(options.id).logs()]
+    lines = client.run(options.id).logs()
     if options.json:
         print_json(lines)
     else:

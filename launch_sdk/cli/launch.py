@@ -191,7 +191,9 @@ class RunOutput:
 
     def _show_logs(self) -> bool:
         """Print lines not seen yet. They arrive out of order, so the last seconds are read again each time."""
-        new = [line for line in self.run.logs(max(self.latest - LOGS_LATE_S, 0.0)) if line.line_id not in self.seen]
+        new = [
+            line for line in self.run.log_lines(max(self.latest - LOGS_LATE_S, 0.0)) if line.line_id not in self.seen
+        ]
         self.seen.update(line.line_id for line in new)
         self.latest = max([self.latest, *(line.time for line in new)])
         self._print([line.message for line in new])

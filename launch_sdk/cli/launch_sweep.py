@@ -47,7 +47,7 @@ def _main(arguments: Sequence[str]) -> int:
         parser.error("a resumed sweep keeps its own file; give FILE or --resume_id, not both")
     document = read_document(Path(options.file)) if options.file else None
     if document is not None:
-        from launch_sdk.client import check_program
+        from launch_sdk.runs.packing import check_program
 
         spec = parse_sweep(document)
         check_program(spec, document)

@@ -194,7 +194,7 @@ def test_the_python_api_submits_and_reads(home: Home, project: Path) -> None:
     queue = new_queue(home, "from-python")
     (project / "caller.py").write_text(
         f"""
-import asyncio
+import asyncio, time
 import launch_sdk as launch
 
 def main():
@@ -202,7 +202,10 @@ def main():
     assert run.state.value == "finished", run.refresh()
     assert dict(run.summary) == {{"y": 10}}
     assert [row["y"] for row in run.history()] == [10]
-    assert any("x is 5" in line for line in run.logs())
+    deadline = time.monotonic() + 30
+    while not any("x is 5" in line for line in run.logs()):
+        assert time.monotonic() < deadline, run.logs()
+        time.sleep(0.2)
 
 async def notebook():
     main()  # another loop runs already

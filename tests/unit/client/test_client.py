@@ -59,8 +59,8 @@ def test_a_run_goes_from_its_queue_to_its_end(client: LaunchClient, server: Fake
     server.finish_run(run.id, summary={"loss": 0.5}, lines=["a", "b"])
     view = run.wait()
     assert (view.state, run.summary) == (RunState.FINISHED, {"loss": 0.5})
-    assert [line.message for line in run.logs()] == ["a", "b"]
-    assert [line.message for line in run.logs(since=1.0)] == ["b"]
+    assert run.logs() == ["a", "b"]
+    assert [line.message for line in run.log_lines(since=1.0)] == ["b"]
 
 
 def test_a_local_directory_is_packed_before_it_is_submitted(

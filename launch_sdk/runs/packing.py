@@ -1,0 +1,40 @@
+"""What a submission packs: the directory of a run, the folder of a sweep's program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from launch_sdk.errors import InvalidSpecError
+from launch_sdk.specs.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from launch_sdk.runs.store import RunStore
+    from launch_sdk.specs.document import Document
+    from launch_sdk.specs.sweep_spec import SweepSpec
+
+
+def pack_source(spec: RunSpec, store: RunStore) -> RunSpec:
+    """Give the same spec with its directory packed into the run store."""
+    if spec.source.startswith("sha256:"):
+        return spec
+    source = store.put_directory(Path(spec.source).expanduser()).source
+    return RunSpec.from_dict({**spec.to_dict(), "source": source})
+
+
+def check_program(spec: SweepSpec, document: Document) -> None:
+    """Raise InvalidSpecError if the program of a sweep file is not beside it."""
+    if spec.program is None:
+        return
+    program = document.directory / spec.program
+    if not program.is_file():
+        beside = sorted(path.name for path in document.directory.glob("*.py"))
+        there = ", ".join(beside) or "no scripts"
+        message = f"{spec.program} does not exist in {document.directory}; there are {there}"
+        raise InvalidSpecError(document.name, [document.fault(("program",), message)])
+
+
+def pack_program(spec: SweepSpec, document: Document, store: RunStore) -> str:
+    """Pack the folder of a sweep file, after checking that its program is there."""
+    check_program(spec, document)
+    return store.put_directory(document.directory).source
