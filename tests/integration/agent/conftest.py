@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def server(prefect_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     project = tmp_path_factory.mktemp("project")
     (project / "flows").mkdir()
+    (project / "flows" / "__init__.py").touch()  # a package, as the product's own: a checkout's would hide it otherwise
     (project / "flows" / "mine.py").write_text(FLOWS)
     with httpx.Client(base_url=prefect_server, timeout=30) as http:
         yield Server(prefect_server, project, http)
