@@ -14,7 +14,7 @@ from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 
 from launch_sdk._prefect.labels import write_labels
-from launch_sdk._prefect.names import SUMMARY
+from launch_sdk._prefect.names import SUMMARY, sweep_of
 from launch_sdk._prefect.run_store import store_holding
 from launch_sdk.errors import LaunchError
 from launch_sdk.runs.execute import Outcome, execute
@@ -34,9 +34,13 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     entry_point: list[str] = ["main.py"],  # noqa: B006  # Prefect copies it
     args: list[str] = [],  # noqa: B006
     config: dict[str, Any] = {},  # noqa: B006
+    files: dict[str, Any] = {},  # noqa: B006
     environment: str = "current",
     name: str | None = None,
     project: str | None = None,
+    job: str | None = None,
+    inputs: dict[str, Any] | None = None,
+    metric_sources: list[dict[str, Any]] = [],  # noqa: B006
 ) -> State[Any]:
     """Run one program to its end. The words below stand in the form of the Prefect UI.
 
@@ -45,9 +49,13 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         entry_point: Program to start, and its own arguments.
         args: Arguments added after the entry point.
         config: Values laid over the program's run config.
+        files: Values written into config files of the run's copy of the source, by path.
         environment: What the program runs in; 'current' is the agent's own interpreter.
         name: What to call the run.
         project: What the run belongs to.
+        job: Job that it is a run of.
+        inputs: What config and files may set, as JSON Schemas; empty allows anything.
+        metric_sources: Where metrics come from if the program does not log them itself.
     """
     logger = get_run_logger()
     run_id = str(current.id)
@@ -59,9 +67,13 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
                 "entry_point": entry_point,
                 "args": args,
                 "config": decode(config),
+                "files": decode(files),
                 "environment": environment,
                 "name": name,
                 "project": project,
+                "job": job,
+                "inputs": inputs,
+                "metric_sources": metric_sources,
             }
         )
         outcome = await execute(
@@ -130,7 +142,12 @@ async def _store_of(spec: RunSpec) -> RunStore:
 
 
 def _identity(run_id: str, spec: RunSpec) -> dict[str, str]:
-    given = {protocol.RUN_ID: run_id, protocol.RUN_NAME: current.name, protocol.PROJECT: spec.project}
+    given = {
+        protocol.RUN_ID: run_id,
+        protocol.RUN_NAME: current.name,
+        protocol.PROJECT: spec.project,
+        protocol.SWEEP_ID: sweep_of(current.tags),
+    }
     return {variable: value for variable, value in given.items() if value}
 
 

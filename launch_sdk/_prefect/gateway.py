@@ -133,8 +133,9 @@ class PrefectGateway:
     @_told
     async def submit_run(self, spec: RunSpec, queue: str) -> str:
         deployment = await ensure_deployment(self.client, names.RUN_JOB, queue)
-        parameters = spec.to_dict() | {"config": encode(spec.config)}
-        flow_run = await self.client.create_flow_run_from_deployment(deployment, parameters=parameters, name=spec.name)
+        flow_run = await self.client.create_flow_run_from_deployment(
+            deployment, parameters=spec.to_parameters(), name=spec.name
+        )
         return str(flow_run.id)
 
     @_told
@@ -332,7 +333,7 @@ class PrefectGateway:
             sort=FlowRunSort.EXPECTED_START_TIME_DESC,
             limit=limit,
         )
-        return [tag.removeprefix("sweep:") for run in found for tag in run.tags if tag.startswith("sweep:")]
+        return [sweep_id for run in found if (sweep_id := names.sweep_of(run.tags))]
 
     async def _job_of(self, flow_run: FlowRun) -> str | None:
         from prefect.exceptions import ObjectNotFound

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 QUEUE_TYPE = "launch"  # type of the work pools that are queues, and of the agents' workers
 DEFAULT_QUEUE = "default"
 JOBS = "default"  # work queue of a pool that holds runs
@@ -33,6 +35,12 @@ NOTICES = "launch.notices"  # JSON list of what the user of a sweep should know 
 def sweep_tag(sweep_id: str) -> str:
     """Return the tag that the runs of a sweep and the sweep itself carry."""
     return f"sweep:{sweep_id}"
+
+
+def sweep_of(tags: Iterable[str]) -> str | None:
+    """Return the sweep whose tag is among these; None if there is none."""
+    prefix = sweep_tag("")
+    return next((tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix)), None)
 
 
 PARENT_TAG = "launch-sweep"  # carried by the parent flow runs of sweeps

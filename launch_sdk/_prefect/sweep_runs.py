@@ -219,10 +219,10 @@ class SweepRuns:
         spec = RunSpec(
             source=self.identity.source or "",
             entry_point=tuple(words),
-            config=cast("Mapping[str, Any]", encode(action.parameters)),
+            config=action.parameters,
             project=self.spec.project,
         )
-        return spec.to_dict()
+        return spec.to_parameters()
 
     async def _mend(self, flow_run: Any) -> None:
         """Settle a run that an earlier parent left behind and that nobody can be working on any more."""

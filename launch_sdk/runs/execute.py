@@ -62,7 +62,8 @@ async def execute(
     Raises:
         LaunchError: the run could not be started.
     """
-    await asyncio.to_thread(prepare, spec, run, store)
+    layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
+    await asyncio.to_thread(prepare, spec, run, store, layer)
     follower = Follower(run, on_lines)
     exit_code = await run_program(
         program_arguments(spec.entry_point, spec.args),
@@ -74,8 +75,8 @@ async def execute(
     return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code) if exit_code else None)
 
 
-def prepare(spec: RunSpec, run: RunDirectory, store: RunStore) -> None:
-    """Make the run's directory: its copy of the source and its overrides.
+def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = protocol.LAUNCH_LAYER) -> None:
+    """Make the run's directory: its copy of the source and its overrides, which `layer` gave.
 
     Raises:
         NotFoundError: the source, or the entry point in it, does not exist.
@@ -91,7 +92,7 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore) -> None:
             f"Entry point {program} is not in the source. It holds {', '.join(scripts) or 'no .py file'}."
             " Name one with -E, as in -E train.py"
         )
-    protocol.write_overrides(run.path, dict(spec.config), {})
+    protocol.write_overrides(run.path, dict(spec.config), dict(spec.files), layer)
 
 
 def describe_failure(spec: RunSpec, run: RunDirectory, exit_code: int) -> str:

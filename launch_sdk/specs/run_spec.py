@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.tracking.values import encode
 
 DEFAULT_ENTRY_POINT = ("main.py",)
 ENVIRONMENTS = ("current",)
@@ -28,30 +29,47 @@ class RunSpec:
             interpreter of the environment; anything else as it is.
         args: arguments added after the entry point.
         config: values laid over the program's run config, nested; locked for the program.
+        files: values written into config files of the run's copy of the source, nested, by the file's relative path.
         environment: what the program runs in; `current` is the interpreter of the agent.
         name: what to call the run; None lets one be made up.
         project: what the run belongs to; None if nothing.
+        job: name of the job that it is a run of; None if it is of none.
+        inputs: what may be set by `config` and `files`, as the job has it: `{"config": JSON Schema or null, "files":
+            {path: JSON Schema}}`; None if anything may.
+        metric_sources: where metrics come from if the program does not log them itself; see `specs.metric_source`.
     """
 
     source: str
     entry_point: tuple[str, ...] = DEFAULT_ENTRY_POINT
     args: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=_empty)
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=_empty)
     environment: str = "current"
     name: str | None = None
     project: str | None = None
+    job: str | None = None
+    inputs: Mapping[str, Any] | None = None
+    metric_sources: tuple[Mapping[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the plain form: the parameters of the flow, without what is only a default of the run's name."""
+        """Give the plain form; `from_dict` reads it."""
         return {
             "source": self.source,
             "entry_point": list(self.entry_point),
             "args": list(self.args),
             "config": dict(self.config),
+            "files": dict(self.files),
             "environment": self.environment,
             "name": self.name,
             "project": self.project,
+            "job": self.job,
+            "inputs": self.inputs,
+            "metric_sources": list(self.metric_sources),
         }
+
+    def to_parameters(self) -> dict[str, Any]:
+        """Give the parameters of the `run-job` flow: the plain form with every value written as JSON."""
+        return cast("dict[str, Any]", encode(self.to_dict()))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunSpec:
@@ -61,7 +79,7 @@ class RunSpec:
             InvalidSpecError: with every fault at once.
         """
         faults: list[Fault] = []
-        known = {"source", "entry_point", "args", "config", "environment", "name", "project"}
+        known = {field.name for field in fields(cls)}
         faults += [Fault(key, f"unknown; known are {', '.join(sorted(known))}") for key in values if key not in known]
         source = values.get("source")
         if not isinstance(source, str) or not source:
@@ -76,13 +94,20 @@ class RunSpec:
         if not isinstance(config, Mapping):
             faults.append(Fault("config", f"must be a mapping, not {type(config).__name__}"))
             config = _empty()
+        files = _files(values.get("files") or {}, faults)
+        inputs: Any = values.get("inputs")
+        if inputs is not None and not isinstance(inputs, Mapping):
+            faults.append(Fault("inputs", f"must be a mapping, not {type(inputs).__name__}"))
+        metric_sources = _metric_sources(values.get("metric_sources") or (), faults)
         environment = values.get("environment") or "current"
         if environment not in ENVIRONMENTS:
             faults.append(Fault("environment", f"{environment!r} is unknown; known are {', '.join(ENVIRONMENTS)}"))
         faults += [
-            Fault(key, "must be text") for key in ("name", "project") if not isinstance(values.get(key), str | None)
+            Fault(key, "must be text")
+            for key in ("name", "project", "job")
+            if not isinstance(values.get(key), str | None)
         ]
-        nul = [key for key in ("source", "name", "project") if "\0" in str(values.get(key))]
+        nul = [key for key in ("source", "name", "project", "job") if "\0" in str(values.get(key))]
         faults += [Fault(key, "holds a NUL character") for key in nul]
         if faults:
             raise InvalidSpecError("The run", faults)
@@ -91,9 +116,13 @@ class RunSpec:
             entry_point=entry_point,
             args=args,
             config=cast("Mapping[str, Any]", config),
+            files=files,
             environment=environment,
             name=values.get("name"),
             project=values.get("project"),
+            job=values.get("job"),
+            inputs=cast("Mapping[str, Any] | None", inputs),
+            metric_sources=metric_sources,
         )
 
 
@@ -110,6 +139,27 @@ def split_entry_point(text: str) -> tuple[str, ...]:
     if not words:
         raise InvalidSpecError("The entry point", [Fault("entry_point", "is empty; name a program, as in train.py")])
     return words
+
+
+def _metric_sources(value: object, faults: list[Fault]) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(value, Sequence) or not all(isinstance(one, Mapping) for one in cast("Sequence[object]", value)):
+        faults.append(Fault("metric_sources", "must be a list of mappings"))
+        return ()
+    return tuple(cast("Sequence[Mapping[str, Any]]", value))
+
+
+def _files(value: object, faults: list[Fault]) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(value, Mapping):
+        faults.append(Fault("files", f"must be a mapping of paths, not {type(value).__name__}"))
+        return {}
+    files = cast("Mapping[object, object]", value)
+    found: dict[str, Mapping[str, Any]] = {}
+    for path, values in files.items():
+        if not isinstance(path, str) or not isinstance(values, Mapping):
+            faults.append(Fault(f"files.{path}", "must be a mapping of values by the path of their file"))
+        else:
+            found[path] = cast("Mapping[str, Any]", values)
+    return found
 
 
 def _words(value: object, key: str, faults: list[Fault]) -> tuple[str, ...]:

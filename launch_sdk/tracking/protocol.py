@@ -35,7 +35,11 @@ RECORDS = "records.jsonl"
 CONFIG = "config.json"
 SUMMARY = "summary.json"
 METADATA = "metadata.json"
+PROVENANCE = "provenance.json"
 OUTPUT = "output.log"
+
+LAUNCH_LAYER = "launch"
+SWEEP_LAYER = "sweep"
 
 LAST_STEP = 2**63 - 1
 
@@ -56,13 +60,15 @@ class Overrides:
     Attributes:
         config: nested config values.
         files: nested values by the path of the file that they go into.
+        layer: who gave them: `launch` or `sweep`.
     """
 
-    __slots__ = ("config", "files")
+    __slots__ = ("config", "files", "layer")
 
-    def __init__(self, config: dict[str, Any], files: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], files: dict[str, Any], layer: str = LAUNCH_LAYER) -> None:
         self.config = config
         self.files = files
+        self.layer = layer
 
 
 class Snapshot:
@@ -70,6 +76,7 @@ class Snapshot:
 
     Attributes:
         config: nested config at this moment.
+        inputs: the last declaration of inputs; None if the program made none.
         summary: the last value of each metric, and what the script put there itself.
         metadata: what was captured at the start; empty if the program does not write it.
         exit_code: of the last finish record; None while the run goes on, or if it was killed.
@@ -77,10 +84,11 @@ class Snapshot:
         skipped: how many lines of the records could not be read.
     """
 
-    __slots__ = ("config", "exit_code", "last_step", "metadata", "skipped", "summary")
+    __slots__ = ("config", "exit_code", "inputs", "last_step", "metadata", "skipped", "summary")
 
     def __init__(self) -> None:
         self.config: dict[str, Any] = {}
+        self.inputs: dict[str, Any] | None = None
         self.summary: dict[str, Any] = {}
         self.metadata: dict[str, Any] = {}
         self.exit_code: int | None = None
@@ -94,6 +102,9 @@ class Snapshot:
         step = record.get("step")
         if isinstance(step, int):
             self.last_step = step if self.last_step is None else max(step, self.last_step)
+        inputs = record.get("inputs")
+        if is_object(inputs):
+            self.inputs = inputs
         finish = record.get("finish")
         if is_object(finish):
             self.exit_code = finish.get("exit_code")
@@ -195,18 +206,25 @@ def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
             merge(into[key], value)
 
 
-def write_overrides(run_dir: Directory, config: Mapping[str, Any], files: Mapping[str, Any] | None = None) -> None:
+def write_overrides(
+    run_dir: Directory,
+    config: Mapping[str, Any],
+    files: Mapping[str, Any] | None = None,
+    layer: str = LAUNCH_LAYER,
+) -> None:
     """Write what the run is to use in place of its script's own values, before the program starts.
 
     Args:
         run_dir: an existing directory.
         config: nested config values.
         files: nested values by the path of the file that they go into.
+        layer: who gave them: `launch` or `sweep`.
 
     Raises:
         OSError: the file cannot be written.
     """
-    write_atomically(run_dir, OVERRIDES, dumps({"version": VERSION, "config": config, "files": files or {}}))
+    document = {"version": VERSION, "layer": layer, "config": config, "files": files or {}}
+    write_atomically(run_dir, OVERRIDES, dumps(document))
 
 
 def read_overrides(run_dir: Directory) -> Overrides:
@@ -227,7 +245,9 @@ def read_overrides(run_dir: Directory) -> Overrides:
         raise ValueError(
             f'{path} is not a version {VERSION} overrides document: {{"version": {VERSION}, "config": {{}}}}'
         )
-    return Overrides(*(_part(document, name, path) for name in ("config", "files")))
+    layer = document.get("layer")
+    config, files = (_part(document, name, path) for name in ("config", "files"))
+    return Overrides(config, files, layer if isinstance(layer, str) else LAUNCH_LAYER)
 
 
 def write_atomically(run_dir: Directory, name: str, text: str) -> None:

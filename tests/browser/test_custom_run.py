@@ -87,7 +87,7 @@ def test_a_program_sees_what_was_typed_into_the_form(agent: subprocess.Popen[str
     boxes.nth(2).fill("report.py")
     page.get_by_role("button", name="Add item").nth(1).click()
     boxes.nth(3).fill("--fast & loose")
-    page.locator(".cm-content").fill(json.dumps({"lr": 0.25, "layers": [3, 4], "out": str(out)}))
+    page.locator(".cm-content").first.fill(json.dumps({"lr": 0.25, "layers": [3, 4], "out": str(out)}))
     page.get_by_role("button", name="Submit").click()
     eventually(out.exists, "the program never ran")
     assert agent.poll() is None
