@@ -54,6 +54,17 @@ class Tab:
     def text(self, text: str) -> Locator:
         return self.page.get_by_text(text, exact=True).first
 
+    def write(self, editor: Locator, text: str) -> None:
+        """Replace what stands in a code editor, as a person does: select all, type, look; again if it was too early."""
+        for _ in range(20):
+            editor.click(timeout=PATIENCE_MS)
+            self.page.keyboard.press("ControlOrMeta+a")
+            self.page.keyboard.insert_text(text)
+            self.page.wait_for_timeout(300)
+            if editor.inner_text().strip() == text:
+                return
+        pytest.fail(f"the editor shows {editor.inner_text()!r}, not {text!r}")
+
     def shows(self, text: str) -> None:
         """Wait until the page shows a text somewhere."""
         self.page.get_by_text(text).first.wait_for(timeout=PATIENCE_MS)
