@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -64,13 +64,21 @@ class Home:
 
     def start(self, *words: str, cwd: Path = REPOSITORY, **more: str) -> subprocess.Popen[str]:
         """Start a command of ours; `words[0]` is its name."""
+        return self._start(words, cwd, more, subprocess.PIPE)
+
+    def start_writing(self, log: Path, *words: str) -> subprocess.Popen[str]:
+        """Start a command of ours whose output goes to a file."""
+        with log.open("w") as output:
+            return self._start(words, REPOSITORY, {}, output)
+
+    def _start(self, words: Sequence[str], cwd: Path, more: dict[str, str], output: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(Path(sys.executable).parent / words[0]), *words[1:]],
             cwd=cwd,
             env=self.environment | more,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
             text=True,
         )
 

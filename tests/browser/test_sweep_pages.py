@@ -6,21 +6,22 @@ import base64
 import io
 import json
 import re
+import subprocess
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import Page
 
+T = TypeVar("T")
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
 IMAGE = "![x](http://evil.example/p.png)"
@@ -52,18 +53,31 @@ class Sweep:
         sweep_id, page: its id and the path of its page.
         gate: the file that lets the other half go.
         command: the `launch-sweep` that watches it.
+        said: file that holds what the command says.
+        home: LAUNCH_HOME of its server.
     """
 
     sweep_id: str
     page: str
     gate: Path
     command: subprocess.Popen[str]
+    said: Path
+    home: Any
 
     def finish(self) -> int:
         """Let it end; returns the exit code of its command. May be called again."""
         self.gate.touch()
-        self.command.communicate(timeout=120)
+        try:
+            self.command.wait(timeout=120)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"The sweep did not end.\n{self.account()}")
         return self.command.returncode
+
+    def account(self) -> str:
+        """Tell all that is known of it, for a test that fails."""
+        shown = self.home.run("launch", "sweep", "show", self.sweep_id)
+        agents = [f"{log}:\n{log.read_text()[-3000:]}" for log in sorted((self.home.path / "agents").glob("*.log"))]
+        return "\n".join([self.said.read_text()[-3000:], shown.stdout, shown.stderr, *agents])
 
 
 @pytest.fixture(scope="module")
@@ -86,26 +100,25 @@ def sweep(home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep
         "scheduler": {"num_workers": 2},
     }
     (folder / "sweep.yaml").write_text(json.dumps(document))
-    command = home.start("launch-sweep", str(folder / "sweep.yaml"))
-    assert command.stderr is not None
-    said = list[str]()
-    for line in command.stderr:
-        said.append(line)
-        if line.startswith("Created sweep"):
-            break
-    found = re.search(r"Created sweep (\w+): http://[^/]+(/\S+)\n", "".join(said))
-    assert found, said
-    started = Sweep(found[1], found[2], gate, command)
+    said = folder.parent / f"{folder.name}.log"
+    command = home.start_writing(said, "launch-sweep", str(folder / "sweep.yaml"))
+
+    def created() -> re.Match[str] | None:
+        return re.search(r"Created sweep (\w+): http://[^/]+(/\S+)\n", said.read_text())
+
+    found = eventually(created, "no sweep was created")
+    started = Sweep(found[1], found[2], gate, command, said, home)
     yield started
     started.finish()
 
 
-def eventually(condition: Callable[[], bool], message: str) -> None:
+def eventually(condition: Callable[[], T | None], message: str, sweep: Sweep | None = None) -> T:
     deadline = time.monotonic() + 90
-    while not condition():
+    while not (value := condition()):
         if time.monotonic() > deadline:
-            pytest.fail(message)
+            pytest.fail(f"{message}\n{sweep.account() if sweep else ''}")
         time.sleep(0.3)
+    return value
 
 
 def artifact(home: Any, sweep: Sweep, name: str) -> dict[str, Any]:
@@ -127,8 +140,8 @@ def images(page: Page) -> list[tuple[int, int]]:
 def test_progress_and_results_show_while_the_sweep_still_runs(sweep: Sweep, tab: Any, home: Any) -> None:
     assert not sweep.gate.exists()
     written = "4 finished of 12, 2 running"
-    eventually(lambda: artifact(home, sweep, "progress")["description"].startswith(written), f"never {written}")
-    eventually(lambda: "data:image/png" in artifact(home, sweep, "report")["data"], "no pictures while it runs")
+    eventually(lambda: artifact(home, sweep, "progress")["description"].startswith(written), f"never {written}", sweep)
+    eventually(lambda: "data:image/png" in artifact(home, sweep, "report")["data"], "no pictures while it runs", sweep)
     tab.open(f"/v2{sweep.page}?tab=Artifacts")
     tab.shows(written)
     tab.open(f"/v2/artifacts/artifact/{artifact(home, sweep, 'report')['id']}")
@@ -141,7 +154,7 @@ def test_progress_and_results_show_while_the_sweep_still_runs(sweep: Sweep, tab:
 class TestAfterItsEnd:
     @pytest.fixture(autouse=True)
     def _ended(self, sweep: Sweep) -> None:
-        assert sweep.finish() == 0
+        assert sweep.finish() == 0, sweep.account()
 
     def test_the_runs_are_listed_under_the_sweep_by_index_and_parameters(
         self, sweep: Sweep, tab: Any, version: str
