@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,12 +130,10 @@ def artifact(home: Any, sweep: Sweep, name: str) -> dict[str, Any]:
     return found[0] if found else {"description": "", "data": ""}
 
 
-def images(page: Page) -> list[tuple[int, int]]:
-    """Give the natural size of each picture in the page's text that the browser really decoded."""
-    page.locator("img[src^='data:image/png']").first.wait_for()
-    page.wait_for_function("[...document.images].every(image => image.complete)")
-    script = "[...document.images].filter(i => i.src.startsWith('data:')).map(i => [i.naturalWidth, i.naturalHeight])"
-    return [(width, height) for width, height in page.evaluate(script)]
+def shows_pictures(page: Page, count: int) -> None:
+    """Wait until so many pictures in the page's text were really decoded by the browser."""
+    pictures = "[...document.images].filter(i => i.src.startsWith('data:image/png') && i.complete && i.naturalWidth)"
+    page.wait_for_function(f"{pictures}.length >= {count}")
 
 
 def test_progress_and_results_show_while_the_sweep_still_runs(sweep: Sweep, tab: Any, home: Any) -> None:
@@ -145,7 +144,7 @@ def test_progress_and_results_show_while_the_sweep_still_runs(sweep: Sweep, tab:
     tab.open(f"/v2{sweep.page}?tab=Artifacts")
     tab.shows(written)
     tab.open(f"/v2/artifacts/artifact/{artifact(home, sweep, 'report')['id']}")
-    assert len(images(tab.page)) >= 2
+    shows_pictures(tab.page, 2)
     assert not sweep.gate.exists()
     assert sweep.command.poll() is None
 
@@ -188,8 +187,8 @@ class TestAfterItsEnd:
         self, sweep: Sweep, tab: Any, home: Any, version: str
     ) -> None:
         tab.open(f"{version}/artifacts/artifact/{artifact(home, sweep, 'report')['id']}")
-        assert len(images(tab.page)) == 3
-        assert tab.page.get_by_role("link", name=re.compile(r"^\d+$")).count() == 12 + 5
+        shows_pictures(tab.page, 3)
+        expect(tab.page.get_by_role("link", name=re.compile(r"^\d+$"))).to_have_count(12 + 5)
         target = tab.page.get_by_role("link", name="11", exact=True).first.get_attribute("href")
         assert target.startswith(f"{home.ui_url}/")
         tab.page.goto(target)
@@ -199,10 +198,10 @@ class TestAfterItsEnd:
         self, sweep: Sweep, tab: Any, home: Any, version: str
     ) -> None:
         tab.open(f"{version}/artifacts/artifact/{artifact(home, sweep, 'report')['id']}")
-        images(tab.page)
-        shown = tab.page.locator("body").inner_text()
-        for text in (NAME, f"about {IMAGE}", ERROR, IMAGE, "a|b `c` **d**", "<img src=x onerror=", "two lines_"):
-            assert text in shown
+        shows_pictures(tab.page, 3)
+        texts = (NAME, f"about {IMAGE}", ERROR, IMAGE, "a|b `c` **d**", "<img src=x onerror=", "two lines_")
+        for text in texts:
+            expect(tab.page.locator("body")).to_contain_text(text, use_inner_text=True)
         sources = tab.page.evaluate("[...document.images].map(image => image.src)")
         assert not [source for source in sources if "evil" in source]
         assert tab.page.get_by_role("link", name="y", exact=True).count() == 0
