@@ -188,7 +188,8 @@ class TestAfterItsEnd:
     ) -> None:
         tab.open(f"{version}/artifacts/artifact/{artifact(home, sweep, 'report')['id']}")
         shows_pictures(tab.page, 3)
-        expect(tab.page.get_by_role("link", name=re.compile(r"^\d+$"))).to_have_count(12 + 5)
+        page: Page = tab.page
+        expect(page.get_by_role("link", name=re.compile(r"^\d+$"))).to_have_count(12 + 5)
         target = tab.page.get_by_role("link", name="11", exact=True).first.get_attribute("href")
         assert target.startswith(f"{home.ui_url}/")
         tab.page.goto(target)
@@ -200,8 +201,9 @@ class TestAfterItsEnd:
         tab.open(f"{version}/artifacts/artifact/{artifact(home, sweep, 'report')['id']}")
         shows_pictures(tab.page, 3)
         texts = (NAME, f"about {IMAGE}", ERROR, IMAGE, "a|b `c` **d**", "<img src=x onerror=", "two lines_")
+        page: Page = tab.page
         for text in texts:
-            expect(tab.page.locator("body")).to_contain_text(text, use_inner_text=True)
+            expect(page.locator("body")).to_contain_text(text, use_inner_text=True)
         sources = tab.page.evaluate("[...document.images].map(image => image.src)")
         assert not [source for source in sources if "evil" in source]
         assert tab.page.get_by_role("link", name="y", exact=True).count() == 0
