@@ -1,91 +1,32 @@
 """A run's config: a dict that is also read and written by attribute, at any depth, at any time.
 
-Overrides that a supervisor gave are merged over the script's values from the start and are locked, leaf by leaf:
-a write to a locked leaf changes nothing and warns once.
+What a sweep or a launch gave is merged over the script's values from the start and is locked, leaf by leaf: a write to
+a locked leaf changes nothing and warns once. `launch_sdk.tracking.config_root` is how a run fills and follows a config.
 """
 
 from __future__ import annotations
 
-from threading import RLock
-
-from launch_sdk.tracking.notices import warn_caller
-from launch_sdk.tracking.values import fields_of, is_object
+from launch_sdk.tracking.layers import ABSENT, SCRIPT, Tree, stripped
+from launch_sdk.tracking.protocol import merge
+from launch_sdk.tracking.values import fields_of, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any, TypeAlias
+    from collections.abc import Mapping
+    from typing import Any
 
-    Path: TypeAlias = tuple[str, ...]
-    Listener: TypeAlias = Callable[[dict[str, Any], list[list[str]]], None]
-
-ABSENT: Any = object()
-
-
-class _Tree:
-    """What all nodes of one config share; used as a context it is one edit, told to the listener once, at its end."""
-
-    __slots__ = ("changed", "depth", "listener", "lock", "locked", "removed", "silent", "warned")
-
-    def __init__(self) -> None:
-        self.lock = RLock()
-        self.depth = 0
-        self.changed: dict[str, Any] = {}
-        self.removed: list[list[str]] = []
-        self.listener: Listener | None = None
-        self.locked: dict[Path, Any] = {}
-        self.silent = False
-        self.warned: set[Path] = set()
-
-    def __enter__(self) -> None:
-        self.lock.acquire()
-        self.depth += 1
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self.depth -= 1
-            if self.depth == 0 and (self.changed or self.removed):
-                changed, removed = self.changed, self.removed
-                self.changed, self.removed = {}, []
-                if self.listener is not None:
-                    self.listener(changed, removed)
-        finally:
-            self.lock.release()
-
-    def note_set(self, path: Path, value: Any) -> None:
-        *parents, last = path
-        node = self.changed
-        for key in parents:
-            below = node.get(key)
-            node[key] = node = below if is_object(below) else {}
-        node[last] = value
-
-    def note_removed(self, path: Path) -> None:
-        self.removed.append(list(path))
-        *parents, last = path
-        node: Any = self.changed
-        for key in parents:
-            node = node.get(key) if is_object(node) else None
-        if is_object(node):
-            node.pop(last, None)
-
-    def locks_at_or_below(self, path: Path) -> list[Path]:
-        return [lock for lock in self.locked if lock[: len(path)] == path]
-
-    def refuse(self, lock: Path, value: Any) -> None:
-        if self.silent or lock in self.warned or repr(self.locked[lock]) == repr(value):
-            return
-        self.warned.add(lock)
-        name = ".".join(lock)
-        warn_caller(f"config '{name}' is locked: the launch set it to {self.locked[lock]!r}; the write is ignored")
+    from launch_sdk.tracking.explanation import Explanation
+    from launch_sdk.tracking.layers import Path
 
 
 class Config(dict[str, "Any"]):
     """A nested dict whose every level is also read and written by attribute.
 
-    A mapping, dataclass instance or `argparse.Namespace` that is assigned becomes a nested `Config`, a copy; other
-    values stay what they are. A key that is the name of a dict method, such as `items`, is read as `config["items"]`.
-    Pickling and copying give plain dicts. A change inside a list is seen at the end of the run only.
+    A mapping, dataclass instance, model or `argparse.Namespace` that is assigned becomes a nested `Config`, a copy;
+    other values stay what they are, and so does a mapping with a key that is no text. Dashes around a key of the first
+    level are no part of it: `--lr` is `lr`. A key that is the name of a dict method, such as `items`, is read as
+    `config["items"]`. Pickling and copying give plain dicts. A change inside a list is recorded by `persist()` and at
+    the end of the run.
 
     Raises:
         KeyError: an item that does not exist is read.
@@ -95,69 +36,90 @@ class Config(dict[str, "Any"]):
 
     __slots__ = ("_path", "_tree")
     _path: Path
-    _tree: _Tree
+    _tree: Tree
 
     def __init__(self, values: Any = None, /, **more: Any) -> None:
         super().__init__()
-        _place(self, _Tree(), ())
+        place(self, Tree(), ())
         self.update(values, **more)
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise self._no_attribute(name) from None
+        if name not in self:
+            raise AttributeError(self._lacking(name), name=name, obj=self)
+        return self[name]
+
+    def __missing__(self, key: str) -> Any:
+        stripped = self._child(key)[-1]
+        if stripped in self:
+            return self[stripped]
+        if self._tree.staged:
+            from launch_sdk.tracking.unset import Unset  # `config["train"]["epochs"] = 4` before there is a run
+
+            return Unset(self, stripped)
+        raise KeyError(self._lacking(key))
 
     def __setattr__(self, name: str, value: object) -> None:
         self[name] = value
 
     def __delattr__(self, name: str) -> None:
-        try:
-            del self[name]
-        except KeyError:
-            raise self._no_attribute(name) from None
+        if name not in self:
+            raise AttributeError(self._lacking(name), name=name, obj=self)
+        del self[name]
 
     def __setitem__(self, key: str, value: Any) -> None:
         path, tree = self._child(key), self._tree
-        fields = fields_of(value)
+        value = listed(value)
+        fields = group_of(value)
         with tree:
+            if tree.unchanging and tree.layer == SCRIPT and tree.depth == 1:
+                self._refuse_changes({path[-1]: value})
             locks = tree.locks_at_or_below(path)
-            if path in tree.locked or (locks and fields is None):
+            if path in tree.locked:
+                tree.refuse(path, value)
+                tree.note_said(path, value)
+            elif fields is not None:
+                self._set_node(path, dict(fields))
+            elif locks:
                 for lock in locks:
                     tree.refuse(lock, value)
-            elif fields is None:
-                _detach(self.get(key))
-                super().__setitem__(key, value)
-                tree.note_set(path, value)
             else:
-                self._set_node(key, dict(fields))
+                self._set_leaf(path, value)
 
     def __delitem__(self, key: str) -> None:
         path, tree = self._child(key), self._tree
         with tree:
+            if path[-1] not in self:
+                raise KeyError(self._lacking(key))
             locks = tree.locks_at_or_below(path)
             if locks:
                 tree.refuse(locks[0], ABSENT)
                 return
-            removed = self[key]
-            super().__delitem__(key)
-            _detach(removed)
+            removed = self[path[-1]]
+            super().__delitem__(path[-1])
+            detach(removed)
             tree.note_removed(path)
 
     def update(self, values: Any = None, /, allow_val_change: bool | None = None, **more: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  # wider than dict's
         """Set many keys; a nested mapping replaces what was under its key.
 
         Args:
-            values: a mapping, pairs, a dataclass instance, an `argparse.Namespace`, or any object with attributes.
-            allow_val_change: accepted because W&B's takes it; a value may always be changed.
+            values: a mapping, pairs, a dataclass instance, a pydantic or attrs model, an OmegaConf or Hydra config, an
+                `argparse.Namespace`, flags of absl or TensorFlow, the name of a config file, or any object with
+                attributes.
+            allow_val_change: False refuses all of it if a key has another value already; None leaves it to
+                `init(allow_val_change=)`, by default values may be changed.
             **more: further keys.
 
         Raises:
+            ConfigFileError: `values` names a file that cannot be read.
+            ConfigChangedError: a value would change, and that was not allowed.
             TypeError: `values` is none of these, or a key is no text.
         """
-        del allow_val_change
+        fields = {**as_fields(values), **more}
         with self._tree:
-            for key, value in {**as_fields(values), **more}.items():
+            if allow_val_change is False or (allow_val_change is None and self._tree.unchanging):
+                self._refuse_changes(fields)
+            for key, value in fields.items():
                 self[key] = value
 
     def setdefaults(self, values: Any) -> None:
@@ -168,22 +130,24 @@ class Config(dict[str, "Any"]):
         """
         with self._tree:
             for key, value in as_fields(values).items():
-                present = self.get(key, ABSENT)
+                present = self.get(self._child(key)[-1], ABSENT)
                 if present is ABSENT:
                     self[key] = value
-                elif isinstance(present, Config) and fields_of(value) is not None:
+                elif isinstance(present, Config) and group_of(value) is not None:
                     present.setdefaults(value)
 
     def setdefault(self, key: str, default: Any = None, /) -> Any:
-        if key not in self:
-            self[key] = default
-        return self[key]
+        name = self._child(key)[-1]
+        if name not in self:
+            self[name] = default
+        return self[name]
 
     def pop(self, key: str, default: Any = ABSENT, /) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # one signature for dict's three
-        if key not in self and default is not ABSENT:
+        name = self._child(key)[-1]
+        if name not in self and default is not ABSENT:
             return default
-        value = self[key]
-        del self[key]
+        value = self.get(name)
+        del self[name]
         return value
 
     def popitem(self) -> tuple[str, Any]:
@@ -200,6 +164,27 @@ class Config(dict[str, "Any"]):
         self.update(values)
         return self
 
+    def persist(self) -> None:
+        """Record all values now, also those that changed inside a list; without a run there is nothing to do."""
+        with self._tree as tree:
+            values: Any = self.as_dict()
+            for key in reversed(self._path):
+                values = {key: values}
+            merge(tree.changed, values)
+
+    def explain(self, key: str) -> Explanation:
+        r"""Say where a value comes from: the layer that gave it, and what it hides of the layers below.
+
+        Args:
+            key: dotted, as in `model.layers`; a dot in a key is written `\.`. It may name a group of values.
+
+        Raises:
+            KeyError: the config has no such key.
+        """
+        from launch_sdk.tracking.explanation import explain
+
+        return explain(self, self._tree, self._path, key)
+
     def as_dict(self) -> dict[str, Any]:
         """Return a copy made of plain dicts."""
         return {key: value.as_dict() if isinstance(value, Config) else value for key, value in self.items()}
@@ -214,114 +199,78 @@ class Config(dict[str, "Any"]):
     def _child(self, key: str) -> Path:
         if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # scripts are not all typed
             raise TypeError(f"a config key must be text, not {key!r}")
-        return (*self._path, key)
+        return (*self._path, key) if self._path else (stripped(key),)
 
-    def _no_attribute(self, name: str) -> AttributeError:
+    def _lacking(self, key: str) -> str:
         where = ".".join(("config", *self._path))
-        known = ", ".join(self) or "nothing yet"
-        return AttributeError(f"{where} has no '{name}'; it has {known}", name=name, obj=self)
+        return f"{where} has no '{key}'; it has {', '.join(self) or 'nothing yet'}"
 
-    def _set_node(self, key: str, fields: dict[Any, Any]) -> None:
-        node = self.get(key)
+    def _set_leaf(self, path: Path, value: Any) -> None:
+        detach(self.get(path[-1]))
+        self._put(path, value, value)
+
+    def _set_node(self, path: Path, fields: dict[Any, Any]) -> None:
+        node, tree = self.get(path[-1]), self._tree
         if not isinstance(node, Config):
             node = Config()
-            _place(node, self._tree, self._child(key))
-            super().__setitem__(key, node)
-            self._tree.note_set(node._path, {})
+            place(node, tree, path)
+            self._put(path, node, {})
+        tree.note_group(path)
         for name in [name for name in node if name not in fields]:
-            if not self._tree.locks_at_or_below((*node._path, name)):
+            if not tree.locks_at_or_below((*path, name)):
                 del node[name]
         node.update(fields)
+
+    def _put(self, path: Path, value: Any, noted: Any) -> None:
+        if isinstance(self.get(path[-1]), dict) and isinstance(
+            noted, dict
+        ):  # whoever follows the changes would merge the two
+            self._tree.removed.append(list(path))
+        super().__setitem__(path[-1], value)
+        self._tree.note_set(path, noted)
+
+    def _refuse_changes(self, fields: Mapping[Any, Any]) -> None:
+        from launch_sdk.tracking.changes import refuse_changes
+
+        refuse_changes(self, fields, self._path, self._tree.locked)
 
 
 def as_fields(values: Any) -> dict[Any, Any]:
     """Return the names and values of anything that a config is made from.
 
     Raises:
-        TypeError: it is no mapping, pairs, dataclass instance, `argparse.Namespace` or object with attributes.
+        ConfigFileError: it names a file that cannot be read.
+        TypeError: a config cannot come from it.
     """
     if values is None:
         return {}
-    fields = fields_of(values)
-    if fields is not None:
-        return dict(fields)
-    pairs: Any = values
-    if hasattr(values, "__dict__") and not isinstance(values, type):
-        return dict(vars(values))  # pyright: ignore[reportUnknownArgumentType]  # it was narrowed away from Any
-    try:
-        return dict(pairs)
-    except (TypeError, ValueError):
-        kind = type(values).__name__
-        raise TypeError(f"a config comes from a dict, a dataclass or an argparse.Namespace, not from {kind}") from None
+    if isinstance(values, dict):
+        return dict(values)  # pyright: ignore[reportUnknownArgumentType]  # whatever its keys are
+    from launch_sdk.tracking.config_sources import fields_from  # what is less common than a dict
+
+    return fields_from(values)
 
 
-def override(config: Config, values: Mapping[str, Any]) -> None:
-    """Merge values over a config deeply, and lock their leaves.
-
-    Args:
-        config: the root of a config.
-        values: nested values; an empty mapping changes nothing.
-    """
-    tree = _tree_of(config)
-    with tree:
-        for path, value in _leaves(values, ()):
-            for lock in tree.locks_at_or_below(path):  # an override given again may differ
-                del tree.locked[lock]
-            _force(config, path, value)
-            tree.locked[path] = value
-
-
-def update_defaults(config: Config, values: Any) -> None:
-    """Update a config with the script's own values: locked leaves keep theirs, without a warning."""
-    tree = _tree_of(config)
-    with tree:
-        tree.silent = True
-        try:
-            config.update(values)
-        finally:
-            tree.silent = False
-
-
-def listen(config: Config, listener: Listener | None) -> None:
-    """Call `listener(changed, removed)` after each edit from now on: nested new values, and paths that are gone."""
-    _tree_of(config).listener = listener
-
-
-def after_fork_in_child(config: Config) -> None:
-    """Replace the lock, which another thread of the parent may have held in the middle of an edit."""
-    tree = _tree_of(config)
-    tree.lock, tree.depth = RLock(), 0
-
-
-def _tree_of(config: Config) -> _Tree:
-    return config._tree  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # the functions here are its other half
-
-
-def _place(node: Config, tree: _Tree, path: Path) -> None:
+def place(node: Config, tree: Tree, path: Path) -> None:
+    """Make a node part of a tree."""
     object.__setattr__(node, "_tree", tree)
     object.__setattr__(node, "_path", path)
 
 
-def _detach(value: Any) -> None:
+def detach(value: Any) -> None:
     """Cut a removed node off: whoever still holds it must not write to the run."""
     if isinstance(value, Config):
-        _place(value, _Tree(), ())
+        place(value, Tree(), ())
         for inner in value.values():
-            _detach(inner)
+            detach(inner)
 
 
-def _force(node: Config, path: Path, value: Any) -> None:
-    *parents, last = path
-    for key in parents:
-        if not isinstance(node.get(key), Config):
-            node[key] = {}
-        node = node[key]
-    node[last] = value
+def tree_of(config: Config) -> Tree:
+    """Return what the nodes of a config share."""
+    return config._tree  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # for its other half, config_root
 
 
-def _leaves(values: Mapping[str, Any], path: Path) -> list[tuple[Path, Any]]:
-    found: list[tuple[Path, Any]] = []
-    for key, value in values.items():
-        here = (*path, key)
-        found.extend(_leaves(value, here) if is_object(value) else [(here, value)])
-    return found
+def group_of(value: Any) -> Mapping[str, Any] | None:
+    """Return the names and values of what becomes a node; None for a leaf."""
+    fields = fields_of(value)
+    return fields if fields is not None and all(isinstance(key, str) for key in fields) else None

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 
 from launch_sdk.tracking import protocol
-from launch_sdk.tracking.config import Config, override, update_defaults
+from launch_sdk.tracking.config import Config
+from launch_sdk.tracking.config_root import add_layer, allow_changes, override, stage
 from launch_sdk.tracking.exits import ExitWatch
 from launch_sdk.tracking.place import find_place
 from launch_sdk.tracking.run import Run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     from launch_sdk.tracking.summary import Summary
@@ -25,6 +27,24 @@ if TYPE_CHECKING:
 
 class NoRunError(RuntimeError):
     """There is no run yet: call `launch.init()`."""
+
+
+def new_config() -> Config:
+    """Make a config that waits for its run, with the values of the config files that apply."""
+    config = Config()
+    if _may_have_files():
+        from launch_sdk.tracking.config_files import read_layers
+
+        for name, values in read_layers(os.environ, sys.argv):
+            add_layer(config, values, name)
+    stage(config, waits=True)
+    return config
+
+
+def _may_have_files() -> bool:
+    """Say whether it is worth looking for config files: most scripts have none, and this must cost them nothing."""
+    named = protocol.CONFIG_PATHS in os.environ or any(word.startswith(protocol.CONFIG_OPTION) for word in sys.argv)
+    return named or os.path.lexists(protocol.CONFIG_DEFAULTS)
 
 
 class _Current:
@@ -39,9 +59,10 @@ class _Current:
     def stage(self) -> Config:
         directory = os.environ.get(protocol.RUN_DIR)
         if self.staged is None:
-            self.staged, self.staged_for = Config(), None
+            self.staged, self.staged_for = new_config(), None
         if directory and directory != self.staged_for:
-            override(self.staged, protocol.read_overrides(directory).config)
+            overrides = protocol.read_overrides(directory)
+            override(self.staged, overrides.config, overrides.layer)
             self.staged_for = directory
         return self.staged
 
@@ -65,31 +86,51 @@ _current = _Current()
 
 
 def init(
-    config: Any = None, project: str | None = None, name: str | None = None, register: bool | str | None = None
+    config: Any = None,
+    project: str | None = None,
+    name: str | None = None,
+    register: bool | str | None = None,
+    *,
+    allow_val_change: bool | None = None,
+    config_include_keys: Collection[str] | None = None,
+    config_exclude_keys: Collection[str] | None = None,
 ) -> Run:
     """Start a run; `with launch.init() as run:` finishes it at the end of the block, else it is finished at exit.
 
-    A run of this process that is still going on is finished first. Values that were put into `launch.config` before
-    are kept; `config` is set over them; overrides of the supervisor win over both.
+    A run of this process that is still going on is finished first. The layers of the run's config, each merged deeply
+    over the one before: `config-defaults.yaml` in the working directory; the files of `LAUNCH_CONFIG_PATHS` and of
+    `--configs` on the command line; what was put into `launch.config` before; `config`; what the script sets later;
+    and what a sweep or a launch gives, which the script cannot change.
 
     Args:
-        config: a mapping, a dataclass instance, an `argparse.Namespace`, or any object with attributes.
+        config: all that `Config.update` takes: a mapping, a dataclass instance, a model, an `argparse.Namespace`,
+            flags, the name of a config file, or any object with attributes.
         project: what the run belongs to; the working directory's name if there is none.
         name: what people call it.
         register: whether to make a job of the run, and under which name.
+        allow_val_change: False lets the script add config keys from now on, but change none.
+        config_include_keys: take only these top-level keys of `config`.
+        config_exclude_keys: take all top-level keys of `config` but these.
 
     Returns:
         The run. Its directory is `launch/run-<time>-<id>/` below the working directory, or `LAUNCH_RUN_DIR`.
 
     Raises:
+        ConfigFileError: a config file cannot be read; it is a ValueError.
         OSError: the run directory cannot be made or written.
         TypeError: `config` is none of these, or a key is no text.
-        ValueError: the supervisor's overrides cannot be read.
+        ValueError: the supervisor's overrides cannot be read, or keys are both included and excluded.
     """
     finish()
     staged = _current.stage()
-    update_defaults(staged, config)
+    if config_include_keys or config_exclude_keys:
+        from launch_sdk.tracking.config_sources import selected
+
+        config = selected(config, config_include_keys, config_exclude_keys)
+    add_layer(staged, config)
     run = Run(find_place(os.environ, project, name), staged, register)
+    stage(staged, waits=False)
+    allow_changes(staged, allowed=allow_val_change is not False)
     _current.watch_the_end()
     _current.run, _current.staged = run, None
     return run

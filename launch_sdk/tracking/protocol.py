@@ -29,6 +29,9 @@ RUN_ID = "LAUNCH_RUN_ID"
 RUN_NAME = "LAUNCH_RUN_NAME"
 PROJECT = "LAUNCH_PROJECT"
 SWEEP_ID = "LAUNCH_SWEEP_ID"
+CONFIG_PATHS = "LAUNCH_CONFIG_PATHS"
+CONFIG_OPTION = "--configs"
+CONFIG_DEFAULTS = "config-defaults.yaml"
 
 OVERRIDES = "overrides.json"
 RECORDS = "records.jsonl"
@@ -248,6 +251,25 @@ def read_overrides(run_dir: Directory) -> Overrides:
     layer = document.get("layer")
     config, files = (_part(document, name, path) for name in ("config", "files"))
     return Overrides(config, files, layer if isinstance(layer, str) else LAUNCH_LAYER)
+
+
+def read_provenance(run_dir: Directory) -> dict[str, list[tuple[str, Any]]]:
+    r"""Read which layer gave each config value of a run, and what it hides.
+
+    Args:
+        run_dir: a run directory.
+
+    Returns:
+        Pairs of layer and value, lowest first, by the dotted path of the value, in which a dot of a key is written
+        `\.`; the last pair is in force. Empty if the program writes none, or what it wrote is no such document.
+    """
+    values = _read_object(run_dir, PROVENANCE).get("values")
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for path, layers in values.items() if is_object(values) else ():
+        pairs = [layer for layer in layers if is_object(layer)] if is_array(layers) else []
+        if pairs:
+            found[path] = [(str(pair.get("layer")), pair.get("value")) for pair in pairs]
+    return found
 
 
 def write_atomically(run_dir: Directory, name: str, text: str) -> None:

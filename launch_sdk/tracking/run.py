@@ -9,7 +9,8 @@ import time
 from threading import RLock
 
 from launch_sdk.tracking import metadata, protocol
-from launch_sdk.tracking.config import Config, after_fork_in_child, listen
+from launch_sdk.tracking.config import Config
+from launch_sdk.tracking.config_root import after_fork_in_child, listen, provenance, restore_locked
 from launch_sdk.tracking.exits import exit_code_of
 from launch_sdk.tracking.notices import warn_caller
 from launch_sdk.tracking.summary import Summary
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from launch_sdk.tracking.config_view import ConfigView
     from launch_sdk.tracking.place import Place
 
 
@@ -114,6 +116,7 @@ class Run:
                 return
             self._open = False
             listen(self.config, None)
+            restore_locked(self.config)
             self._write_unseen_changes()
             self._write({"finish": {"exit_code": exit_code or 0}})
             self._write_snapshots()
@@ -129,6 +132,13 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run(id={self.id!r}, name={self.name!r}, project={self.project!r}, dir={self.dir!r})"
+
+    @property
+    def config_static(self) -> ConfigView:
+        """The config, only to be read."""
+        from launch_sdk.tracking.config_view import ConfigView  # few scripts ask for it
+
+        return ConfigView(self.config)
 
     @property
     def is_open(self) -> bool:
@@ -171,12 +181,14 @@ class Run:
     def _write_unseen_changes(self) -> None:
         """Record what was changed inside a list or another value that does not tell of its changes."""
         if dumps(self.config) != dumps(self._recorded):
-            self._write({"config": self.config})
+            self._write({"config": self.config, "removed": [[key] for key in self._recorded]})
 
     def _write_snapshots(self) -> None:
-        """Replace the three snapshot files; a failing disk is warned of once, as in `log()`."""
+        """Replace the four snapshot files; a failing disk is warned of once, as in `log()`."""
         try:
             protocol.write_atomically(self.dir, protocol.CONFIG, dumps(self.config))
+            document = {"version": protocol.VERSION, "values": provenance(self.config)}
+            protocol.write_atomically(self.dir, protocol.PROVENANCE, dumps(document))
             protocol.write_atomically(self.dir, protocol.SUMMARY, dumps(self._values))
             protocol.write_atomically(self.dir, protocol.METADATA, dumps(self._metadata))
         except OSError as error:

@@ -7,7 +7,7 @@ r"""How any Python value becomes JSON that every reader accepts, and comes back.
 | bytes, bytearray | `{"$bytes": base64}` |
 | a dict key that begins with `$` | the key with one more `$` in front |
 | list, tuple, range | array; a set too, in the order of its members' JSON text |
-| mapping, dataclass instance | object; keys that are no text are written with `str()` |
+| mapping, dataclass instance, model of pydantic or attrs | object; keys that are no text are written with `str()` |
 | numpy or torch scalar, or array of one element | the number |
 | array of at most `MAX_ITEMS` elements | nested arrays |
 | Enum | its value if that is plain, else its name |
@@ -23,7 +23,7 @@ Half a surrogate pair, which UTF-8 cannot hold, becomes the six characters of it
 from __future__ import annotations
 
 import sys
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -112,7 +112,16 @@ def is_array(value: object) -> TypeGuard[list[Any]]:
 
 
 def fields_of(value: Any) -> Mapping[Any, Any] | None:
-    """Return the names and values of a mapping, a dataclass instance or an `argparse.Namespace`; None for others."""
+    """Return the names and values of whatever has them; None for others.
+
+    They are mappings, dataclass instances, an `argparse.Namespace`, models of pydantic (1 and 2) and attrs, and what
+    OmegaConf and Hydra call a DictConfig, with its interpolations resolved.
+    """
+    if isinstance(value, dict):
+        return value  # pyright: ignore[reportUnknownVariableType]  # whatever its keys are
+    kind: type = type(value)  # pyright: ignore[reportUnknownVariableType]
+    if is_of_a_library(kind):
+        return _objects().fields_of_object(value)
     if isinstance(value, Mapping):
         return value  # pyright: ignore[reportUnknownVariableType]  # whatever its keys are
     fields = getattr(value, "__dataclass_fields__", None)
@@ -122,6 +131,27 @@ def fields_of(value: Any) -> Mapping[Any, Any] | None:
     if argparse is not None and isinstance(value, argparse.Namespace):
         return vars(value)
     return None
+
+
+def is_of_a_library(kind: type) -> bool:
+    """Say whether values of this type are for `launch_sdk.tracking.objects`; asked often, so it imports nothing."""
+    return (
+        hasattr(kind, "model_dump")  # pydantic 2
+        or hasattr(kind, "__attrs_attrs__")
+        or (hasattr(kind, "__fields__") and hasattr(kind, "dict"))  # pydantic 1
+        or kind.__module__.startswith("omegaconf.")
+    )
+
+
+def listed(value: Any) -> Any:
+    """Return a list of OmegaConf as a list, and anything else as it is."""
+    return _objects().plain_container(value) if type(value).__module__.startswith("omegaconf.") else value
+
+
+def _objects() -> Any:
+    from launch_sdk.tracking import objects  # most scripts have no such object
+
+    return objects
 
 
 def _encode(value: Any, depth: int) -> Json:  # noqa: PLR0911  # a flat dispatch, the common kinds first
@@ -159,7 +189,7 @@ def _encode_object(value: Any, depth: int) -> Json:  # noqa: PLR0911  # as above
         if isinstance(value, base):
             return _encode(convert(value), depth + 1)
     if isinstance(value, (bytes, bytearray)):
-        return {"$bytes": b64encode(value).decode()}
+        return {"$bytes": b2a_base64(value, newline=False).decode()}
     return _encode_foreign(value, depth)
 
 
@@ -167,6 +197,9 @@ def _encode_foreign(value: Any, depth: int) -> Json:
     """Encode what is known by its methods only, so that numpy, torch and the like need not be imported."""
     if isinstance(value, type):
         return _described(value)
+    items = listed(value)
+    if items is not value:
+        return _encode(items, depth + 1)
     shape = getattr(value, "shape", None)
     count = prod(int(length) for length in shape) if isinstance(shape, Sequence) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if count is not None and count != 1:
@@ -213,7 +246,7 @@ def _number(text: str) -> int | float:
 
 
 def _bytes(text: str) -> bytes:
-    return b64decode(text, validate=True)
+    return a2b_base64(text, strict_mode=True)
 
 
 def _described(value: Any) -> str:

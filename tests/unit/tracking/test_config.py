@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch_sdk.tracking.config import Config, listen, override, update_defaults
+from launch_sdk.tracking.config import Config
+from launch_sdk.tracking.config_root import add_layer, listen, override
 from launch_sdk.tracking.notices import LaunchWarning
 from launch_sdk.tracking.protocol import config_update, merge
 
@@ -62,7 +63,7 @@ def test_every_kind_of_values_is_accepted(values: Any) -> None:
         assert Config(model=values).model.layers == 3
 
 
-@pytest.mark.parametrize("values", [3, "file.yaml", _Model, [1, 2]])
+@pytest.mark.parametrize("values", [3, _Model, [1, 2], json])
 def test_what_a_config_cannot_come_from_is_refused(values: Any) -> None:
     with pytest.raises(TypeError, match="a config comes from a dict"):
         Config(values)
@@ -174,7 +175,7 @@ def test_what_the_listener_hears_adds_up_to_the_config(start: Any, edits: list[A
 def test_overrides_are_merged_deeply_over_the_scripts_values(script: Any, overrides: Any) -> None:
     before, after = Config(), Config(script)
     override(before, overrides)
-    update_defaults(before, script)
+    add_layer(before, script)
     override(after, overrides)
     expected: dict[str, Any] = copy.deepcopy(script)
     _put_leaves(expected, overrides)
@@ -222,7 +223,7 @@ def test_a_locked_leaf_keeps_its_value_and_warns_once() -> None:
 def test_replacing_a_mapping_keeps_its_locked_leaves() -> None:
     config = Config()
     override(config, {"model": {"layers": 9, "head": {"dropout": 0.1}}})
-    update_defaults(config, {"model": {"layers": 3, "width": 8}, "lr": 1})
+    add_layer(config, {"model": {"layers": 3, "width": 8}, "lr": 1})
     assert config == {"model": {"layers": 9, "head": {"dropout": 0.1}, "width": 8}, "lr": 1}
 
 

@@ -21,6 +21,7 @@ from launch_sdk.tracking.notices import LaunchWarning
 from launch_sdk.tracking.protocol import (
     CONFIG,
     METADATA,
+    PROVENANCE,
     RECORDS,
     RUN_DIR,
     SUMMARY,
@@ -46,7 +47,7 @@ def test_a_script_alone_leaves_a_run_directory_below_the_working_directory(tmp_p
     assert json.loads((directory / CONFIG).read_text()) == {"lr": 0.1}
     assert json.loads((directory / SUMMARY).read_text()) == {"loss": 0.5}
     assert json.loads((directory / METADATA).read_text())["run_id"] == run.id
-    assert {entry.name for entry in directory.iterdir()} == {RECORDS, CONFIG, SUMMARY, METADATA}
+    assert {entry.name for entry in directory.iterdir()} == {RECORDS, CONFIG, PROVENANCE, SUMMARY, METADATA}
 
 
 def test_the_records_say_everything_in_order() -> None:
