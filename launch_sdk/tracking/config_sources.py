@@ -71,10 +71,11 @@ def _flags(values: Any) -> dict[str, Any] | None:
 
 
 def _programs_own(flags: Any) -> dict[str, Any]:
-    """Leave out what absl defines for itself (help, verbosity, pdb, ...): it says nothing of the experiment."""
+    """Leave out what absl defines for itself (help, verbosity, pdb, ...), and the short second names of flags."""
     owners: dict[str, Any] = flags.flags_by_module_dict()
     of_absl = {flag.name for name, owned in owners.items() if name.partition(".")[0] == "absl" for flag in owned}
-    return {name: value for name, value in flags.flag_values_dict().items() if name not in of_absl}
+    names = [name for name in flags if flags[name].name == name and name not in of_absl]
+    return {name: flags[name].value for name in names}
 
 
 def _attributes(values: Any) -> dict[str, Any] | None:

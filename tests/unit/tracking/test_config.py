@@ -11,13 +11,16 @@ from argparse import Namespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import launch_sdk as launch
+from launch_sdk.tracking.changes import ConfigChangedError
 from launch_sdk.tracking.config import Config
 from launch_sdk.tracking.config_root import add_layer, listen, override
+from launch_sdk.tracking.config_view import ReadOnlyConfigError
 from launch_sdk.tracking.notices import LaunchWarning
-from launch_sdk.tracking.protocol import config_update, merge
+from launch_sdk.tracking.protocol import config_update, merge, read_snapshot
 
 _NAMES = st.sampled_from(["a", "b", "c"])
 _NESTED = st.recursive(st.integers(), lambda inner: st.dictionaries(_NAMES, inner, max_size=3), max_leaves=6)
@@ -151,6 +154,7 @@ def test_one_call_is_one_edit_for_the_listener() -> None:
     assert heard == [({"b": 2, "model": {"y": 3}}, [["model", "x"]])]
 
 
+@settings(deadline=None)
 @given(_TREES, st.lists(st.tuples(st.sampled_from(["set", "update", "delete", "defaults"]), _NAMES, _TREES)))
 def test_what_the_listener_hears_adds_up_to_the_config(start: Any, edits: list[Any]) -> None:
     config = Config(start)
@@ -171,6 +175,7 @@ def test_what_the_listener_hears_adds_up_to_the_config(start: Any, edits: list[A
     assert rebuilt == config
 
 
+@settings(deadline=None)
 @given(_TREES, _TREES)
 def test_overrides_are_merged_deeply_over_the_scripts_values(script: Any, overrides: Any) -> None:
     before, after = Config(), Config(script)
@@ -241,3 +246,140 @@ def test_a_later_override_wins_over_an_earlier_one() -> None:
     override(config, {"model": {"layers": 1}})
     override(config, {"model": "small"})
     assert config == {"model": "small"}
+
+
+def _doubled(value: Any) -> Any:
+    return value * 2
+
+
+def _is_two(value: Any) -> Any:
+    return value == 2
+
+
+_READERS: list[Any] = [float, bool, int, str, list, len, hash, _doubled, _is_two]
+
+
+def test_one_key_may_be_set_to_another_value_at_any_time() -> None:
+    with launch.init(config={"dropout": 0.5, "train": {"epochs": 2}}) as run:
+        run.config["dropout"] = 0.2
+        run.config.train.epochs = 4
+        run.config["batch_size"] = 32
+        run.config.update({"dropout": 0.1, "lr": 0.3})
+        assert run.config == {"dropout": 0.1, "train": {"epochs": 4}, "batch_size": 32, "lr": 0.3}
+    assert read_snapshot(run.dir).config == run.config
+
+
+def test_before_init_a_write_below_a_group_that_is_not_there_makes_it() -> None:
+    launch.config["train"]["epochs"] = 4
+    launch.config["train"]["sizes"]["first"] = 8
+    launch.config["other"].lr = 0.1
+    launch.config["third"].update({"a": 1}, b=2)
+    expected = {"train": {"epochs": 4, "sizes": {"first": 8}}, "other": {"lr": 0.1}, "third": {"a": 1, "b": 2}}
+    run = launch.init()
+    assert run.config == expected
+    with pytest.raises(KeyError, match="config has no 'absent'; it has train, other, third"):
+        _ = run.config["absent"]["epochs"]
+
+
+@pytest.mark.parametrize("read", _READERS)
+def test_before_init_reading_a_key_that_is_not_there_is_a_key_error(read: Any) -> None:
+    launch.config.lr = 1
+    with pytest.raises(KeyError, match="the config has no 'epochs' yet"):
+        read(launch.config["epochs"])
+    with pytest.raises(AttributeError, match="the config has no 'epochs' yet, so 'x' cannot be read"):
+        _ = launch.config["epochs"].x
+    with pytest.raises(AttributeError, match="config has no 'epochs'; it has lr"):
+        _ = launch.config.epochs
+    assert repr(launch.config["epochs"]) == "<the config has no 'epochs' yet>"
+    assert launch.config == {"lr": 1}
+    assert "epochs" not in launch.config
+    assert launch.config.get("epochs") is None
+
+
+def test_dashes_around_a_key_are_no_part_of_it() -> None:
+    config = Config({"--lr": 0.1, "-b-": 2, "--": 3, "batch-size": 4, "model": {"-x-": 1}})
+    assert config == {"lr": 0.1, "b": 2, "--": 3, "batch-size": 4, "model": {"-x-": 1}}
+    assert config["--lr"] == 0.1
+    config.setdefaults({"--lr": 9, "--new": 5})
+    assert config.setdefault("--new", 6) == 5
+    assert config.pop("--new") == 5
+    del config["--b"]
+    override(config, {"--lr": 7})
+    add_layer(config, {"-lr": 8})
+    assert config == {"lr": 7, "--": 3, "batch-size": 4, "model": {"-x-": 1}}
+
+
+def test_changes_are_refused_where_the_script_says_so_and_all_are_named() -> None:
+    config = Config({"lr": 0.1, "model": {"layers": 2, "width": 8}, "locked": 1})
+    override(config, {"locked": 5})
+    with pytest.raises(ConfigChangedError) as caught:
+        config.update({"lr": 0.2, "model": {"layers": 3, "width": 8}, "new": 1, "locked": 6}, allow_val_change=False)
+    assert str(caught.value).splitlines() == [
+        "config 'lr' is 0.1 and may not become 0.2",
+        "config 'model.layers' is 2 and may not become 3",
+        "allow_val_change is False; call config.update(..., allow_val_change=True) to change it",
+    ]
+    assert config == {"lr": 0.1, "model": {"layers": 2, "width": 8}, "locked": 5}
+    config.update({"lr": 0.1, "new": 1}, allow_val_change=False)
+    config.update({"lr": 0.2}, allow_val_change=None)
+    assert (config.lr, config.new) == (0.2, 1)
+
+
+def test_init_with_allow_val_change_false_keeps_values_from_being_assigned() -> None:
+    config = launch.init(config={"lr": 0.1, "model": {"layers": 2}}, allow_val_change=False).config
+    with pytest.raises(ConfigChangedError, match="config 'lr' is 0.1 and may not become 0.2"):
+        config.lr = 0.2
+    with pytest.raises(ValueError, match=r"config 'model\.layers' is 2"):
+        config.model.layers = 3
+    config.lr = 0.1
+    config.epochs = 3
+    config.update({"lr": 0.3}, allow_val_change=True)
+    assert config == {"lr": 0.3, "model": {"layers": 2}, "epochs": 3}
+    assert launch.init(config={"lr": 1}, allow_val_change=True).config == {"lr": 1}
+
+
+def test_persist_records_what_changed_inside_a_list() -> None:
+    with launch.init(config={"sizes": [1], "model": {"sizes": [2]}}) as run:
+        run.config.sizes.append(3)
+        assert read_snapshot(run.dir).config["sizes"] == [1]
+        run.config.persist()
+        assert read_snapshot(run.dir).config["sizes"] == [1, 3]
+        run.config.model.sizes.append(4)
+        run.config.model.persist()
+        assert read_snapshot(run.dir).config == {"sizes": [1, 3], "model": {"sizes": [2, 4]}}
+    Config(a=1).persist()
+
+
+def test_the_static_config_is_the_same_and_cannot_be_written() -> None:
+    run = launch.init(config={"lr": 0.1, "model": {"sizes": [[1], 2]}})
+    static: Any = run.config_static
+    run.config.lr = 0.2
+    assert static == run.config == {"lr": 0.2, "model": {"sizes": [[1], 2]}}
+    assert (static.lr, static["model"].sizes, len(static), list(static)) == (0.2, [[1], 2], 2, ["lr", "model"])
+    static.model.sizes[0].append(3)
+    assert run.config.model.sizes == [[1], 2]
+    assert pickle.loads(pickle.dumps(static)) == run.config  # noqa: S301  # it was written in the same line
+    for write in (
+        lambda: static.__setitem__("lr", 1),
+        lambda: setattr(static, "lr", 1),
+        lambda: setattr(static.model, "sizes", 1),
+        lambda: static.__delitem__("lr"),
+        lambda: static.update(lr=1),
+        lambda: static.pop("lr"),
+    ):
+        with pytest.raises(ReadOnlyConfigError, match=r"run\.config_static can only be read; write to run\.config"):
+            write()
+    with pytest.raises(AttributeError, match="config has no 'absent'"):
+        _ = static.absent
+    assert run.config == {"lr": 0.2, "model": {"sizes": [[1], 2]}}
+
+
+def test_the_views_of_a_dict_show_everything() -> None:
+    config = Config({"lr": 0.1, "_hidden": 1})
+    assert (list(config.keys()), list(config.values()), list(config.items()), len(config)) == (
+        ["lr", "_hidden"],
+        [0.1, 1],
+        [("lr", 0.1), ("_hidden", 1)],
+        2,
+    )
+    assert dict(config) == config == {"lr": 0.1, "_hidden": 1}
