@@ -230,6 +230,7 @@ flags.DEFINE_string('data_dir', '/tmp/data')
 flags.DEFINE_integer('batch_size', 128, 'Batch size.')
 wandb.config.update(flags.FLAGS)  # adds all of the tensorflow flags to config
 """
+OF_THE_TENSORFLOW_FLAGS = {"data_dir": "/tmp/data", "batch_size": 128}  # noqa: S108  # the sample's own, never opened
 SPECIAL_FILE = 'wandb.init(config="special_config.yaml")\n'
 COUNT_THE_LOOP = "    wandb.log({'x': x})\n"
 
@@ -331,8 +332,7 @@ def test_configure_experiments_example_use_case_for_file_based_configs(config_of
 
 
 def test_configure_experiments_tensorflow_v1_flags(config_of: Callable[..., Any]) -> None:
-    expected = {"epochs": 4, "data_dir": "/tmp/data", "batch_size": 128}
-    assert config_of(IMPORT + TENSORFLOW + TENSORFLOW_FLAGS) == expected
+    assert config_of(IMPORT + TENSORFLOW + TENSORFLOW_FLAGS) == OF_THE_TENSORFLOW_FLAGS | {"epochs": 4}
 
 
 def test_configure_experiments_dataset_identifier(config_of: Callable[..., Any]) -> None:
@@ -378,8 +378,7 @@ def test_config_reference_argparse_flags(config_of: Callable[..., Any]) -> None:
 
 def test_config_reference_using_tensorflow_flags(config_of: Callable[..., Any]) -> None:
     before = IMPORT + TENSORFLOW + "wandb.init()\n"
-    expected = {"data_dir": "/tmp/data", "batch_size": 128}
-    assert config_of(before + TENSORFLOW_FLAGS_OF_THE_REFERENCE) == expected
+    assert config_of(before + TENSORFLOW_FLAGS_OF_THE_REFERENCE) == OF_THE_TENSORFLOW_FLAGS
 
 
 def test_config_reference_a_config_file_with_your_custom_name(config_of: Callable[..., Any], tmp_path: Path) -> None:

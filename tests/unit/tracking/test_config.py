@@ -327,7 +327,7 @@ def test_changes_are_refused_where_the_script_says_so_and_all_are_named() -> Non
 
 def test_init_with_allow_val_change_false_keeps_values_from_being_assigned() -> None:
     config = launch.init(config={"lr": 0.1, "model": {"layers": 2}}, allow_val_change=False).config
-    with pytest.raises(ConfigChangedError, match="config 'lr' is 0.1 and may not become 0.2"):
+    with pytest.raises(ConfigChangedError, match=r"config 'lr' is 0\.1 and may not become 0\.2"):
         config.lr = 0.2
     with pytest.raises(ValueError, match=r"config 'model\.layers' is 2"):
         config.model.layers = 3

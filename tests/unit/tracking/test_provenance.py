@@ -31,6 +31,8 @@ ORDER = [*FILES, "init", "script", "sweep", "launch"]
 _NAMES = st.sampled_from(["a", "b", "c"])
 _NESTED = st.recursive(st.integers(0, 9), lambda inner: st.dictionaries(_NAMES, inner, max_size=3), max_leaves=6)
 _TREES = st.dictionaries(_NAMES, _NESTED, max_size=3)
+_VALUES = st.dictionaries(st.sampled_from(["x", "y"]), st.integers(0, 9), max_size=2)
+_SHAPED = st.builds(lambda values, groups: {**values, **groups}, _VALUES, st.dictionaries(_NAMES, _VALUES, max_size=2))
 _EDITS = st.lists(
     st.tuples(
         st.sampled_from(["set", "update", "delete", "defaults", "below", "init", "sweep", "launch"]), _NAMES, _TREES
@@ -149,8 +151,8 @@ def _put(into: Any, path: tuple[str, ...], value: Any) -> None:
 
 
 @settings(deadline=None)
-@given(_TREES, _TREES, _TREES)
-def test_merging_is_associative_and_its_right_side_wins(a: Any, b: Any, c: Any) -> None:
+@given(_SHAPED, _SHAPED, _SHAPED)
+def test_merging_is_associative_where_a_key_is_a_group_or_a_value_in_all(a: Any, b: Any, c: Any) -> None:
     def merged(*layers: Any) -> Any:
         into: dict[str, Any] = {}
         for layer in layers:
@@ -159,10 +161,20 @@ def test_merging_is_associative_and_its_right_side_wins(a: Any, b: Any, c: Any) 
 
     before = deepcopy((a, b, c))
     assert merged(a, merged(b, c)) == merged(merged(a, b), c) == merged(a, b, c)
+    assert (a, b, c) == before
+
+
+@settings(deadline=None)
+@given(_TREES, _TREES)
+def test_the_right_side_of_a_merge_wins_and_the_left_one_keeps_the_rest(a: Any, b: Any) -> None:
+    merged: dict[str, Any] = {}
+    for layer in (a, b):
+        merge(merged, layer)
     for path, value in _leaves(b).items():
         if value != {}:
-            assert _at(merged(a, b), path) == value
-    assert (a, b, c) == before
+            assert _at(merged, path) == value
+    for key in a.keys() - b.keys():
+        assert merged[key] == a[key]
 
 
 @settings(deadline=None)
