@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from launch_sdk.tracking.layers import FIXED
 from launch_sdk.tracking.notices import warn_caller
 from launch_sdk.tracking.protocol import CONFIG_DEFAULTS, CONFIG_OPTION, CONFIG_PATHS
 from launch_sdk.tracking.values import MAX_DEPTH, is_array, is_object
@@ -56,7 +57,7 @@ def read_layers(environ: Mapping[str, str], argv: Sequence[str]) -> list[tuple[s
     if faults:
         kind = ConfigFileMissingError if all(isinstance(fault, FileNotFoundError) for fault in faults) else None
         raise (kind or ConfigFileError)("\n".join(map(str, faults)))
-    return list(read.items())
+    return [(f"./{name}" if name in FIXED else name, values) for name, values in read.items()]
 
 
 def read_config_file(path: str) -> dict[str, Any]:

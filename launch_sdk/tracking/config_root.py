@@ -9,7 +9,7 @@ from threading import RLock
 
 from launch_sdk.tracking.config import Config, as_fields, group_of, tree_of
 from launch_sdk.tracking.key_paths import join_path
-from launch_sdk.tracking.layers import INIT, SCRIPT, leaves_of, look_up, stripped
+from launch_sdk.tracking.layers import INIT, LOCKING, SCRIPT, leaves_of, look_up, stripped
 from launch_sdk.tracking.protocol import LAUNCH_LAYER
 from launch_sdk.tracking.values import dumps, plain
 
@@ -45,11 +45,11 @@ def override(config: Config, values: Mapping[str, Any], layer: str = LAUNCH_LAYE
     Args:
         config: the root of a config.
         values: nested values of plain JSON; an empty mapping changes nothing.
-        layer: who gave them: `sweep` or `launch`, which wins whatever the order of the two.
+        layer: who gave them: `sweep`, or `launch`, which wins whatever the order of the two; so does any other name.
     """
     tree = tree_of(config)
     with tree:
-        tree.layer = layer
+        tree.layer = layer if layer in LOCKING else LAUNCH_LAYER
         try:
             for path, value in leaves_of({stripped(key): value for key, value in values.items()}):
                 tree.note_said(path, plain(value))

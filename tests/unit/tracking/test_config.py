@@ -11,7 +11,7 @@ from argparse import Namespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import launch_sdk as launch
@@ -154,7 +154,6 @@ def test_one_call_is_one_edit_for_the_listener() -> None:
     assert heard == [({"b": 2, "model": {"y": 3}}, [["model", "x"]])]
 
 
-@settings(deadline=None)
 @given(_TREES, st.lists(st.tuples(st.sampled_from(["set", "update", "delete", "defaults"]), _NAMES, _TREES)))
 def test_what_the_listener_hears_adds_up_to_the_config(start: Any, edits: list[Any]) -> None:
     config = Config(start)
@@ -175,7 +174,6 @@ def test_what_the_listener_hears_adds_up_to_the_config(start: Any, edits: list[A
     assert rebuilt == config
 
 
-@settings(deadline=None)
 @given(_TREES, _TREES)
 def test_overrides_are_merged_deeply_over_the_scripts_values(script: Any, overrides: Any) -> None:
     before, after = Config(), Config(script)

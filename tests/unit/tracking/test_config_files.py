@@ -147,6 +147,10 @@ def test_a_file_that_is_named_twice_counts_where_it_is_named_last() -> None:
     ]
 
 
+def test_a_file_that_is_called_like_a_layer_is_not_taken_for_it() -> None:
+    assert read_layers({"LAUNCH_CONFIG_PATHS": _write("script", "lr: 1\n")}, []) == [("./script", {"lr": 1})]
+
+
 def test_an_option_configs_of_the_scripts_own_is_left_to_it() -> None:
     with pytest.warns(LaunchWarning, match="--configs atari,large names no .* files; it is left to the script"):
         assert read_layers({}, ["train.py", "--configs", "atari,large"]) == []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import launch_sdk as launch
@@ -31,8 +31,9 @@ ORDER = [*FILES, "init", "script", "sweep", "launch"]
 _NAMES = st.sampled_from(["a", "b", "c"])
 _NESTED = st.recursive(st.integers(0, 9), lambda inner: st.dictionaries(_NAMES, inner, max_size=3), max_leaves=6)
 _TREES = st.dictionaries(_NAMES, _NESTED, max_size=3)
-_VALUES = st.dictionaries(st.sampled_from(["x", "y"]), st.integers(0, 9), max_size=2)
-_SHAPED = st.builds(lambda values, groups: {**values, **groups}, _VALUES, st.dictionaries(_NAMES, _VALUES, max_size=2))
+_VALUES: st.SearchStrategy[dict[str, Any]] = st.dictionaries(st.sampled_from(["x", "y"]), st.integers(0, 9), max_size=2)
+_GROUPS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(_NAMES, _VALUES, max_size=2)
+_SHAPED = st.tuples(_VALUES, _GROUPS).map(lambda parts: parts[0] | parts[1])
 _EDITS = st.lists(
     st.tuples(
         st.sampled_from(["set", "update", "delete", "defaults", "below", "init", "sweep", "launch"]), _NAMES, _TREES
@@ -73,7 +74,6 @@ def _leaves(values: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], An
 
 
 @pytest.mark.filterwarnings("ignore::launch_sdk.tracking.notices.LaunchWarning")
-@settings(deadline=None)
 @given(_TREES, _EDITS)
 def test_the_last_layer_of_each_leaf_gave_its_value_whatever_the_order_of_edits(files: Any, edits: list[Any]) -> None:
     config = Config()
@@ -89,7 +89,6 @@ def test_the_last_layer_of_each_leaf_gave_its_value_whatever_the_order_of_edits(
 
 
 @pytest.mark.filterwarnings("ignore::launch_sdk.tracking.notices.LaunchWarning")
-@settings(deadline=None)
 @given(_EDITS, _TREES, _TREES, _EDITS)
 def test_locked_leaves_never_change(before: list[Any], sweep: Any, launched: Any, after: list[Any]) -> None:
     config = Config()
@@ -109,7 +108,6 @@ def test_locked_leaves_never_change(before: list[Any], sweep: Any, launched: Any
 
 
 @pytest.mark.filterwarnings("ignore::launch_sdk.tracking.notices.LaunchWarning")
-@settings(deadline=None)
 @given(_TREES, _EDITS)
 def test_what_the_listener_hears_of_any_edit_adds_up_to_the_config(start: Any, edits: list[Any]) -> None:
     config = Config(start)
@@ -120,7 +118,6 @@ def test_what_the_listener_hears_of_any_edit_adds_up_to_the_config(start: Any, e
     assert rebuilt == config
 
 
-@settings(deadline=None)
 @given(st.lists(_TREES, min_size=4, max_size=4))
 def test_each_layer_is_merged_deeply_over_those_below_and_hides_what_they_said(values: list[Any]) -> None:
     config = Config()
@@ -150,7 +147,6 @@ def _put(into: Any, path: tuple[str, ...], value: Any) -> None:
     into[path[-1]] = value
 
 
-@settings(deadline=None)
 @given(_SHAPED, _SHAPED, _SHAPED)
 def test_merging_is_associative_where_a_key_is_a_group_or_a_value_in_all(a: Any, b: Any, c: Any) -> None:
     def merged(*layers: Any) -> Any:
@@ -164,7 +160,6 @@ def test_merging_is_associative_where_a_key_is_a_group_or_a_value_in_all(a: Any,
     assert (a, b, c) == before
 
 
-@settings(deadline=None)
 @given(_TREES, _TREES)
 def test_the_right_side_of_a_merge_wins_and_the_left_one_keeps_the_rest(a: Any, b: Any) -> None:
     merged: dict[str, Any] = {}
@@ -177,7 +172,6 @@ def test_the_right_side_of_a_merge_wins_and_the_left_one_keeps_the_rest(a: Any, 
         assert merged[key] == a[key]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab.\\", max_size=4), min_size=1, max_size=4))
 def test_a_path_written_as_text_is_read_again(keys: list[str]) -> None:
     assert split_path(join_path(keys)) == tuple(keys)
@@ -301,6 +295,12 @@ def test_a_locked_list_that_was_changed_in_place_is_put_back_at_the_end(
         run.finish()
     assert run.config == {"model": {"sizes": [1, [2]]}}
     assert read_provenance(tmp_path) == {"model.sizes": [("init", [5]), ("launch", [1, [2]])]}
+
+
+def test_overrides_of_a_layer_of_another_name_count_as_a_launchs() -> None:
+    config = Config(lr=1)
+    override(config, {"lr": 2}, "scheduler")
+    assert config.explain("lr").layers == [("script", 1), ("launch", 2)]
 
 
 def test_without_a_run_directory_of_a_supervisor_nothing_is_overridden(tmp_path: Path) -> None:
