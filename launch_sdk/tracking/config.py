@@ -44,9 +44,10 @@ class Config(dict[str, "Any"]):
         self.update(values, **more)
 
     def __getattr__(self, name: str) -> Any:
-        if name not in self:
+        value = self.get(name, ABSENT)
+        if value is ABSENT:
             raise AttributeError(self._lacking(name), name=name, obj=self)
-        return self[name]
+        return value
 
     def __missing__(self, key: str) -> Any:
         stripped = self._child(key)[-1]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".yaml", ".yml", ".json", ".toml")
 _VERSION_KEY = "wandb_version"
 _VERSION = 1
+_BOOKKEEPING = (_VERSION_KEY, "_wandb")  # the latter is what W&B keeps for itself in the file of a run
 _FORM = {"desc", "value"}
 
 
@@ -79,7 +80,7 @@ def read_config_file(path: str) -> dict[str, Any]:
     faults = list(_faults_of(value))
     if faults:
         raise ConfigFileError("\n".join(f"config file {path}: {fault}" for fault in faults))
-    return {key: _value_of(entry) for key, entry in value.items() if key != _VERSION_KEY}
+    return {key: _value_of(entry) for key, entry in value.items() if key not in _BOOKKEEPING}
 
 
 def _split(names: str) -> list[str]:

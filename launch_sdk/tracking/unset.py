@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _READERS = (
     "__bool__ __contains__ __eq__ __float__ __format__ __ge__ __gt__ __hash__ __index__ __int__ __iter__ __le__ __len__"
     " __lt__ __ne__ __str__ __call__ __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__"
-    " __floordiv__ __rfloordiv__ __mod__ __pow__ __rpow__ __neg__ __fspath__"
+    " __floordiv__ __rfloordiv__ __mod__ __pow__ __rpow__ __neg__ __fspath__ __reduce_ex__"
 )
 
 

@@ -254,7 +254,20 @@ def _is_two(value: Any) -> Any:
     return value == 2
 
 
-_READERS: list[Any] = [float, bool, int, str, list, len, hash, _doubled, _is_two]
+_READERS: list[Any] = [
+    float,
+    bool,
+    int,
+    str,
+    list,
+    len,
+    hash,
+    copy.copy,
+    copy.deepcopy,
+    pickle.dumps,
+    _doubled,
+    _is_two,
+]
 
 
 def test_one_key_may_be_set_to_another_value_at_any_time() -> None:

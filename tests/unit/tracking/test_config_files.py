@@ -38,6 +38,7 @@ def _write(name: str, text: str) -> str:
 def test_entries_of_both_forms_stand_side_by_side() -> None:
     text = """
 wandb_version: 1
+_wandb: {value: {cli_version: 0.16.0}}
 epochs: {desc: Number of epochs to train over, value: 100}
 batch_size:
   desc: null
