@@ -1,0 +1,166 @@
+"""What a job takes: its inputs, as JSON Schemas of its run config and of its config files.
+
+They are made from one run of the job: what it declared, and the config that it recorded. Launching the job checks what
+it is given against them, and the Prefect UI shows them as a form.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.declared_schema import flat_schema
+from launch_sdk.specs.input_faults import file_faults, override_faults
+from launch_sdk.specs.input_schema import empty_schema, overlay, restrict
+from launch_sdk.tracking.input_paths import PathFilter, split_path
+from launch_sdk.tracking.input_types import infer_schema
+from launch_sdk.tracking.values import is_array, is_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE_PREFIX = "files."
+_FILE_END = re.compile(r"(?<!\\)\.(?:json|ya?ml|toml)(?=\.)")
+
+
+def _no_files() -> dict[str, Mapping[str, Any]]:
+    return {}
+
+
+@dataclass(frozen=True)
+class JobInputs:
+    """What a job takes; a value beside it is refused.
+
+    Each schema is complete in itself: no references, objects list what they take, the recorded values are defaults.
+
+    Attributes:
+        config: JSON Schema (draft 2020-12) of the run config; None if the run config is no input.
+        files: JSON Schema of each config file that is an input, by its relative path.
+    """
+
+    config: Mapping[str, Any] | None = None
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=_no_files)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the plain form: `{"config": schema or None, "files": {path: schema}}`."""
+        return {"config": self.config, "files": dict(self.files)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> JobInputs:
+        """Read the plain form.
+
+        Raises:
+            InvalidSpecError: a part is no schema; every fault at once.
+        """
+        faults = [Fault(key, "unknown; known are config, files") for key in values if key not in {"config", "files"}]
+        config: Any = values.get("config")
+        files: Any = values.get("files") or {}
+        if not is_object(files):
+            raise InvalidSpecError("The inputs", [*faults, Fault("files", "must be a mapping of schemas by path")])
+        read = {path: _read(f"files.{path}", schema, faults) for path, schema in files.items()}
+        schema = None if config is None else _read("config", config, faults)
+        if faults:
+            raise InvalidSpecError("The inputs", faults)
+        return cls(schema, read)
+
+    def faults(self, config: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]) -> list[Fault]:
+        """List what is wrong with the values given to a run of the job; nothing if all is right.
+
+        Values that are no inputs are named with the nearest inputs. The others are checked together with the defaults,
+        so a rule over several values holds whichever of them are given; only what concerns a given value, or is
+        required and has no value, is a fault.
+
+        Args:
+            config: nested values for the run config.
+            files: nested values by the path of their config file; `{"$delete": true}` removes a value.
+        """
+        found = override_faults("config", self.config, config)
+        return [*found, *file_faults(self.files, files)]
+
+
+def infer_inputs(declared: Mapping[str, Any] | None, config: Mapping[str, Any]) -> JobInputs:
+    """Say what a job takes, from one run of it.
+
+    Without a declaration the whole config is the input; if that run recorded none, any config is. With one, exactly
+    what it declares: a declaration of files alone leaves the run config out.
+
+    Args:
+        declared: the run's last `inputs` record; None if it made none.
+        config: the config that the run recorded, nested.
+
+    Raises:
+        InvalidSpecError: the record is malformed, or a declared schema is no valid one; every fault at once.
+    """
+    if declared is None:
+        return JobInputs(infer_schema(dict(config)) if config else {"type": "object"})
+    faults: list[Fault] = []
+    own: Any = declared.get("config")
+    files: Any = declared.get("files") or {}
+    if not is_object(files):
+        raise InvalidSpecError("The declared inputs", [Fault("files", "must be an object of declarations by path")])
+    schema = None if own is None else _of_declaration("config", own, config, faults)
+    schemas: dict[str, Mapping[str, Any]] = {}
+    for path, one in files.items():
+        values: Any = one.get("values") if is_object(one) else None
+        schemas[path] = _of_declaration(f"files.{path}", one, values if is_object(values) else {}, faults)
+    if faults:
+        raise InvalidSpecError("The declared inputs", faults)
+    return JobInputs(schema, schemas)
+
+
+def split_file_parameter(name: str) -> tuple[str, tuple[str, ...]] | None:
+    r"""Read the name of a sweep parameter that stands in a config file: `files.conf/train.yaml.optimizer.lr`.
+
+    The file's path ends at the first `.json`, `.yaml`, `.yml` or `.toml` that more follows; a backslash before its dot
+    makes it part of the name, as in `files.train\.json.yaml.lr`.
+
+    Returns:
+        The file's path and the keys in it, `("conf/train.yaml", ("optimizer", "lr"))`; None for any other name.
+    """
+    if not name.startswith(FILE_PREFIX):
+        return None
+    rest = name.removeprefix(FILE_PREFIX)
+    end = _FILE_END.search(rest)
+    if end is None or end.start() == 0:
+        return None
+    try:
+        keys = split_path(rest[end.end() + 1 :])
+    except ValueError:
+        return None
+    path = rest[: end.end()].replace("\\.", ".").removeprefix("./")
+    return (path, keys) if keys and all(keys) else None
+
+
+def _of_declaration(where: str, one: Any, values: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
+    if not is_object(one):
+        faults.append(Fault(where, "must be an object with include, exclude and schema"))
+        return {}
+    paths = PathFilter(*(_paths(f"{where}.{key}", one.get(key), faults) for key in ("include", "exclude")))
+    inferred = infer_schema(paths.filter(values))
+    declared: Any = one.get("schema")
+    if declared is not None:
+        inferred = overlay(inferred, _read(f"{where}.schema", declared, faults))
+    return restrict(inferred, paths) or empty_schema()
+
+
+def _paths(where: str, value: Any, faults: list[Fault]) -> list[tuple[str, ...]]:
+    paths: list[Any] = value if is_array(value) else []
+    if (value is not None and not is_array(value)) or not all(
+        is_array(path) and all(isinstance(key, str) for key in path) for path in paths
+    ):
+        faults.append(Fault(where, "must be a list of paths, each a list of keys"))
+        return []
+    return [tuple(cast("list[str]", path)) for path in paths]
+
+
+def _read(where: str, schema: Any, faults: list[Fault]) -> dict[str, Any]:
+    if not is_object(schema):
+        faults.append(Fault(where, f"must be a JSON Schema object, not {type(schema).__name__}"))
+        return {}
+    try:
+        return flat_schema(schema, where)
+    except InvalidSpecError as error:
+        faults += [Fault(f"{where}/{fault.path}" if fault.path else where, fault.message) for fault in error.faults]
+        return {}

@@ -1,0 +1,102 @@
+"""Paths of job inputs: how they are written, and which part of a nested config a pair of include and exclude covers.
+
+A path is written with dots: `trainer.lr`. A backslash makes the next dot or backslash part of a key; before any other
+character it is an ordinary character. One dot at the end is ignored, and the empty path is a prefix of everything.
+"""
+
+from __future__ import annotations
+
+from launch_sdk.tracking.values import is_object
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any, TypeAlias
+
+    Keys: TypeAlias = tuple[str, ...]
+
+
+def split_path(text: str) -> Keys:
+    r"""Split a path at its dots.
+
+    Args:
+        text: `trainer.lr` is two keys, `trainer\.lr` one.
+
+    Raises:
+        ValueError: it ends in a single backslash.
+    """
+    keys: list[str] = []
+    key = ""
+    characters = iter(text)
+    for character in characters:
+        if character == ".":
+            keys.append(key)
+            key = ""
+        elif character == "\\":
+            following = next(characters, None)
+            if following is None:
+                raise ValueError(rf"Path {text!r} ends in a single backslash; write \\ for a backslash in a key")
+            if following == "." or following == "\\":  # noqa: PLR1714  # a set here would be made anew each time
+                key += following
+            else:
+                key += character + following
+        else:
+            key += character
+    return (*keys, key) if key else tuple(keys)
+
+
+def join_path(keys: Iterable[str]) -> str:
+    """Write keys as a path that `split_path` reads."""
+    return ".".join(key.replace("\\", "\\\\").replace(".", "\\.") for key in keys)
+
+
+class PathFilter:
+    """Which leaves of a nested config are inputs.
+
+    Attributes:
+        include: paths whose leaves are inputs; empty means all.
+        exclude: paths whose leaves are not; they win over `include`.
+    """
+
+    __slots__ = ("exclude", "include")
+
+    def __init__(self, include: Iterable[Keys] = (), exclude: Iterable[Keys] = ()) -> None:
+        self.include = tuple(tuple(path) for path in include)
+        self.exclude = tuple(tuple(path) for path in exclude)
+
+    def covers(self, path: Keys) -> bool:
+        """Say whether the leaf at `path` is an input. Keys are compared whole: `train` does not cover `trainer`."""
+        if any(path[: len(prefix)] == prefix for prefix in self.exclude):
+            return False
+        return not self.include or any(path[: len(prefix)] == prefix for prefix in self.include)
+
+    def covers_all_below(self, path: Keys) -> bool:
+        """Say whether every leaf at or below `path` is an input, whatever it is."""
+        return self.covers(path) and not any(longer[: len(path)] == path for longer in self.exclude)
+
+    def covers_some_below(self, path: Keys) -> bool:
+        """Say whether a leaf at or below `path` may be an input."""
+        if any(path[: len(prefix)] == prefix for prefix in self.exclude):
+            return False
+        return self.covers(path) or any(longer[: len(path)] == path for longer in self.include)
+
+    def filter(self, tree: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is left of a tree: a new one, without its empty dicts; lists and other values are leaves."""
+        kept: dict[str, Any] = {}
+        for path, value in leaves(tree):
+            if self.covers(path):
+                *parents, last = path
+                node = kept
+                for key in parents:
+                    node = node.setdefault(key, {})
+                node[last] = value
+        return kept
+
+
+def leaves(tree: Mapping[str, Any], at: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """Give each leaf of a nested dict with its path: all that is no dict. An empty dict has none."""
+    for key, value in tree.items():
+        if is_object(value):
+            yield from leaves(value, (*at, key))
+        else:
+            yield (*at, key), value
