@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from launch_sdk.client import LaunchClient, launch, sweep
     from launch_sdk.tracking.config import Config
     from launch_sdk.tracking.current import finish, init, log
+    from launch_sdk.tracking.inputs import (
+        InputError,
+        load_config,
+        load_wandb_config,
+        manage_config,
+        manage_config_file,
+        manage_wandb_config,
+    )
+    from launch_sdk.tracking.require import require
     from launch_sdk.tracking.run import Run
     from launch_sdk.tracking.summary import Summary
 
@@ -27,15 +36,40 @@ if TYPE_CHECKING:
     run: Run | None
     summary: Summary
 
-__all__ = ["LaunchClient", "config", "finish", "init", "job", "launch", "log", "run", "summary", "sweep"]
+__all__ = [
+    "InputError",
+    "LaunchClient",
+    "config",
+    "finish",
+    "init",
+    "job",
+    "launch",
+    "load_config",
+    "load_wandb_config",
+    "log",
+    "manage_config",
+    "manage_config_file",
+    "manage_wandb_config",
+    "require",
+    "run",
+    "summary",
+    "sweep",
+]
 
 _HOMES = {
+    "InputError": "launch_sdk.tracking.inputs",
     "LaunchClient": "launch_sdk.client",
     "finish": "launch_sdk.tracking.current",
     "init": "launch_sdk.tracking.current",
     "job": "launch_sdk._prefect.flow_job",
     "launch": "launch_sdk.client",
+    "load_config": "launch_sdk.tracking.inputs",
+    "load_wandb_config": "launch_sdk.tracking.inputs",
     "log": "launch_sdk.tracking.current",
+    "manage_config": "launch_sdk.tracking.inputs",
+    "manage_config_file": "launch_sdk.tracking.inputs",
+    "manage_wandb_config": "launch_sdk.tracking.inputs",
+    "require": "launch_sdk.tracking.require",
     "sweep": "launch_sdk.client",
 }
 _OF_THE_CURRENT_RUN = {"config": "current_config", "run": "current_run", "summary": "current_summary"}

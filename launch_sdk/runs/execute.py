@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.environments.current import program_arguments, program_environment
-from launch_sdk.errors import NotFoundError
+from launch_sdk.errors import InvalidSpecError, NotFoundError
+from launch_sdk.runs.config_files import patch_files
 from launch_sdk.runs.supervise import Follower, run_program
+from launch_sdk.specs.inputs import JobInputs
 from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
@@ -76,11 +78,13 @@ async def execute(
 
 
 def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = protocol.LAUNCH_LAYER) -> None:
-    """Make the run's directory: its copy of the source and its overrides, which `layer` gave.
+    """Make the run's directory: its copy of the source with its config files written, and its overrides.
 
     Raises:
-        NotFoundError: the source, or the entry point in it, does not exist.
+        NotFoundError: the source, or the entry point or a config file in it, does not exist.
+        InvalidSpecError: a value is no input of the job or does not fit, or a config file cannot take it.
     """
+    _refuse_what_is_no_input(spec)
     run.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for earlier in (run.records, run.output):
         earlier.unlink(missing_ok=True)
@@ -92,7 +96,17 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
             f"Entry point {program} is not in the source. It holds {', '.join(scripts) or 'no .py file'}."
             " Name one with -E, as in -E train.py"
         )
-    protocol.write_overrides(run.path, dict(spec.config), dict(spec.files), layer)
+    patch_files(run.work, spec.files)
+    checked = spec.inputs is not None
+    protocol.write_overrides(run.path, dict(spec.config), dict(spec.files), layer, checked=checked)
+
+
+def _refuse_what_is_no_input(spec: RunSpec) -> None:
+    if spec.inputs is None:
+        return
+    faults = JobInputs.from_dict(spec.inputs).faults(spec.config, spec.files)
+    if faults:
+        raise InvalidSpecError(f"The run of the job {spec.job}" if spec.job else "The run", faults)
 
 
 def describe_failure(spec: RunSpec, run: RunDirectory, exit_code: int) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault
 from launch_sdk.specs.input_schema import defaults, is_secret
 from launch_sdk.specs.validation import SlowPatternError, further_keys, violations
-from launch_sdk.tracking.input_paths import join_path, leaves
+from launch_sdk.tracking.input_paths import file_key, join_path, leaves, nearest
 from launch_sdk.tracking.protocol import merge
 from launch_sdk.tracking.values import is_array, is_object, plain
 
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     Keys = tuple[str, ...]
 
 DELETE = "$delete"
-NEAREST = 3
-CLOSE = 0.75
-LISTED = 8
-MAX_COMPARED = 2_000
 MAX_SHOWN = 120
 
 
@@ -68,26 +63,6 @@ def file_faults(schemas: Mapping[str, Mapping[str, Any]], files: Mapping[str, Ma
         else:
             found.append(Fault(f"files.{key}", f"is no input; {nearest(key, list(known))}"))
     return found
-
-
-def file_key(path: str) -> str:
-    """Return the one way to write a file's path: `./conf//x.yaml` is `conf/x.yaml`."""
-    parts = [part for part in path.split("/") if part not in {"", "."}]
-    return ("/" if path.startswith("/") else "") + "/".join(parts)
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """Say which inputs come near to a name: `did you mean lr, or ...`; the first ones if none does."""
-    if not names:
-        return "there is none"
-    last = name.rpartition(".")[2]
-    same = [one for one in names if one.rpartition(".")[2] == last]
-    close = get_close_matches(name, names[:MAX_COMPARED], n=NEAREST, cutoff=CLOSE)
-    found = list(dict.fromkeys([*close, *same]))[:NEAREST]
-    if found:
-        return f"the nearest are {', '.join(found)}" if len(found) > 1 else f"the nearest is {found[0]}"
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"inputs are {', '.join(names[:LISTED])}{more}"
 
 
 def input_paths(schema: Mapping[str, Any], at: Keys = ()) -> list[Keys]:

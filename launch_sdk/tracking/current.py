@@ -54,6 +54,7 @@ class _Current:
         self.run: Run | None = None
         self.staged: Config | None = None
         self.staged_for: str | None = None
+        self.staged_inputs: dict[str, Any] | None = None
         self.exits: ExitWatch | None = None
 
     def stage(self) -> Config:
@@ -117,6 +118,7 @@ def init(
 
     Raises:
         ConfigFileError: a config file cannot be read; it is a ValueError.
+        InputError: an override is no input, by what was declared before; the run is finished with exit code 1.
         OSError: the run directory cannot be made or written.
         TypeError: `config` is none of these, or a key is no text.
         ValueError: the supervisor's overrides cannot be read, or keys are both included and excluded.
@@ -133,6 +135,7 @@ def init(
     allow_changes(staged, allowed=allow_val_change is not False)
     _current.watch_the_end()
     _current.run, _current.staged = run, None
+    _publish_inputs(run)
     return run
 
 
@@ -172,6 +175,29 @@ def current_summary() -> Summary:
         NoRunError: there is no run.
     """
     return _required("summary").summary
+
+
+def staged_inputs() -> dict[str, Any] | None:
+    """Return what was declared for the next run; None if nothing was."""
+    return _current.staged_inputs
+
+
+def stage_inputs(inputs: dict[str, Any]) -> None:
+    """Keep the declared inputs for the next run."""
+    _current.staged_inputs = inputs
+
+
+def _publish_inputs(run: Run) -> None:
+    staged, _current.staged_inputs = _current.staged_inputs, None
+    if staged is None:
+        return
+    from launch_sdk.tracking.inputs import publish
+
+    try:
+        publish(run, staged)
+    except ValueError:
+        run.finish(1)
+        raise
 
 
 def _required(what: str) -> Run:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
     Keys: TypeAlias = tuple[str, ...]
 
+NEAREST = 3
+CLOSE = 0.75
+LISTED = 8
+MAX_COMPARED = 2_000
+
 
 def split_path(text: str) -> Keys:
     r"""Split a path at its dots.
@@ -100,3 +105,25 @@ def leaves(tree: Mapping[str, Any], at: Keys = ()) -> Iterator[tuple[Keys, Any]]
             yield from leaves(value, (*at, key))
         else:
             yield (*at, key), value
+
+
+def file_key(path: str) -> str:
+    """Return the one way to write a file's path: `./conf//x.yaml` is `conf/x.yaml`."""
+    parts = [part for part in path.split("/") if part not in {"", "."}]
+    return ("/" if path.startswith("/") else "") + "/".join(parts)
+
+
+def nearest(name: str, names: list[str]) -> str:
+    """Say which inputs come near to a name: `the nearest is trainer.lr`; the first ones if none does."""
+    from difflib import get_close_matches  # only a refused value needs it
+
+    if not names:
+        return "there is none"
+    last = name.rpartition(".")[2]
+    close = get_close_matches(name, names[:MAX_COMPARED], n=NEAREST, cutoff=CLOSE)
+    same = [one for one in names if one.rpartition(".")[2] == last]
+    found = list(dict.fromkeys([*close, *same]))[:NEAREST]
+    if found:
+        return f"the nearest are {', '.join(found)}" if len(found) > 1 else f"the nearest is {found[0]}"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"inputs are {', '.join(names[:LISTED])}{more}"

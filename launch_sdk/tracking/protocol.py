@@ -64,14 +64,18 @@ class Overrides:
         config: nested config values.
         files: nested values by the path of the file that they go into.
         layer: who gave them: `launch` or `sweep`.
+        checked: whether the supervisor knows the job's inputs and found all of these among them.
     """
 
-    __slots__ = ("config", "files", "layer")
+    __slots__ = ("checked", "config", "files", "layer")
 
-    def __init__(self, config: dict[str, Any], files: dict[str, Any], layer: str = LAUNCH_LAYER) -> None:
+    def __init__(
+        self, config: dict[str, Any], files: dict[str, Any], layer: str = LAUNCH_LAYER, checked: bool = False
+    ) -> None:
         self.config = config
         self.files = files
         self.layer = layer
+        self.checked = checked
 
 
 class Snapshot:
@@ -214,6 +218,8 @@ def write_overrides(
     config: Mapping[str, Any],
     files: Mapping[str, Any] | None = None,
     layer: str = LAUNCH_LAYER,
+    *,
+    checked: bool = False,
 ) -> None:
     """Write what the run is to use in place of its script's own values, before the program starts.
 
@@ -222,11 +228,12 @@ def write_overrides(
         config: nested config values.
         files: nested values by the path of the file that they go into.
         layer: who gave them: `launch` or `sweep`.
+        checked: whether they were checked against the job's inputs.
 
     Raises:
         OSError: the file cannot be written.
     """
-    document = {"version": VERSION, "layer": layer, "config": config, "files": files or {}}
+    document = {"version": VERSION, "layer": layer, "checked": checked, "config": config, "files": files or {}}
     write_atomically(run_dir, OVERRIDES, dumps(document))
 
 
@@ -250,7 +257,8 @@ def read_overrides(run_dir: Directory) -> Overrides:
         )
     layer = document.get("layer")
     config, files = (_part(document, name, path) for name in ("config", "files"))
-    return Overrides(config, files, layer if isinstance(layer, str) else LAUNCH_LAYER)
+    layer = layer if isinstance(layer, str) else LAUNCH_LAYER
+    return Overrides(config, files, layer, document.get("checked") is True)
 
 
 def read_provenance(run_dir: Directory) -> dict[str, list[tuple[str, Any]]]:

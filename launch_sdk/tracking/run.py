@@ -40,6 +40,7 @@ class Run:
         dir: absolute path of the run directory.
         config: the run's config.
         summary: the last value of each metric, and what the script sets there.
+        inputs: what was declared so far, as its last record says; None if nothing was.
     """
 
     def __init__(self, place: Place, config: Config, register: bool | str | None = None) -> None:
@@ -64,6 +65,7 @@ class Run:
         self._recorded: dict[str, Any] = {}
         self._warned_of_steps = False
         before = protocol.read_snapshot(self.dir)  # a run that was preempted goes on where it was
+        self.inputs = before.inputs
         self._values = before.summary
         self._step = -1 if before.last_step is None else before.last_step
         self.summary = Summary(self._values, self._write_summary)
@@ -132,6 +134,17 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run(id={self.id!r}, name={self.name!r}, project={self.project!r}, dir={self.dir!r})"
+
+    def declare(self, inputs: dict[str, Any]) -> None:
+        """Record the inputs: everything declared so far, in the form of an `inputs` record.
+
+        Raises:
+            ValueError: the run is finished.
+        """
+        with self._lock:
+            self._require_open("manage_config")
+            self.inputs = inputs
+            self._write({"inputs": inputs})
 
     @property
     def config_static(self) -> ConfigView:

@@ -1,0 +1,47 @@
+"""Laying given values over those of a config file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from launch_sdk.specs.input_faults import is_deletion
+from launch_sdk.tracking.values import is_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, MutableMapping
+
+    New = Callable[[Any, Any], Any]
+
+
+def lay_over(own: MutableMapping[Any, Any], given: Mapping[str, Any], new: New = lambda value, _: value) -> None:
+    """Lay values over those of a file, in place, by the table in `config_files`.
+
+    Args:
+        own: the file's values, or a group of them.
+        given: nested values.
+        new: makes what is put into the file of a given value and of what it replaces.
+    """
+    for name, value in given.items():
+        key = key_in(own, name)
+        present = own.get(key)
+        if is_deletion(value):
+            if key in own:
+                del own[key]
+        elif is_object(value) and is_object(present):
+            lay_over(present, value, new)
+        elif not is_object(value) or value or key not in own:
+            own[key] = new(without_deletions(value), present)
+
+
+def key_in(own: Mapping[Any, Any], name: str) -> Any:
+    """Return the key that a name means: YAML has keys that are numbers."""
+    if name in own:
+        return name
+    return next((key for key in own if not isinstance(key, str) and str(key) == name), name)
+
+
+def without_deletions(value: Any) -> Any:
+    """Return a value that takes a place of its own: there is nothing below it that could be deleted."""
+    if not is_object(value):
+        return value
+    return {key: without_deletions(item) for key, item in value.items() if not is_deletion(item)}

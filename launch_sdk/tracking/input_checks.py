@@ -1,0 +1,144 @@
+"""Which of the values that a run was given are no inputs of it, or do not fit: in words, all at once."""
+
+from __future__ import annotations
+
+from launch_sdk.tracking.config import tree_of
+from launch_sdk.tracking.input_paths import join_path, leaves, nearest
+from launch_sdk.tracking.input_types import is_of_type, item_type, type_name
+from launch_sdk.tracking.layers import ABSENT, LOCKING, look_up
+from launch_sdk.tracking.protocol import merge
+from launch_sdk.tracking.values import is_array, is_object, plain
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from launch_sdk.tracking.config import Config
+    from launch_sdk.tracking.input_paths import Keys, PathFilter
+
+MAX_SHOWN = 120
+_SECRET_FORMATS = ("secret", "password")
+_GROUP: dict[str, Any] = {}
+
+
+def config_faults(
+    config: Config, given: Mapping[str, Any], inputs: PathFilter, schema: dict[str, Any] | None, *, checked: bool
+) -> list[str]:
+    """Say which overrides of the run config are refused.
+
+    Args:
+        config: the run's config, the overrides in it.
+        given: the overrides, nested.
+        inputs: what is an input.
+        schema: what was declared of the values; None if nothing was.
+        checked: whether the supervisor found all of them among the job's inputs: then they may be included later.
+    """
+    if not given:
+        return []
+    own = plain(config)
+    strangers = _strangers("config", given, own, inputs, checked=checked)
+    types = [
+        fault for path, value in leaves(given) if inputs.covers(path) for fault in _type_faults(config, path, value)
+    ]
+    return [*strangers, *types, *_schema_faults("config", schema, inputs.filter(own), given)]
+
+
+def file_faults(
+    path: str, declaration: Mapping[str, Any], given: Any, inputs: PathFilter, *, checked: bool
+) -> list[str]:
+    """Say which values given for a file are refused; the file has been patched with them."""
+    if not is_object(given) or not given:
+        return []
+    values: Any = declaration.get("values")
+    own = values if is_object(values) else {}
+    together = inputs.filter(own)
+    merge(together, inputs.filter(given))
+    where = f"files.{path}"
+    strangers = _strangers(where, given, own, inputs, checked=checked)
+    return [*strangers, *_schema_faults(where, declaration.get("schema"), together, given)]
+
+
+def _strangers(
+    where: str, given: Mapping[str, Any], own: Mapping[str, Any], inputs: PathFilter, *, checked: bool
+) -> list[str]:
+    refused = [path for path, _ in leaves(given) if not inputs.covers(path)]
+    if checked:  # an include may follow, an exclude stays
+        refused = [path for path in refused if any(path[: len(one)] == one for one in inputs.exclude)]
+    names = [join_path(path) for path, _ in leaves(inputs.filter(own))] if refused else []
+    return [f"{where}.{join_path(path)}: is no input; {nearest(join_path(path), names)}" for path in refused]
+
+
+def _type_faults(config: Config, path: Keys, value: Any) -> Iterator[str]:
+    """Compare a value with what the script has in its place, or in the place of what is around it."""
+    for end in range(1, len(path) + 1):
+        own = _own_value(config, path[:end])
+        is_around = is_object(own) and end < len(path)
+        if own is not ABSENT and not is_around:
+            if own is not None:
+                yield from _differences(path[:end], plain(own), value if end == len(path) else _GROUP)
+            return
+
+
+def _own_value(config: Config, path: Keys) -> Any:
+    """Return what the script and its config files give to a path, whether or not an override hides it."""
+    said = [look_up(values, path) for layer, values in tree_of(config).layers() if layer not in LOCKING]
+    return next((value for value in reversed(said) if value is not ABSENT), ABSENT)
+
+
+def _differences(path: Keys, own: Any, found: Any) -> Iterator[str]:
+    wanted = type_name(own)
+    if not is_of_type(found, wanted):
+        given = "a group of keys" if found is _GROUP else _shown(found)
+        yield f"config.{join_path(path)}: must be {wanted}, not {given}"
+    elif is_array(own) and is_array(found):
+        yield from _item_faults(path, item_type(own), found)
+
+
+def _item_faults(path: Keys, wanted: str | None, items: list[Any]) -> Iterator[str]:
+    for place, item in enumerate(items):
+        if not is_of_type(item, wanted):
+            yield f"config.{join_path(path)}[{place}]: must be {wanted}, not {_shown(item)}"
+
+
+def _schema_faults(
+    where: str, schema: dict[str, Any] | None, values: dict[str, Any], given: Mapping[str, Any]
+) -> list[str]:
+    """Check by `jsonschema`, if it can be imported; what does not concern a given value is passed over."""
+    if schema is None:
+        return []
+    try:
+        from jsonschema import Draft202012Validator
+        from referencing import Registry
+    except ImportError:
+        return []
+    validator: Any = Draft202012Validator(schema, registry=Registry())  # an empty one fetches nothing
+    touched = [path for path, _ in leaves(given)]
+    try:
+        errors = [error for error in validator.iter_errors(values) if _concerns(error, touched)]
+    except RecursionError:
+        return [f"{where}: the values or the schema are nested too deeply to be checked"]
+    return [_worded(where, error) for error in errors]
+
+
+def _concerns(error: Any, touched: list[Keys]) -> bool:
+    keys = tuple(error.absolute_path)
+    if error.validator == "required":  # the script may set it later
+        return False
+    return any(keys[: len(path)] == path or path[: len(keys)] == keys for path in touched)
+
+
+def _worded(where: str, error: Any) -> str:
+    place = where
+    for part in error.absolute_path:
+        place += f"[{part}]" if isinstance(part, int) else f".{join_path([part])}"
+    schema: Any = error.schema
+    if is_object(schema) and (schema.get("format") in _SECRET_FORMATS or schema.get("writeOnly") is True):
+        return f"{place}: does not fit the schema's {error.validator}"
+    message = error.message
+    return f"{place}: {message if len(message) <= 2 * MAX_SHOWN else message[: 2 * MAX_SHOWN] + '...'}"
+
+
+def _shown(value: Any) -> str:
+    text = "null" if value is None else repr(value)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
