@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.runs.file_formats import UnreadableError, patched_json, patched_toml
 from launch_sdk.runs.yaml_file import patched_yaml
-from launch_sdk.tracking.input_paths import file_key
+from launch_sdk.tracking.input_paths import file_key, join_path, leaves
 from launch_sdk.tracking.values import plain
 
 if TYPE_CHECKING:
@@ -96,6 +96,10 @@ def _refusal(directory: Path, name: str) -> str:
 
 def _patch(path: Path, name: str, values: Mapping[str, Any], texts: dict[Path, str], faults: list[Fault]) -> None:
     target = path.resolve()
+    raw = [join_path(at) for at, value in leaves(plain(values)) if isinstance(value, bytes)]
+    if raw:
+        faults.append(Fault(f"files.{name}", f"cannot hold bytes, which are given for {', '.join(raw)}"))
+        return
     try:
         text = texts[target] if target in texts else _read(target)
         texts[target] = PATCHERS[PurePosixPath(name).suffix.lower()](text, plain(values))

@@ -30,7 +30,7 @@ def lay_over(own: MutableMapping[Any, Any], given: Mapping[str, Any], new: New =
         elif is_object(value) and is_object(present):
             lay_over(present, value, new)
         elif not is_object(value) or value or key not in own:
-            own[key] = new(without_deletions(value), present)
+            own[key if key in own else new(key, None)] = new(without_deletions(value), present)
 
 
 def key_in(own: Mapping[Any, Any], name: str) -> Any:

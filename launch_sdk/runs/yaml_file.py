@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NESTED = re.compile(r"^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ \t]*(?:#[^\n]*)?\n)*( *)(-[ ])?", re.MULTILINE)
 _UNFOLDED = 1_000_000
+_FLOAT = "tag:yaml.org,2002:float"
 
 
 def patched_yaml(text: str, given: Mapping[str, Any]) -> str:
@@ -45,16 +46,16 @@ def patched_yaml(text: str, given: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     round_trip.dump(values, stream)
     patched = stream.getvalue() if values else "{}\n"
-    if comments.strip() and not comments.endswith("\n"):
-        comments += "\n"
-    return comments + (patched if text.endswith("\n") or not text else patched.removesuffix("\n"))
+    if comments:
+        return f"{comments.rstrip()}\n{patched}"
+    return patched if text.endswith("\n") or not text else patched.removesuffix("\n")
 
 
 def _round_trip(text: str) -> Any:
     from ruamel.yaml import YAML
 
     form: Any = YAML(typ="rt", pure=True)
-    form.Representer = _representer()
+    form.Constructor, form.Representer = _constructor(), _representer()
     form.preserve_quotes = True
     form.width = _UNFOLDED
     mapping, offset = _indents(text)
@@ -63,20 +64,43 @@ def _round_trip(text: str) -> Any:
 
 
 @cache
+def _constructor() -> Any:
+    from ruamel.yaml.constructor import RoundTripConstructor
+    from ruamel.yaml.scalarfloat import ScalarFloat
+
+    class Constructor(RoundTripConstructor):
+        """Remembers how a number was written: ruamel.yaml would write some large ones with another last digit."""
+
+    def construct_float(self: Any, node: Any) -> Any:
+        value = RoundTripConstructor.construct_yaml_float(self, node)  # pyright: ignore[reportUnknownMemberType]
+        if isinstance(value, ScalarFloat):
+            vars(value)["written"] = node.value
+        return value
+
+    Constructor.add_constructor(_FLOAT, construct_float)  # pyright: ignore[reportUnknownMemberType]
+    return Constructor
+
+
+@cache
 def _representer() -> Any:
     from ruamel.yaml.representer import RoundTripRepresenter
+    from ruamel.yaml.scalarfloat import ScalarFloat
 
     class Representer(RoundTripRepresenter):
-        """Writes 1e-05 as 1.0e-05: YAML 1.1 takes the short form for text."""
+        """Writes a number as it was written, and a new 1e-05 as 1.0e-05: YAML 1.1 takes the short form for text."""
 
     def represent_float(self: Any, value: float) -> Any:
         text = repr(value)
         special = {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}.get(text)
         if special is None and "e" in text and "." not in text:
             text = text.replace("e", ".0e")
-        return self.represent_scalar("tag:yaml.org,2002:float", special or text)
+        return self.represent_scalar(_FLOAT, special or text)
 
-    Representer.add_representer(float, represent_float)  # pyright: ignore[reportUnknownMemberType]  # untyped
+    def represent_written(self: Any, value: Any) -> Any:
+        return self.represent_scalar(_FLOAT, value.written, anchor=value.yaml_anchor(any=True))
+
+    Representer.add_representer(float, represent_float)  # pyright: ignore[reportUnknownMemberType]
+    Representer.add_representer(ScalarFloat, represent_written)  # pyright: ignore[reportUnknownMemberType]
     return Representer
 
 

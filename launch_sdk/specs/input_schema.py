@@ -23,6 +23,22 @@ def empty_schema() -> dict[str, Any]:
     return {"type": "object", "properties": {}, "additionalProperties": False}
 
 
+def open_schema(paths: PathFilter) -> dict[str, Any]:
+    """Return the schema of a thing of which nothing is known but which paths are included: any value may stand there.
+
+    What is excluded is not told here: the program refuses it.
+    """
+    root: dict[str, Any] = {"type": "object"}
+    shortest = [path for path in paths.include if not any(path[:end] in paths.include for end in range(len(path)))]
+    for path in shortest:
+        node = root
+        for key in path:
+            node.setdefault("type", "object")
+            node["additionalProperties"] = False
+            node = node.setdefault("properties", {}).setdefault(key, {"title": key})
+    return root
+
+
 def overlay(inferred: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> dict[str, Any]:
     """Lay a declared schema over an inferred one: what it says wins, what it leaves open is filled in.
 

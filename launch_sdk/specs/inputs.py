@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.declared_schema import flat_schema
 from launch_sdk.specs.input_faults import file_faults, override_faults
-from launch_sdk.specs.input_schema import empty_schema, overlay, restrict
+from launch_sdk.specs.input_schema import empty_schema, open_schema, overlay, restrict
 from launch_sdk.tracking.input_paths import PathFilter, split_path
 from launch_sdk.tracking.input_types import infer_schema
 from launch_sdk.tracking.values import is_array, is_object
@@ -104,7 +104,7 @@ def infer_inputs(declared: Mapping[str, Any] | None, config: Mapping[str, Any]) 
     schemas: dict[str, Mapping[str, Any]] = {}
     for path, one in files.items():
         values: Any = one.get("values") if is_object(one) else None
-        schemas[path] = _of_declaration(f"files.{path}", one, values if is_object(values) else {}, faults)
+        schemas[path] = _of_declaration(f"files.{path}", one, values if is_object(values) else None, faults)
     if faults:
         raise InvalidSpecError("The declared inputs", faults)
     return JobInputs(schema, schemas)
@@ -133,13 +133,15 @@ def split_file_parameter(name: str) -> tuple[str, tuple[str, ...]] | None:
     return (path, keys) if keys and all(keys) else None
 
 
-def _of_declaration(where: str, one: Any, values: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any]:
+def _of_declaration(where: str, one: Any, values: Mapping[str, Any] | None, faults: list[Fault]) -> dict[str, Any]:
     if not is_object(one):
         faults.append(Fault(where, "must be an object with include, exclude and schema"))
         return {}
     paths = PathFilter(*(_paths(f"{where}.{key}", one.get(key), faults) for key in ("include", "exclude")))
-    inferred = infer_schema(paths.filter(values))
     declared: Any = one.get("schema")
+    if values is None and declared is None:
+        return open_schema(paths)
+    inferred = infer_schema(paths.filter(values or {}))
     if declared is not None:
         inferred = overlay(inferred, _read(f"{where}.schema", declared, faults))
     return restrict(inferred, paths) or empty_schema()

@@ -37,7 +37,9 @@ def config_faults(
     if not given:
         return []
     own = plain(config)
-    strangers = _strangers("config", given, own, inputs, checked=checked)
+    added = {path for path, _ in leaves(given) if hidden_value(config, path) is ABSENT}
+    known = [path for path, _ in leaves(inputs.filter(own)) if path not in added]
+    strangers = _strangers("config", given, known, inputs, checked=checked)
     types = [
         fault for path, value in leaves(given) if inputs.covers(path) for fault in _type_faults(config, path, value)
     ]
@@ -55,17 +57,18 @@ def file_faults(
     together = inputs.filter(own)
     merge(together, inputs.filter(given))
     where = f"files.{path}"
-    strangers = _strangers(where, given, own, inputs, checked=checked)
+    known = [path for path, _ in leaves(inputs.filter(own))]
+    strangers = _strangers(where, given, known, inputs, checked=checked)
     return [*strangers, *_schema_faults(where, declaration.get("schema"), together, given)]
 
 
 def _strangers(
-    where: str, given: Mapping[str, Any], own: Mapping[str, Any], inputs: PathFilter, *, checked: bool
+    where: str, given: Mapping[str, Any], known: list[Keys], inputs: PathFilter, *, checked: bool
 ) -> list[str]:
     refused = [path for path, _ in leaves(given) if not inputs.covers(path)]
     if checked:  # an include may follow, an exclude stays
         refused = [path for path in refused if any(path[: len(one)] == one for one in inputs.exclude)]
-    names = [join_path(path) for path, _ in leaves(inputs.filter(own))] if refused else []
+    names = [join_path(path) for path in known]
     return [f"{where}.{join_path(path)}: is no input; {nearest(join_path(path), names)}" for path in refused]
 
 

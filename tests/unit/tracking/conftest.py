@@ -36,6 +36,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     current.finish()
     current._current.staged = None  # pyright: ignore[reportPrivateUsage]  # what one test staged is not for the next
+    current._current.staged_inputs = None  # pyright: ignore[reportPrivateUsage]  # the same
 
 
 class Script:
