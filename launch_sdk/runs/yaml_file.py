@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -72,7 +72,7 @@ def _constructor() -> Any:
         """Remembers how a number was written: ruamel.yaml would write some large ones with another last digit."""
 
     def construct_float(self: Any, node: Any) -> Any:
-        value = RoundTripConstructor.construct_yaml_float(self, node)  # pyright: ignore[reportUnknownMemberType]
+        value: Any = cast("Any", RoundTripConstructor).construct_yaml_float(self, node)
         if isinstance(value, ScalarFloat):
             vars(value)["written"] = node.value
         return value

@@ -44,12 +44,9 @@ def code(tmp_path: Path) -> Path:
 
 
 def _inputs() -> dict[str, Any]:
-    declared = {
-        "config": {"include": [["lr"]], "exclude": [], "schema": None},
-        "files": {
-            "conf/train.yaml": {"include": [], "exclude": [], "schema": None, "values": {"seed": 1, "name": "a"}}
-        },
-    }
+    file: dict[str, Any] = {"include": [], "exclude": [], "schema": None, "values": {"seed": 1, "name": "a"}}
+    own: dict[str, Any] = {"include": [["lr"]], "exclude": [], "schema": None}
+    declared: dict[str, Any] = {"config": own, "files": {"conf/train.yaml": file}}
     return infer_inputs(declared, {"lr": 0.1, "hidden": 1}).to_dict()
 
 

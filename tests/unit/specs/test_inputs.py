@@ -12,6 +12,8 @@ import pytest
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.specs.inputs import JobInputs, infer_inputs, split_file_parameter
 
+_Plain = dict[str, Any]
+
 _SEED = {
     "trainer": {
         "learning_rate": 0.01,
@@ -83,7 +85,7 @@ def test_a_value_must_be_of_the_recorded_type(given: dict[str, Any], fault: str 
 
 
 def test_a_declaration_of_files_alone_leaves_the_run_config_out() -> None:
-    one: dict[str, Any] = {"include": [], "exclude": [], "schema": None, "values": {"lr": 0.1}}
+    one: _Plain = {"include": [], "exclude": [], "schema": None, "values": {"lr": 0.1}}
     inputs = infer_inputs({"config": None, "files": {"conf/a.yaml": one}}, {"lr": 1})
     assert inputs.config is None
     assert _faults(inputs, {"lr": 2}) == ["config.lr: is no input: the job takes no run config"]
@@ -95,7 +97,7 @@ def test_a_declaration_of_files_alone_leaves_the_run_config_out() -> None:
 
 def test_each_file_has_its_own_include_and_exclude() -> None:
     tree = {"key1": 1, "key2": 2, "key3": {"key4": {"key6": 6, "key7": 7}, "key5": 5}}
-    one: dict[str, Any] = {
+    one: _Plain = {
         "include": [["key1"], ["key3"]],
         "exclude": [["key3", "key4"]],
         "schema": None,
@@ -107,20 +109,20 @@ def test_each_file_has_its_own_include_and_exclude() -> None:
 
 
 def test_a_file_whose_values_nobody_could_read_takes_any() -> None:
-    one: dict[str, Any] = {"include": [], "exclude": [], "schema": None, "values": None}
+    one: _Plain = {"include": [], "exclude": [], "schema": None, "values": None}
     inputs = infer_inputs({"config": None, "files": {"a.yaml": one}}, {})
     assert _faults(inputs, {}, {"a.yaml": {"x": {"y": 1}}}) == []
 
 
 def test_of_such_a_file_only_what_is_included_is_taken() -> None:
-    one: dict[str, Any] = {"include": [["x", "y", "z"], ["x", "y"]], "exclude": [], "schema": None, "values": None}
+    one: _Plain = {"include": [["x", "y", "z"], ["x", "y"]], "exclude": [], "schema": None, "values": None}
     inputs = infer_inputs({"config": None, "files": {"a.yaml": one}}, {})
     assert _faults(inputs, {}, {"a.yaml": {"x": {"y": {"deep": 1}}}}) == []
     assert len(_faults(inputs, {}, {"a.yaml": {"x": {"z": 1}, "q": 1}})) == 2
 
 
 def test_a_value_of_a_file_may_be_deleted_if_it_is_an_input() -> None:
-    one: dict[str, Any] = {
+    one: _Plain = {
         "include": [],
         "exclude": [["b"]],
         "schema": {"required": ["c"]},
@@ -215,7 +217,7 @@ def test_what_is_required_and_has_no_recorded_value_must_be_given() -> None:
 
 
 def test_a_default_that_its_own_schema_refuses_is_left_out_and_is_no_fault_of_the_user() -> None:
-    schema: dict[str, Any] = {"properties": {"lr": {"maximum": 1}, "n": {"type": "string"}}}
+    schema: _Plain = {"properties": {"lr": {"maximum": 1}, "n": {"type": "string"}}}
     inputs = infer_inputs(_declared(schema=schema), {"lr": 5.0, "n": 3})
     assert _properties(inputs)["lr"] == {"title": "lr", "type": "number", "maximum": 1}
     assert "default" not in _properties(inputs)["n"]
@@ -223,7 +225,7 @@ def test_a_default_that_its_own_schema_refuses_is_left_out_and_is_no_fault_of_th
 
 
 def test_a_closed_schema_takes_its_own_names_only_and_exclude_beats_it() -> None:
-    schema: dict[str, Any] = {
+    schema: _Plain = {
         "additionalProperties": False,
         "properties": {"a": {}, "b": {}, "g": {"properties": {"x": {}, "y": {}}}},
     }
@@ -233,7 +235,7 @@ def test_a_closed_schema_takes_its_own_names_only_and_exclude_beats_it() -> None
 
 
 def test_exclude_reaches_into_the_forms_that_a_value_may_have() -> None:
-    schema: dict[str, Any] = {"properties": {"g": {"anyOf": [{"properties": {"x": {}, "y": {}}}, {"type": "null"}]}}}
+    schema: _Plain = {"properties": {"g": {"anyOf": [{"properties": {"x": {}, "y": {}}}, {"type": "null"}]}}}
     inputs = infer_inputs(_declared(schema=schema, exclude=[["g", "y"]]), {})
     assert _faults(inputs, {"g": None}) == []
     assert _faults(inputs, {"g": {"x": 1}}) == []
@@ -241,7 +243,7 @@ def test_exclude_reaches_into_the_forms_that_a_value_may_have() -> None:
 
 
 def test_rules_over_several_values_hold_together_with_the_defaults() -> None:
-    schema: dict[str, Any] = {
+    schema: _Plain = {
         "if": {"properties": {"kind": {"const": "sgd"}}},
         "then": {"properties": {"lr": {"minimum": 1}}},
     }
@@ -251,7 +253,7 @@ def test_rules_over_several_values_hold_together_with_the_defaults() -> None:
 
 
 def test_wandb_marks_of_required_fields_are_understood() -> None:
-    schema: dict[str, Any] = {
+    schema: _Plain = {
         "type": "object",
         "properties": {"a": {"type": "string", "required": True}, "b": {"required": False}},
     }
@@ -260,9 +262,7 @@ def test_wandb_marks_of_required_fields_are_understood() -> None:
 
 
 def test_a_one_element_all_of_is_lifted_and_what_stands_beside_it_wins() -> None:
-    schema: dict[str, Any] = {
-        "$defs": {"O": {"type": "object", "title": "O", "properties": {"x": {"type": "integer"}}}}
-    }
+    schema: _Plain = {"$defs": {"O": {"type": "object", "title": "O", "properties": {"x": {"type": "integer"}}}}}
     schema["properties"] = {"o": {"allOf": [{"$ref": "#/$defs/O"}], "title": "Own"}}
     one = _properties(infer_inputs(_declared(schema=schema), {"o": {"x": 3}}))["o"]
     assert one["title"] == "Own"
@@ -313,7 +313,7 @@ def test_a_schema_that_cannot_be_trusted_is_refused_by_name(schema: Any, fault: 
 
 
 def test_references_that_would_explode_are_refused_soon() -> None:
-    definitions: dict[str, Any] = {"d0": {"type": "string"}}
+    definitions: _Plain = {"d0": {"type": "string"}}
     for i in range(1, 40):
         below = {"$ref": f"#/$defs/d{i - 1}"}
         definitions[f"d{i}"] = {"properties": {"a": below, "b": below}}
@@ -324,9 +324,9 @@ def test_references_that_would_explode_are_refused_soon() -> None:
 
 
 def test_a_schema_nested_too_deeply_is_refused() -> None:
-    schema: dict[str, Any] = {}
+    schema: _Plain = {}
     for _ in range(200):
-        schema: dict[str, Any] = {"not": schema}
+        schema: _Plain = {"not": schema}
     with pytest.raises(InvalidSpecError, match="deeper than 64"):
         infer_inputs(_declared(schema=schema), {})
 
@@ -334,7 +334,7 @@ def test_a_schema_nested_too_deeply_is_refused() -> None:
 @pytest.mark.parametrize("keyword", ["pattern", "patternProperties"])
 def test_a_pattern_that_does_not_end_is_a_fault_not_a_hang(keyword: str) -> None:
     slow = "^(a|aa)+$"
-    schema: dict[str, Any] = {
+    schema: _Plain = {
         "properties": {"a": {"pattern": slow} if keyword == "pattern" else {"patternProperties": {slow: {}}}}
     }
     text = "a" * 60 + "!"
@@ -348,7 +348,7 @@ def test_values_nested_too_deeply_are_a_fault() -> None:
     deep: Any = 1
     for _ in range(5000):
         deep = [deep]
-    schema: dict[str, Any] = {"type": "array"}
+    schema: _Plain = {"type": "array"}
     schema["items"] = {"$ref": "#/$defs/L"}
     inputs = infer_inputs(_declared(schema={"$defs": {"L": schema}, "properties": {"a": {"$ref": "#/$defs/L"}}}), {})
     assert len(_faults(inputs, {"a": deep})) <= 1
@@ -363,7 +363,7 @@ def test_a_malformed_record_is_refused_with_every_fault() -> None:
 
 
 def test_the_plain_form_is_read_back() -> None:
-    one: dict[str, Any] = {"include": [], "exclude": [], "schema": None, "values": {"lr": 0.1}}
+    one: _Plain = {"include": [], "exclude": [], "schema": None, "values": {"lr": 0.1}}
     inputs = infer_inputs({**_declared(), "files": {"a.yaml": one}}, {"a": {"b": 1}})
     assert JobInputs.from_dict(inputs.to_dict()) == inputs
     assert JobInputs.from_dict({}) == JobInputs()
