@@ -37,7 +37,7 @@ def config_faults(
     if not given:
         return []
     own = plain(config)
-    added = {path for path, _ in leaves(given) if hidden_value(config, path) is ABSENT}
+    added = {path for path, _ in leaves(given) if _own_value(config, path) is ABSENT}
     known = [path for path, _ in leaves(inputs.filter(own)) if path not in added]
     strangers = _strangers("config", given, known, inputs, checked=checked)
     types = [
