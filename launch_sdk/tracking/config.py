@@ -81,6 +81,7 @@ class Config(dict[str, "Any"]):
             elif fields is not None:
                 self._set_node(path, dict(fields))
             elif locks:
+                tree.note_refused(path, value)
                 for lock in locks:
                     tree.refuse(lock, value)
             else:

@@ -120,6 +120,11 @@ class Tree:
         if self.layer is not None and not is_object(look_up(self.said.get(self.layer, {}), path)):
             self.note_said(path, {})
 
+    def note_refused(self, path: Path, value: Any) -> None:
+        """The layer that writes now would have a leaf where locks have made a group of keys."""
+        if self.layer is not None and not is_object(look_up(self.said.get(self.layer, {}), path)):
+            self.note_said(path, value)
+
     def layers(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Give what each layer said, lowest first."""
         names = [name for name in self.said if name not in FIXED]
