@@ -25,6 +25,12 @@ ACKNOWLEDGED = "launch.acknowledged"  # the sweep saw this run end cut short and
 STOP_REASON = "launch.stop_reason"  # its sweep, or a user, asked it to end; what it has counts as its result
 METRIC = "launch.metric"  # the name under which a sweep looks for a number that a flow returns
 SOURCE = "launch.source"  # the packed source of a sweep that was given a directory
+CONFIG = "launch.config"  # JSON text of the run's recorded config, written at its end
+INPUTS = "launch.inputs"  # JSON text of what the run declared as its inputs, written at its end
+PROVENANCE = "launch.provenance"  # JSON text: which layers gave each value of the config, written at the run's end
+EDITS = "launch.edits"  # JSON text of what people changed in config and summary later, as a record of the protocol
+GIVEN = "launch.given"  # what was given to the run was given on purpose: no form filled in the defaults
+JOB = "launch.job"  # of a flow: the job's name; a flow run inherits it
 SCHEDULER_HOST = "launch.scheduler.host"
 SCHEDULER_PID = "launch.scheduler.pid"
 SCHEDULER_STARTED = "launch.scheduler.started"
@@ -43,4 +49,5 @@ def sweep_of(tags: Iterable[str]) -> str | None:
     return next((tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix)), None)
 
 
+JOB_TAG = "launch-job"  # carried by the deployments that are jobs, their flows and their runs
 PARENT_TAG = "launch-sweep"  # carried by the parent flow runs of sweeps

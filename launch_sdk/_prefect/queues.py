@@ -99,8 +99,7 @@ async def ensure_deployment(client: PrefectClient, flow_name: str, queue: str) -
         deployment = await client.read_deployment_by_name(f"{flow_name}/{queue}")
     except ObjectNotFound:
         deployment = None
-    folder = str(project_folder())
-    steps = [{"prefect.deployments.steps.set_working_directory": {"directory": folder}}]
+    steps = project_steps()
     entrypoint = names.ENTRYPOINTS[flow_name]
     is_current = (
         deployment is not None
@@ -126,8 +125,13 @@ async def ensure_deployment(client: PrefectClient, flow_name: str, queue: str) -
     )
 
 
+def project_steps() -> list[dict[str, Any]]:
+    """Return the pull steps of a deployment of the product's own flows."""
+    return [{"prefect.deployments.steps.set_working_directory": {"directory": str(project_folder())}}]
+
+
 async def find_deployment(client: PrefectClient, name: str) -> Any:
-    """Return any deployment by `flow/deployment`.
+    """Return any deployment by `flow/deployment`; a job of ours has a name alone, see `jobs.read_job`.
 
     Raises:
         NotFoundError: there is none; the message names those there are.

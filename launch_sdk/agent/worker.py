@@ -23,6 +23,7 @@ from prefect.utilities.processutils import sanitize_subprocess_env
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker, ProcessWorkerResult
 from pydantic import PrivateAttr
 
+from launch_sdk._prefect import names
 from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class LaunchJobConfiguration(ProcessJobConfiguration):
         super().prepare_for_flow_run(flow_run, deployment, flow, *args, **kwargs)
         self._entrypoint = deployment.entrypoint if deployment is not None else None
         self._flow_name = flow.name if flow is not None else None
+        if deployment is not None and names.JOB_TAG in deployment.tags:
+            self._flow_name = names.RUN_JOB  # a job's flow has the job's name
 
     @property
     def has_command(self) -> bool:

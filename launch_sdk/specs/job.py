@@ -1,19 +1,18 @@
-"""A job: a program with its source, start and inputs, under a name; what a run of it may be given, and its form."""
+"""A job: a program with its source, start and inputs, under a name."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.specs.inputs import JobInputs
-from launch_sdk.tracking.values import decode, encode
+from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from launch_sdk.specs.run_spec import RunSpec
 
@@ -22,9 +21,6 @@ MAX_NAME = 128  # W&B's
 RESERVED = frozenset({"run-job", "run-sweep"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
-
-ANYTHING: Mapping[str, Any] = {"title": "config", "type": "object", "description": "Values of the program's run config."}
-FIXED = ("source", "entry_point", "environment", "name", "project", "job", "inputs", "metric_sources")
 
 
 @dataclass(frozen=True)
@@ -145,96 +141,3 @@ def refuse_version(job: Job, alias: str) -> None:
             f"Job {job.name!r} has no version {alias!r}; there is {job.version!r}, which is also 'latest'."
             f" Use {job.name}:latest"
         )
-
-
-def form_schema(spec: RunSpec) -> dict[str, Any]:
-    """Make the parameter schema of a job's deployment: the form of the Prefect UI, and what the server enforces.
-
-    The form has `config`, `files` and `args`. What makes the job what it is has its values in the deployment and no
-    field in the form; the patterns below only let the server accept them.
-    """
-    inputs = JobInputs.from_dict(spec.inputs) if spec.inputs is not None else JobInputs(ANYTHING)
-    properties: dict[str, Any] = {}
-    if inputs.config is not None:
-        properties["config"] = {**_for_form(inputs.config), "title": "config"}
-    if inputs.files:
-        groups = {path: {**_for_form(schema), "title": path} for path, schema in inputs.files.items()}
-        properties["files"] = {
-            "title": "files",
-            "type": "object",
-            "properties": groups,
-            "additionalProperties": False,
-            "description": "Values written into config files of the run's copy of the source.",
-        }
-    properties["args"] = {
-        "title": "args",
-        "type": "array",
-        "items": {"type": "string"},
-        "default": list(spec.args),
-        "description": "Arguments added after the entry point.",
-    }
-    for position, one in enumerate(properties.values()):
-        one["position"] = position
-    fixed = [*FIXED, *(["files"] if spec.inputs is None else [])]
-    empty = [key for key in ("config", "files") if key not in properties and key not in fixed]
-    patterns: dict[str, Any] = {f"^({'|'.join(fixed)})$": {}}
-    patterns |= {f"^{key}$": {"type": "object", "maxProperties": 0} for key in empty}
-    return {
-        "title": "Parameters",
-        "type": "object",
-        "properties": properties,
-        "patternProperties": patterns,
-        "additionalProperties": False,
-    }
-
-
-def _for_form(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Write W&B's words in those that Prefect's form knows: `format: secret`, `label`."""
-    made = {key: _part_for_form(key, value) for key, value in schema.items()}
-    if made.get("format") == "secret":
-        made["format"] = "password"
-    if "label" in made:
-        made["title"] = made.pop("label")
-    return made
-
-
-def _part_for_form(key: str, value: Any) -> Any:
-    if key == "properties" and isinstance(value, Mapping):
-        fields = cast("Mapping[str, Any]", value)
-        return {name: _for_form(one) if isinstance(one, Mapping) else one for name, one in fields.items()}
-    if key == "items" and isinstance(value, Mapping):
-        return _for_form(cast("Mapping[str, Any]", value))
-    return value
-
-
-def without_defaults(values: Mapping[str, Any], schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Leave out of a form's values those that are the defaults: whoever touched nothing has overridden nothing."""
-    properties = (schema or {}).get("properties")
-    known = cast("Mapping[str, Any]", properties) if isinstance(properties, Mapping) else {}
-    kept: dict[str, Any] = {}
-    for name, value in values.items():
-        one = known.get(name)
-        if not isinstance(one, Mapping):
-            kept[name] = value
-            continue
-        field = cast("Mapping[str, Any]", one)
-        if isinstance(value, Mapping) and "properties" in field and "default" not in field:
-            if below := without_defaults(cast("Mapping[str, Any]", value), field):
-                kept[name] = below
-        elif "default" not in field or not _is_same(value, decode(field["default"])):
-            kept[name] = value
-    return kept
-
-
-def _is_same(value: object, default: object) -> bool:
-    return value == default and isinstance(value, bool) == isinstance(default, bool)
-
-
-def touched(spec: RunSpec) -> RunSpec:
-    """Give the spec of a run that a form has started without the values that its user left as they were."""
-    if spec.inputs is None:
-        return spec
-    schemas: Mapping[str, Any] = spec.inputs.get("files") or {}
-    files = {path: without_defaults(values, schemas.get(path)) for path, values in spec.files.items()}
-    config = without_defaults(spec.config, spec.inputs.get("config"))
-    return replace(spec, config=config, files={path: values for path, values in files.items() if values})
