@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import parse_document
+from launch_sdk.specs.inputs import split_file_parameter
+from launch_sdk.tracking.input_paths import join_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +19,36 @@ _UNESCAPED_DOT = re.compile(r"(?<!\\)\.")
 def split_path(text: str) -> tuple[str, ...]:
     r"""Split `trainer.lr` into its keys; `\.` is a dot inside a key."""
     return tuple(part.replace(r"\.", ".") for part in _UNESCAPED_DOT.split(text))
+
+
+def parse_overrides(words: Sequence[str], option: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Read `lr=0.1 files.conf/train.yaml.optimizer.lr=0.2` as values of the run config and of config files, by path.
+
+    Raises:
+        InvalidSpecError: with every fault at once.
+    """
+    own: list[str] = []
+    of_files: dict[str, list[str]] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        place = split_file_parameter(key) if equals else None
+        if place is None:
+            own.append(word)
+        else:
+            of_files.setdefault(place[0], []).append(f"{join_path(place[1])}={text}")
+    faults: list[Fault] = []
+    read = {path: _read(part, f"{option} files.{path}", faults) for path, part in [("", own), *of_files.items()]}
+    if faults:
+        raise InvalidSpecError("The command line", faults)
+    return read.pop(""), read
+
+
+def _read(words: Sequence[str], option: str, faults: list[Fault]) -> dict[str, Any]:
+    try:
+        return parse_assignments(words, option.removesuffix(" files."))
+    except InvalidSpecError as error:
+        faults += error.faults
+        return {}
 
 
 def parse_assignments(words: Sequence[str], option: str) -> dict[str, Any]:

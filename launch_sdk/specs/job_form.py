@@ -30,8 +30,8 @@ def form_schema(spec: RunSpec) -> dict[str, Any]:
         fields["config"] = {**_field(inputs.config), "title": "config"}
     if groups:
         said = "Values written into config files of the run's copy of the source."
-        fields["files"] = {"title": "files", "type": "object", "description": said, "properties": groups}
-        fields["files"]["additionalProperties"] = False
+        shape = {"type": "object", "properties": groups, "additionalProperties": False}
+        fields["files"] = {"title": "files", "description": said, **shape}
     said = "Arguments added after the entry point."
     words = {"type": "array", "items": {"type": "string"}, "default": list(spec.args)}
     fields["args"] = {"title": "args", "description": said, **words}

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.specs.distributions import Categorical, Constant, Distribution, IntUniform, is_number
+from launch_sdk.specs.inputs import split_file_parameter
 from launch_sdk.specs.real_distributions import Beta, LogNormal, LogUniform, Normal, Uniform
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def parse_parameters(document: Document, path: _DocumentPath = ("parameters",)) 
 
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_FILE = re.compile(r"[^\0]+\.(?:json|ya?ml|toml)")  # a config file, below `files`
 _FORMS = "`value: ...`, `values: [...]`, `min: ...` and `max: ...`, or `distribution: ...`"
 
 # The keys of each distribution: those that must be given, then those that may be.
@@ -177,7 +179,7 @@ class _Reader:
                 self._read_parameter((*at, str(name)), name, given, names)
 
     def _read_parameter(self, at: _DocumentPath, name: Any, given: Any, names: ParameterPath) -> None:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not _is_name(name, names):
             self.fault(at, f"{name!r} is no parameter name: letters, digits, _ . - and no digit, . or - first")
         elif not isinstance(given, dict):
             right = f"values: {given!r}" if isinstance(given, list) else f"value: {given!r}"
@@ -243,6 +245,12 @@ class _Reader:
         for key in unknown:
             self.fault((*at, str(key)), f"{key!r} is no key of {what}{_nearest(key, known)}")
         return not unknown
+
+
+def _is_name(name: str, above: ParameterPath) -> bool:
+    """Say whether a parameter may be called so: a word, or the path of a config file with or without keys in it."""
+    of_file = _FILE.fullmatch(name) if above == ("files",) else split_file_parameter(name) if not above else None
+    return bool(_NAME.fullmatch(name) or of_file)
 
 
 def _nearest(word: Any, known: Any) -> str:

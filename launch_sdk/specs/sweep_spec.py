@@ -83,7 +83,7 @@ class SweepSpec:
         space: what the parameters may be.
         metric: what to make better; None only with `grid` and `random`.
         program: script to run, relative to the file's folder; None if `job` is given.
-        job: `flow/deployment` to run; None if `program` is given.
+        job: what to run: the name of a job, or `flow/deployment`; None if `program` is given.
         command: how to start the program, with W&B's macros; None for the default.
         run_cap: how many runs at most; None for no limit but the space's own.
         num_workers: how many runs at once.
@@ -104,6 +104,11 @@ class SweepSpec:
     name: str | None = None
     description: str | None = None
     project: str | None = None
+
+    @property
+    def own_job(self) -> str | None:
+        """The name of the job to run; None if a program or somebody else's deployment is run."""
+        return self.job if self.job is not None and "/" not in self.job else None
 
     @property
     def run_limit(self) -> int | None:
@@ -242,13 +247,14 @@ def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
     if value.get("program") and value.get("job"):
         return [
             document.fault(
-                ("job",), "give either program (a script beside this file) or job (flow/deployment), not both"
+                ("job",), "give either program (a script beside this file) or job (a name or flow/deployment), not both"
             )
         ]
     if not value.get("program") and not value.get("job"):
-        return [document.fault((), "nothing to run: give program (a script beside this file) or job (flow/deployment)")]
-    if isinstance(job := value.get("job"), str) and job.count("/") != 1:
-        return [document.fault(("job",), f"{job!r} must name a deployment as flow/deployment")]
+        there = "program (a script beside this file) or job (a name or flow/deployment)"
+        return [document.fault((), f"nothing to run: give {there}")]
+    if isinstance(job := value.get("job"), str) and job.count("/") > 1:
+        return [document.fault(("job",), f"{job!r} must be the name of a job, or a deployment as flow/deployment")]
     return []
 
 

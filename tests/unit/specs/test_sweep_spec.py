@@ -83,7 +83,7 @@ parameters:
         *[fault for fault in _faults(text) if "parameters." in fault],
         "line 1: method is missing; choose one of grid, random, bayes, tpe",
         "line 6: metric.goal: must be minimize or maximize, not 'minimise'",
-        "line 3: job: give either program (a script beside this file) or job (flow/deployment), not both",
+        "line 3: job: give either program (a script beside this file) or job (a name or flow/deployment), not both",
         "line 9: scheduler.num_worker: unknown key; did you mean num_workers?",
         "line 7: run_cap: must be at least 1, not 0",
     ]
@@ -133,7 +133,7 @@ parameters:
         ({"program": ""}, "nothing to run"),
         ({"program": ["a"]}, "program: must be text"),
         ({"job": "a/b"}, "not both"),
-        ({"program": None, "job": "demo"}, "'demo' must name a deployment as flow/deployment"),
+        ({"program": None, "job": "a/b/c"}, "'a/b/c' must be the name of a job, or a deployment as flow/deployment"),
         ({"command": "python x"}, "command: must be a list, not str"),
         ({"command": []}, "command: starts nothing"),
         ({"command": ["${env}", "${args}"]}, "command: starts nothing"),
