@@ -9,17 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from prefect import flow, get_client, get_run_logger
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 
+from launch_sdk._prefect import names
 from launch_sdk._prefect.labels import write_labels
-from launch_sdk._prefect.names import SUMMARY, sweep_of
+from launch_sdk._prefect.run_ending import register, write_end
 from launch_sdk._prefect.run_store import store_holding
 from launch_sdk.errors import LaunchError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
+from launch_sdk.specs.job_form import touched
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.tracking import protocol
 from launch_sdk.tracking.values import decode, dumps
@@ -61,7 +64,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     run_id = str(current.id)
     progress = SummaryLabel(run_id)
     try:
-        spec = RunSpec.from_dict(
+        spec = _as_meant(
             {
                 "source": source,
                 "entry_point": entry_point,
@@ -72,14 +75,15 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
                 "name": name,
                 "project": project,
                 "job": job,
-                "inputs": inputs,
-                "metric_sources": metric_sources,
+                "inputs": decode(inputs),
+                "metric_sources": [decode(one) for one in metric_sources],
             }
         )
+        store = await _store_of(spec)
         outcome = await execute(
             spec,
             RunDirectory.of(run_id),
-            store=await _store_of(spec),
+            store=store,
             identity=_identity(run_id, spec),
             on_lines=OutputLog(logger),
             on_summary=progress.show,
@@ -87,8 +91,46 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     except LaunchError as error:
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
         return Failed(message=str(error))
-    await progress.write(outcome.summary)
+    await progress.settle()
+    await _keep(run_id, spec, outcome, store, logger)
     return _final_state(outcome)
+
+
+def _as_meant(values: dict[str, Any]) -> RunSpec:
+    """Read the spec; values that a form has sent along as they were are no overrides."""
+    spec = RunSpec.from_dict(values)
+    labels = _flow_run().labels
+    return spec if names.GIVEN in labels or names.SWEEP in labels else touched(spec)
+
+
+def _flow_run() -> FlowRun:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        raise RuntimeError("run_job runs as a flow run of a Prefect server only")
+    return context.flow_run
+
+
+async def _keep(
+    run_id: str,
+    spec: RunSpec,
+    outcome: Outcome,
+    store: RunStore,
+    logger: logging.Logger | logging.LoggerAdapter[Any],
+) -> None:
+    """Leave on the server what the run has recorded, and a job if it is to be one."""
+    run = RunDirectory.of(run_id)
+    async with get_client() as client:
+        for name in await write_end(client, run_id, run, outcome.summary):
+            logger.warning("%s is too large to be kept on the server; it is in %s.", name, run.path)
+        if not outcome.succeeded or names.sweep_of(current.tags):
+            return
+        try:
+            job = await register(client, run, spec, _flow_run().work_pool_name or names.DEFAULT_QUEUE, store)
+        except LaunchError as error:
+            logger.warning("No job was made of this run. %s", error)
+        else:
+            if job is not None:
+                logger.info("This run is job %s:%s. Start it: launch --job %s", job.name, job.version, job.name)
 
 
 class OutputLog:
@@ -124,16 +166,15 @@ class SummaryLabel:
         if text != self.text:
             self.writing = asyncio.create_task(self._send(text))
 
-    async def write(self, summary: Mapping[str, Any]) -> None:
+    async def settle(self) -> None:
+        """Wait until nothing is being written any more."""
         if self.writing:
             await asyncio.wait([self.writing])
-        if summary:
-            await self._send(dumps(summary))
 
     async def _send(self, text: str) -> None:
         self.text = text
         async with get_client() as client:
-            await write_labels(client, self.run_id, {SUMMARY: text})
+            await write_labels(client, self.run_id, {names.SUMMARY: text})
 
 
 async def _store_of(spec: RunSpec) -> RunStore:
@@ -146,7 +187,7 @@ def _identity(run_id: str, spec: RunSpec) -> dict[str, str]:
         protocol.RUN_ID: run_id,
         protocol.RUN_NAME: current.name,
         protocol.PROJECT: spec.project,
-        protocol.SWEEP_ID: sweep_of(current.tags),
+        protocol.SWEEP_ID: names.sweep_of(current.tags),
     }
     return {variable: value for variable, value in given.items() if value}
 

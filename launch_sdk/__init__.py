@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from launch_sdk._prefect.flow_job import job
-    from launch_sdk.client import LaunchClient, launch, sweep
+    from launch_sdk.client import Api, LaunchClient, launch, sweep
     from launch_sdk.tracking.config import Config
     from launch_sdk.tracking.current import finish, init, log
     from launch_sdk.tracking.inputs import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     summary: Summary
 
 __all__ = [
+    "Api",
     "InputError",
     "LaunchClient",
     "config",
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Api": "launch_sdk.client",
     "InputError": "launch_sdk.tracking.inputs",
     "LaunchClient": "launch_sdk.client",
     "finish": "launch_sdk.tracking.current",

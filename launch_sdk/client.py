@@ -1,104 +1,29 @@
-"""The Python API: submit runs and sweeps, look at them, end them. It knows no Prefect: a `Gateway` does."""
+"""The Python API: submit runs, jobs and sweeps, look at them, end them. It knows no Prefect: a `Gateway` does."""
 
 from __future__ import annotations
 
-import asyncio
-import importlib
-import threading
-import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.handles import LaunchedRun, LaunchedSweep
+from launch_sdk.job_making import check_space, job_spec
 from launch_sdk.runs.packing import pack_program, pack_source
-from launch_sdk.runs.run_directory import RunDirectory
-from launch_sdk.runs.store import RunStore
+from launch_sdk.session import Gateway, Session
 from launch_sdk.specs.document import Document, read_document
+from launch_sdk.specs.job import check_inputs, check_name, suggested_name
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
-from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
-from launch_sdk.sweeps.runs import SweepRun, latest_attempts
-from launch_sdk.views import LogLine, RunView, SweepView
+from launch_sdk.specs.sweep_spec import parse_sweep
 
 if TYPE_CHECKING:
-    from launch_sdk.specs.run_state import RunState
+    from launch_sdk.runs.store import RunStore
+    from launch_sdk.specs.job import Job
+    from launch_sdk.views import RunView, SweepView
 
-T = TypeVar("T")
-V = TypeVar("V", RunView, SweepView)
-POLL_S = 0.5
-END_TIMEOUT_S = 1.0
+__all__ = ["Api", "Gateway", "LaunchClient", "LaunchedRun", "LaunchedSweep", "launch", "sweep"]
+
 DEFAULT_QUEUE = "default"
-
-
-class Gateway(Protocol):
-    """The server, as the client needs it. Every call may raise BackendUnavailableError.
-
-    Law: a name that is unknown is a NotFoundError that says which are known; nothing is created but by `submit_*`,
-    `create_queue` and `ensure_queue`.
-    """
-
-    async def run_store(self) -> RunStore: ...
-    async def ensure_queue(self, queue: str) -> None: ...
-    async def create_queue(self, queue: str) -> None: ...
-    async def list_queues(self) -> list[str]: ...
-    async def list_runs(self, limit: int) -> list[RunView]: ...
-    async def list_sweeps(self, limit: int) -> list[SweepView]: ...
-    async def queue_has_agent(self, queue: str) -> bool: ...
-    async def queue_has_work(self, queue: str) -> bool: ...
-    async def submit_run(self, spec: RunSpec, queue: str) -> str: ...
-    async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str: ...
-    async def read_run(self, run_id: str) -> RunView: ...
-    async def read_logs(self, run_id: str, since: float = 0.0) -> list[LogLine]: ...
-    async def cancel_run(self, run_id: str) -> None: ...
-    async def stop_run(self, run_id: str, reason: str) -> None: ...
-    async def submit_sweep(
-        self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str
-    ) -> str: ...
-    async def read_sweep(self, sweep_id: str) -> SweepView: ...
-    async def stop_sweep(self, sweep_id: str) -> None: ...
-    async def resume_sweep(self, sweep_id: str) -> None: ...
-    async def close(self) -> None: ...
-
-
-class Session:
-    """A gateway and the event loop that its calls run on, shared by a client and its handles.
-
-    The loop has a thread of its own, so that the client works wherever another loop runs already, as in a notebook.
-    """
-
-    def __init__(self, gateway: Gateway | None) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self.loop.run_forever, name="launch-client", daemon=True)
-        self.thread.start()
-        try:
-            self.gateway = gateway or self._connect()
-        except BaseException:
-            self._end_loop()
-            raise
-
-    def _connect(self) -> Gateway:
-        # By name: the gateway imports Prefect, which this module must not need before a server is wanted.
-        module = importlib.import_module("launch_sdk._prefect.gateway")
-        return cast("Gateway", self.do(module.PrefectGateway.connect()))
-
-    def do(self, call: Coroutine[Any, Any, T]) -> T:
-        """Carry out one call."""
-        future = asyncio.run_coroutine_threadsafe(call, self.loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        self.do(self.gateway.close())
-        self._end_loop()
-
-    def _end_loop(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(END_TIMEOUT_S)
-        if not self.thread.is_alive():  # one that is busy is a daemon and ends with the process
-            self.loop.close()
 
 
 class LaunchClient:
@@ -126,12 +51,15 @@ class LaunchClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def launch(self, spec: RunSpec, *, queue: str = DEFAULT_QUEUE) -> LaunchedRun:
-        """Put a run on a queue; a local directory is packed first.
+    def launch(self, spec: RunSpec, *, queue: str | None = None) -> LaunchedRun:
+        """Put a run on a queue, the default one if None is named; a local directory is packed first.
 
         Raises:
             NotFoundError: the directory or the queue does not exist.
+            InvalidSpecError: a value is given that its inputs do not have.
         """
+        check_inputs(spec)
+        queue = queue or DEFAULT_QUEUE
         self._session.do(self._session.gateway.ensure_queue(queue))
         run_id = self._session.do(self._session.gateway.submit_run(pack_source(spec, self._store()), queue))
         return LaunchedRun(self._session, run_id)
@@ -140,8 +68,89 @@ class LaunchClient:
         return self._session.do(self._session.gateway.run_store())
 
     def launch_job(self, job: str, parameters: Mapping[str, Any], *, name: str | None = None) -> LaunchedRun:
-        """Start a run of an existing deployment, `flow/deployment`, on its own queue."""
+        """Start a run of somebody's deployment, `flow/deployment`, on its own queue."""
         return LaunchedRun(self._session, self._session.do(self._session.gateway.submit_job(job, parameters, name)))
+
+    def launch_own_job(
+        self,
+        reference: str,
+        *,
+        config: Mapping[str, Any] | None = None,
+        files: Mapping[str, Mapping[str, Any]] | None = None,
+        args: Sequence[str] = (),
+        name: str | None = None,
+        project: str | None = None,
+        queue: str | None = None,
+    ) -> LaunchedRun:
+        """Start a run of a job.
+
+        Args:
+            reference: `name` or `name:alias`.
+            config: values laid over the program's config, nested.
+            files: values for its config files, nested, by path.
+            args: in place of the job's own arguments; empty keeps these.
+            name: what to call the run.
+            project: what it belongs to; None for the job's own.
+            queue: where to put it; None for the job's own queue.
+
+        Raises:
+            NotFoundError: the job or the queue does not exist.
+            InvalidSpecError: a value is no input, or none that the input takes; every fault at once.
+        """
+        gateway = self._session.gateway
+        job = self.job(reference)
+        spec = job.spec_with(config or {}, files or {}, args, name, project)
+        if queue in {None, job.queue}:
+            return LaunchedRun(self._session, self._session.do(gateway.submit_own_job(job, spec)))
+        return self.launch(spec, queue=queue)
+
+    def job(self, reference: str) -> Job:
+        """Return a job by `name` or `name:alias`.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return self._session.do(self._session.gateway.read_job(reference))
+
+    def jobs(self) -> list[Job]:
+        """Return every job, by name."""
+        return self._session.do(self._session.gateway.list_jobs())
+
+    def create_job(
+        self, spec: RunSpec, *, name: str | None = None, queue: str | None = None, first_queue: str = DEFAULT_QUEUE
+    ) -> Job:
+        """Make a job of a program, or give an existing job new content; a local directory is packed first.
+
+        Args:
+            spec: what a run of it is; `inputs` says what it takes, None that it takes anything.
+            name: of the job; None makes one from the project and the program.
+            queue: where its runs go; None for where they go already.
+            first_queue: where the runs of a new job go, without `queue`.
+
+        Raises:
+            ConflictError: the name is a flow's of somebody else, or the job is on another queue.
+            InvalidSpecError: the name cannot be one.
+            NotFoundError: the directory or the queue does not exist.
+        """
+        name = name or suggested_name(spec)
+        check_name(name)
+        packed = pack_source(spec, self._store())
+        return self._session.do(self._session.gateway.save_job(name, packed, queue, first_queue))
+
+    def create_job_from_run(self, run_id: str, *, name: str | None = None, queue: str | None = None) -> Job:
+        """Make a job of a finished run: its code and start, its recorded config and what it declared as inputs.
+
+        Raises:
+            ConflictError: the run has not finished, or its program is not the product's to run.
+            NotFoundError: it does not exist.
+        """
+        view = self._session.do(self._session.gateway.read_run(run_id))
+        first = view.queue or DEFAULT_QUEUE
+        return self.create_job(job_spec(view), name=name, queue=queue, first_queue=first)
+
+    def delete_job(self, reference: str) -> Job:
+        """Delete a job; its runs stay."""
+        return self._session.do(self._session.gateway.delete_job(reference))
 
     def run(self, run_id: str) -> LaunchedRun:
         """Return an existing run."""
@@ -153,14 +162,17 @@ class LaunchClient:
 
         Args:
             document: the sweep file.
-            queue: where it and its runs go; None for the file's own or the default.
+            queue: where it and its runs go; None for the file's own, that of its job, or the default.
 
         Raises:
-            InvalidSpecError: with every fault of the file.
+            InvalidSpecError: with every fault of the file, and every parameter that its job does not take.
             NotFoundError: its program, its job or its queue does not exist.
         """
         spec = parse_sweep(document)
-        queue = queue or spec.queue or DEFAULT_QUEUE
+        job = self.job(spec.own_job) if spec.own_job else None
+        if job is not None:
+            check_space(job, spec.space, document)
+        queue = queue or spec.queue or (job.queue if job is not None else DEFAULT_QUEUE)
         self._session.do(self._session.gateway.ensure_queue(queue))
         source = pack_program(spec, document, self._store()) if spec.program else None
         sweep_id = self._session.do(self._session.gateway.submit_sweep(document.value, spec, source, queue))
@@ -214,107 +226,6 @@ class LaunchClient:
         self._session.do(self._session.gateway.ensure_queue(queue))
 
 
-class LaunchedRun:
-    """A run on the server. Attributes are read from it each time; `wait` first if they should be final."""
-
-    def __init__(self, session: Session, run_id: str) -> None:
-        self._session = session
-        self.id = run_id
-
-    def refresh(self) -> RunView:
-        """Read everything the server knows of it."""
-        return self._session.do(self._session.gateway.read_run(self.id))
-
-    @property
-    def name(self) -> str:
-        return self.refresh().name
-
-    @property
-    def state(self) -> RunState:
-        return self.refresh().state
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        return self.refresh().config
-
-    @property
-    def summary(self) -> Mapping[str, Any]:
-        return self.refresh().summary
-
-    @property
-    def url(self) -> str | None:
-        return self.refresh().url
-
-    def history(self) -> list[dict[str, Any]]:
-        """Return the logged rows, if the run's directory is on this machine."""
-        return RunDirectory.of(self.id).history()
-
-    def logs(self) -> list[str]:
-        """Return what the server keeps of the run's log; it gets the last lines a second or two after the run's end."""
-        return [line.message for line in self.log_lines()]
-
-    def log_lines(self, since: float = 0.0) -> list[LogLine]:
-        """Return the lines of the log with their ids and times, those from `since` (unix seconds) on."""
-        return self._session.do(self._session.gateway.read_logs(self.id, since))
-
-    def wait(self, timeout_s: float | None = None) -> RunView:
-        """Wait until it is over.
-
-        Raises:
-            TimeoutError: it is not over after `timeout_s` seconds.
-        """
-        return _until_over(self.refresh, f"Run {self.id}", timeout_s)
-
-    def stop(self, reason: str = "asked to") -> None:
-        """Ask the run to end; what it has logged counts as its result."""
-        self._session.do(self._session.gateway.stop_run(self.id, reason))
-
-    def cancel(self) -> None:
-        """Give the run up: its program is ended."""
-        self._session.do(self._session.gateway.cancel_run(self.id))
-
-
-class LaunchedSweep:
-    """A sweep on the server."""
-
-    def __init__(self, session: Session, sweep_id: str) -> None:
-        self._session = session
-        self.id = sweep_id
-
-    def refresh(self) -> SweepView:
-        """Read everything the server knows of it."""
-        return self._session.do(self._session.gateway.read_sweep(self.id))
-
-    @property
-    def best(self) -> SweepRun | None:
-        return self.refresh().best
-
-    @property
-    def runs(self) -> Sequence[SweepRun]:
-        return latest_attempts(self.refresh().runs)
-
-    def wait(self, timeout_s: float | None = None) -> SweepView:
-        """Wait until it is over.
-
-        Raises:
-            TimeoutError: it is not over after `timeout_s` seconds.
-        """
-        return _until_over(self.refresh, f"Sweep {self.id}", timeout_s)
-
-    def stop(self) -> None:
-        """End it and its runs; it can be resumed."""
-        self._session.do(self._session.gateway.stop_sweep(self.id))
-
-
-def _until_over(refresh: Callable[[], V], what: str, timeout_s: float | None) -> V:
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    while not (view := refresh()).state.is_terminal:
-        if deadline is not None and time.monotonic() > deadline:
-            raise TimeoutError(f"{what} is still {view.state.value} after {timeout_s:g} s.")
-        time.sleep(POLL_S)
-    return view
-
-
 def launch(
     uri: str | None = None,
     *,
@@ -322,32 +233,39 @@ def launch(
     entry_point: str | None = None,
     args: Sequence[str] | None = None,
     config: Mapping[str, Any] | None = None,
-    queue: str = DEFAULT_QUEUE,
+    files: Mapping[str, Mapping[str, Any]] | None = None,
+    queue: str | None = None,
     name: str | None = None,
     project: str | None = None,
     wait: bool = True,
 ) -> LaunchedRun:
-    """Put a local directory on a queue as a run, or start a run of a deployment on its own.
+    """Put a local directory on a queue as a run, or start a run of a job or of somebody's deployment.
 
     Args:
         uri: the directory; None if `job` is given.
-        job: `flow/deployment`; its parameters are then `config`, and it has its own program, arguments and queue.
+        job: the name of a job; or `flow/deployment`, whose parameters are then `config`, and which has its own program,
+            arguments and queue.
         entry_point: program to start, as on a command line; `main.py` by default.
         args: arguments after it.
         config: values laid over the program's config.
-        queue: where to put it; an agent must serve it.
+        files: values written into config files of the run's copy of the source, nested, by path.
+        queue: where to put it, an agent must serve it; None for the job's own, or the default.
         name: what to call the run.
         project: what it belongs to.
         wait: whether to return only when it is over.
 
     Raises:
         NotFoundError: the directory, the deployment or the queue does not exist.
-        InvalidSpecError: neither or both of `uri` and `job` are given, or a value is wrong.
+        InvalidSpecError: neither or both of `uri` and `job` are given, a value is wrong, or the job does not take it.
     """
     if (uri is None) == (job is None):
-        raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job (flow/deployment)")])
-    if job is not None:
+        raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job")])
+    if job is not None and "/" in job:
         run = LaunchClient().launch_job(job, config or {}, name=name)
+    elif job is not None:
+        run = LaunchClient().launch_own_job(
+            job, config=config, files=files, args=args or (), name=name, project=project, queue=queue
+        )
     else:
         if not Path(uri or "").expanduser().is_dir():
             raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
@@ -357,11 +275,12 @@ def launch(
                 "entry_point": split_entry_point(entry_point or "main.py"),
                 "args": list(args or ()),
                 "config": dict(config or {}),
+                "files": dict(files or {}),
                 "name": name,
                 "project": project,
             }
         )
-        run = LaunchClient().launch(spec, queue=queue)
+        run = LaunchClient().launch(spec, queue=queue or DEFAULT_QUEUE)
     if wait:
         run.wait()
     return run
@@ -380,3 +299,10 @@ def sweep(document: str | Path | Mapping[str, Any], *, queue: str | None = None,
     if wait:
         launched.wait()
     return launched
+
+
+class Api(LaunchClient):
+    """W&B's name for the client: `Api().run("entity/project/run_id")`; only the last part counts."""
+
+    def run(self, run_id: str) -> LaunchedRun:
+        return super().run(run_id.rstrip("/").rpartition("/")[2])

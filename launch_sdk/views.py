@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts
 from launch_sdk.tracking.values import encode
 
@@ -34,9 +35,13 @@ class RunView:
         job: `flow/deployment` that it is a run of; None if its deployment is gone.
         queue: where it was put; None if it was on none.
         parameters: of its flow; for a program they are its RunSpec.
-        summary: last logged values.
+        summary: last logged values, with what people changed later.
         created, started, ended: unix seconds; None if not yet.
         error: why it failed; None if it did not.
+        recorded: the config that the program recorded, with what people changed later; None before its end.
+        inputs: what the program declared as its inputs, as in the run protocol; None if nothing.
+        provenance: by path, who gave each value of the config, lowest first; None if that is not known.
+        is_program: whether it is a program that `run-job` has started, so that `parameters` are a RunSpec.
     """
 
     run_id: str
@@ -51,11 +56,21 @@ class RunView:
     ended: float | None
     error: str | None
     url: str | None
+    recorded: Mapping[str, Any] | None = None
+    inputs: Mapping[str, Any] | None = None
+    provenance: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+    is_program: bool = False
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """What was laid over the program's config; for another flow, its parameters."""
-        return cast("Mapping[str, Any]", self.parameters.get("config", self.parameters))
+        """The program's config, once it has recorded it; else what is laid over it. Of another flow, its parameters."""
+        given = cast("Mapping[str, Any]", self.parameters.get("config", self.parameters))
+        return given if self.recorded is None else self.recorded
+
+    @property
+    def spec(self) -> RunSpec | None:
+        """What was run, if it was a program."""
+        return RunSpec.from_dict(self.parameters) if self.is_program else None
 
     def to_json(self) -> dict[str, Any]:
         duration = self.ended - self.started if self.started is not None and self.ended is not None else None
@@ -75,6 +90,7 @@ class RunView:
             "duration_s": duration,
             "url": self.url,
             "error": self.error,
+            "provenance": encode(self.provenance),
         }
 
 

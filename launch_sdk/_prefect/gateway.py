@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import UUID
 
 from launch_sdk._prefect import embedded, names
 from launch_sdk._prefect.children import Children, scheduler_identifier
+from launch_sdk._prefect.jobs import delete_job, job_deployment, job_parameters, list_jobs, read_job, save_job
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import (
     create_queue,
@@ -23,61 +23,39 @@ from launch_sdk._prefect.queues import (
     queue_has_agent,
 )
 from launch_sdk._prefect.run_store import run_store
-from launch_sdk._prefect.views import run_error, run_labels, run_page, run_state, run_summary, ui_url
-from launch_sdk.errors import (
-    BackendUnavailableError,
-    ConflictError,
-    Fault,
-    InvalidSpecError,
-    LaunchError,
-    NotFoundError,
+from launch_sdk._prefect.server_errors import told
+from launch_sdk._prefect.views import (
+    declared_inputs,
+    is_program,
+    recorded_config,
+    run_edits,
+    run_error,
+    run_labels,
+    run_page,
+    run_provenance,
+    run_state,
+    run_summary,
+    ui_url,
 )
+from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
 from launch_sdk.runs.processes import is_dead
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
-from launch_sdk.tracking.values import decode, encode
+from launch_sdk.tracking.values import decode, dumps, encode
 from launch_sdk.views import LogLine, RunView, SweepView
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
+    from launch_sdk.edits import Edits
+    from launch_sdk.specs.job import Job
     from launch_sdk.specs.run_spec import RunSpec
 
 ID_BYTES = 4
-CONFLICT = 409  # what the server answers to parameters that its schema refuses
-
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _told(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Make what the server or the connection says a LaunchError."""
-
-    @functools.wraps(call)
-    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        import httpx
-
-        try:
-            return await call(*args, **kwargs)
-        except LaunchError:
-            raise
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code == CONFLICT:
-                detail = error.response.json().get("detail", error.response.text)
-                raise InvalidSpecError("The run", [Fault("parameters", str(detail))]) from None
-            raise BackendUnavailableError(f"The Prefect server refused a request: {error}") from None
-        except (httpx.HTTPError, OSError) as error:
-            raise BackendUnavailableError(
-                f"The Prefect server cannot be reached: {error or type(error).__name__}."
-                " Is it running? launch server status"
-            ) from None
-
-    return wrapped
 
 
 class PrefectGateway:
@@ -108,19 +86,19 @@ class PrefectGateway:
     async def close(self) -> None:
         await self.client.__aexit__(None, None, None)
 
-    @_told
+    @told
     async def run_store(self) -> RunStore:
         return await run_store(self.client)
 
-    @_told
+    @told
     async def ensure_queue(self, queue: str) -> None:
         await ensure_queue(self.client, queue)
 
-    @_told
+    @told
     async def queue_has_agent(self, queue: str) -> bool:
         return await queue_has_agent(self.client, queue)
 
-    @_told
+    @told
     async def queue_has_work(self, queue: str) -> bool:
         from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 
@@ -130,15 +108,15 @@ class PrefectGateway:
         pool = WorkPoolFilter.model_validate({"name": {"any_": [queue]}})
         return await self.client.count_flow_runs(flow_run_filter=wanted, work_pool_filter=pool) > 0
 
-    @_told
+    @told
     async def submit_run(self, spec: RunSpec, queue: str) -> str:
         deployment = await ensure_deployment(self.client, names.RUN_JOB, queue)
         flow_run = await self.client.create_flow_run_from_deployment(
-            deployment, parameters=spec.to_parameters(), name=spec.name
+            deployment, parameters=spec.to_parameters(), name=spec.name, labels={names.GIVEN: True}
         )
         return str(flow_run.id)
 
-    @_told
+    @told
     async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str:
         deployment = await find_deployment(self.client, job)
         flow_run = await self.client.create_flow_run_from_deployment(
@@ -146,39 +124,74 @@ class PrefectGateway:
         )
         return str(flow_run.id)
 
-    @_told
+    @told
+    async def save_job(self, name: str, spec: RunSpec, queue: str | None, first_queue: str) -> Job:
+        return await save_job(self.client, name, spec, queue, first_queue)
+
+    @told
+    async def read_job(self, reference: str) -> Job:
+        return await read_job(self.client, reference)
+
+    @told
+    async def list_jobs(self) -> list[Job]:
+        return await list_jobs(self.client)
+
+    @told
+    async def delete_job(self, reference: str) -> Job:
+        return await delete_job(self.client, reference)
+
+    @told
+    async def submit_own_job(self, job: Job, spec: RunSpec) -> str:
+        flow_run = await self.client.create_flow_run_from_deployment(
+            await job_deployment(self.client, job),
+            parameters=job_parameters(spec),
+            name=spec.name,
+            labels={names.GIVEN: True},
+        )
+        return str(flow_run.id)
+
+    @told
+    async def edit_run(self, run_id: str, edits: Edits) -> None:
+        flow_run = await self._flow_run(run_id)
+        together = run_edits(flow_run).then(edits)
+        await write_labels(self.client, flow_run.id, {names.EDITS: dumps(together.to_dict())})
+
+    @told
     async def create_queue(self, queue: str) -> None:
         if any(pool.name == queue for pool in await self.client.read_work_pools(limit=200)):
             raise ConflictError(f"Queue {queue!r} exists already.")
         await create_queue(self.client, queue)
         await ensure_queues([queue])
 
-    @_told
+    @told
     async def list_queues(self) -> list[str]:
         return [pool.name for pool in await self.client.read_work_pools(limit=200)]
 
-    @_told
+    @told
     async def list_runs(self, limit: int) -> list[RunView]:
         from prefect.client.schemas.sorting import FlowRunSort
 
         found = await self.client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=limit)
         return [await self._view(flow_run) for flow_run in found]
 
-    @_told
+    @told
     async def list_sweeps(self, limit: int) -> list[SweepView]:
         return [await self.read_sweep(sweep_id) for sweep_id in await self._sweep_ids(limit)]
 
-    @_told
+    @told
     async def read_run(self, run_id: str) -> RunView:
         return await self._view(await self._flow_run(run_id))
 
     async def _view(self, flow_run: FlowRun) -> RunView:
         parameters = cast("Mapping[str, Any]", decode(flow_run.parameters))
+        job = await self._job_of(flow_run)
+        is_ours = is_program(flow_run, job)
+        given = cast("Mapping[str, Any]", parameters.get("config") or {}) if is_ours else parameters
         return RunView(
             run_id=str(flow_run.id),
             name=flow_run.name,
             state=self._state(flow_run),
-            job=await self._job_of(flow_run),
+            job=(parameters.get("job") if is_ours else None) or job,
             queue=flow_run.work_pool_name,
             parameters=parameters,
             summary=run_summary(flow_run),
@@ -187,9 +200,13 @@ class PrefectGateway:
             ended=flow_run.end_time.timestamp() if flow_run.end_time else None,
             error=run_error(flow_run),
             url=run_page(self.ui, flow_run.id),
+            recorded=recorded_config(flow_run, given),
+            inputs=declared_inputs(flow_run),
+            provenance=run_provenance(flow_run),
+            is_program=is_ours,
         )
 
-    @_told
+    @told
     async def read_logs(self, run_id: str, since: float = 0.0) -> list[LogLine]:
         from prefect.client.schemas.filters import LogFilter
 
@@ -200,20 +217,22 @@ class PrefectGateway:
             lines += [LogLine(str(log.id), log.timestamp.timestamp(), log.message) for log in page]
         return lines
 
-    @_told
+    @told
     async def cancel_run(self, run_id: str) -> None:
         await self._end(await self._flow_run(run_id))
 
-    @_told
+    @told
     async def stop_run(self, run_id: str, reason: str) -> None:
         flow_run = await self._flow_run(run_id)
         if not run_state(flow_run).is_terminal:
             await write_labels(self.client, flow_run.id, {names.STOP_REASON: reason})
             await self._end(flow_run)
 
-    @_told
+    @told
     async def submit_sweep(self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str) -> str:
-        if spec.job:
+        if spec.own_job:
+            await read_job(self.client, spec.own_job)
+        elif spec.job:
             await find_deployment(self.client, spec.job)
         deployment = await ensure_deployment(self.client, names.RUN_SWEEP, queue)
         sweep_id = secrets.token_hex(ID_BYTES)
@@ -229,7 +248,7 @@ class PrefectGateway:
         )
         return sweep_id
 
-    @_told
+    @told
     async def read_sweep(self, sweep_id: str) -> SweepView:
         parent = await self._parent(sweep_id)
         children = self.children.setdefault(sweep_id, Children(self.client, sweep_id, self.ui))
@@ -254,11 +273,11 @@ class PrefectGateway:
             notices=json.loads(notices) if isinstance(notices, str) else (),
         )
 
-    @_told
+    @told
     async def stop_sweep(self, sweep_id: str) -> None:
         await self._end(await self._parent(sweep_id))
 
-    @_told
+    @told
     async def resume_sweep(self, sweep_id: str) -> None:
         from prefect.states import Scheduled
 

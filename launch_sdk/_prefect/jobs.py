@@ -51,14 +51,17 @@ async def read_job(client: PrefectClient, reference: str) -> Job:
     return job
 
 
-async def save_job(client: PrefectClient, name: str, spec: RunSpec, queue: str | None) -> Job:
+async def save_job(
+    client: PrefectClient, name: str, spec: RunSpec, queue: str | None, first_queue: str = names.DEFAULT_QUEUE
+) -> Job:
     """Make a job, or give an existing one new content; the same content again changes nothing.
 
     Args:
         client: of the server.
         name: of the job.
         spec: what a run of it is; its config and files are left out.
-        queue: where its runs go; None for where they go already, or the default queue.
+        queue: where its runs go; None for where they go already.
+        first_queue: where the runs of a new job go, without `queue`.
 
     Raises:
         ConflictError: a flow of somebody else has this name, or the job is on another queue.
@@ -74,7 +77,7 @@ async def save_job(client: PrefectClient, name: str, spec: RunSpec, queue: str |
             f"Job {name!r} is on queue {present.queue!r}. Start single runs elsewhere with launch --job {name}"
             f" -q {queue}, or move it: launch job delete {name}, then create it on {queue!r}."
         )
-    queue = present.queue if present is not None else queue or names.DEFAULT_QUEUE
+    queue = present.queue if present is not None else queue or first_queue
     await ensure_queue(client, queue)
     content = replace(spec, config={}, files={}, name=None, job=name)
     number = 0
@@ -118,6 +121,14 @@ async def _write(client: PrefectClient, flow_id: UUID, job: Job) -> UUID:
         parameter_openapi_schema=cast("dict[str, Any]", encode(form_schema(job.spec))),
         enforce_parameter_schema=True,
     )
+
+
+def job_parameters(spec: RunSpec) -> dict[str, Any]:
+    """Give the parameters of one run of a job: what its form has, and its name and project."""
+    given = spec.to_parameters()
+    taken = spec.inputs or {"config": {}, "files": {"any": {}}}
+    wanted = {"config": taken["config"] is not None or spec.config, "files": taken["files"] or spec.files}
+    return {key: given[key] for key in ("args", "name", "project", *(key for key in wanted if wanted[key]))}
 
 
 def _fixed_parameters(spec: RunSpec) -> dict[str, Any]:

@@ -20,13 +20,17 @@ from typing import TYPE_CHECKING, Any, cast
 from launch_sdk._prefect import names
 from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.flow_job import returned_summary
+from launch_sdk._prefect.jobs import job_deployment, job_parameters, read_job
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.job_making import check_space
 from launch_sdk.runs.processes import is_dead, process_start_time
 from launch_sdk.specs.command import render_command
+from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
+from launch_sdk.specs.sweep_inputs import split_parameters
 from launch_sdk.sweeps.report import flat_parameters, short, short_names
 from launch_sdk.tracking.values import dumps, encode
 
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
     from prefect.exceptions import PrefectHTTPStatusError
 
+    from launch_sdk.specs.job import Job
     from launch_sdk.specs.sweep_spec import SweepSpec
     from launch_sdk.sweeps.planning import Launch
     from launch_sdk.sweeps.runs import SweepRun
@@ -71,6 +76,7 @@ class SweepRuns:
         self.children = Children(client, identity.sweep_id, ui)
         self.parent_task_run: UUID | None = None
         self.deployment: DeploymentResponse | None = None
+        self.job: Job | None = None
         self.job_variables: dict[str, Any] | None = None
 
     async def open(self) -> list[SweepRun]:
@@ -96,7 +102,13 @@ class SweepRuns:
         before = {run_id for run_id, run in self.children.known.items() if run.state.is_terminal}
         await self.children.read()
         for run_id, run in self.children.known.items():
-            if self.spec.job and run_id not in before and run.state.has_result and not run.summary:
+            if (
+                self.spec.job
+                and not self.spec.own_job
+                and run_id not in before
+                and run.state.has_result
+                and not run.summary
+            ):
                 await self._keep_result(run_id)
         return list(self.children.known.values())
 
@@ -202,6 +214,9 @@ class SweepRuns:
         return task_run.id
 
     async def _find_target(self) -> None:
+        if self.spec.own_job is not None:
+            await self._find_job(self.spec.own_job)
+            return
         if self.spec.job is None:
             deployment_id = await ensure_deployment(self.client, names.RUN_JOB, self.identity.queue)
             self.deployment = await self.client.read_deployment(deployment_id)
@@ -212,14 +227,28 @@ class SweepRuns:
             if "env" in variables:  # so that the return value of an unchanged flow can be read
                 self.job_variables = {"env": {"PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true"}}
 
+    async def _find_job(self, reference: str) -> None:
+        """Find a job: its own deployment, or `run-job` where the sweep is on another queue than it is."""
+        self.job = job = await read_job(self.client, reference)
+        check_space(job, self.spec.space, Document({}, "The sweep"))
+        is_elsewhere = self.identity.queue != job.queue
+        ours = ensure_deployment(self.client, names.RUN_JOB, self.identity.queue) if is_elsewhere else None
+        deployment_id = await (ours or job_deployment(self.client, job))
+        self.deployment = await self.client.read_deployment(deployment_id)
+
     def _parameters(self, action: Launch) -> dict[str, Any]:
+        config, files = split_parameters(action.parameters)
+        if self.job is not None:
+            spec = self.job.spec_with(config, files, project=self.spec.project)
+            return spec.to_parameters() if self.identity.queue != self.job.queue else job_parameters(spec)
         if self.spec.program is None:
             return cast("dict[str, Any]", encode(action.parameters))
-        words = render_command(self.spec.command, self.spec.program, action.parameters)
+        words = render_command(self.spec.command, self.spec.program, config)
         spec = RunSpec(
             source=self.identity.source or "",
             entry_point=tuple(words),
-            config=action.parameters,
+            config=config,
+            files=files,
             project=self.spec.project,
         )
         return spec.to_parameters()

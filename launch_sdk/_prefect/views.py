@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk._prefect import names
+from launch_sdk.edits import Edits
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.runs import SweepRun
-from launch_sdk.tracking.values import loads
+from launch_sdk.tracking.protocol import merge
+from launch_sdk.tracking.values import is_object, loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,9 +50,53 @@ def run_labels(flow_run: FlowRun) -> Mapping[str, Any]:
 
 
 def run_summary(flow_run: FlowRun) -> dict[str, Any]:
-    """Return the last logged values; empty if there are none yet."""
-    text = run_labels(flow_run).get(names.SUMMARY)
-    return cast("dict[str, Any]", loads(text)) if isinstance(text, str) else {}
+    """Return the last logged values with what people changed later; empty if there are none yet."""
+    return run_edits(flow_run).summary.over(_object(flow_run, names.SUMMARY) or {})
+
+
+def recorded_config(flow_run: FlowRun, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the config that the program recorded, over what it was given, with what people changed later.
+
+    None if it has recorded none yet and nobody has changed anything.
+    """
+    recorded = _object(flow_run, names.CONFIG)
+    changes = run_edits(flow_run).config
+    if recorded is None and changes.is_empty:
+        return None
+    config = deepcopy(dict(given))
+    merge(config, recorded or {})
+    return changes.over(config)
+
+
+def declared_inputs(flow_run: FlowRun) -> dict[str, Any] | None:
+    """Return what the program declared as its inputs; None if nothing, or not yet."""
+    return _object(flow_run, names.INPUTS)
+
+
+def run_provenance(flow_run: FlowRun) -> dict[str, Any] | None:
+    """Return which layers gave each value of the config; None if that is not known."""
+    return _object(flow_run, names.PROVENANCE)
+
+
+def run_edits(flow_run: FlowRun) -> Edits:
+    """Return what people have changed in a run's config and summary."""
+    return Edits.from_dict(_object(flow_run, names.EDITS) or {})
+
+
+def is_program(flow_run: FlowRun, job: str | None) -> bool:
+    """Say whether a flow run is one of `run-job` or of a job, so that its parameters are a RunSpec.
+
+    Args:
+        flow_run: any.
+        job: `flow/deployment` that it is a run of; None if that is gone.
+    """
+    return names.JOB_TAG in flow_run.tags or (job or "").startswith(f"{names.RUN_JOB}/")
+
+
+def _object(flow_run: FlowRun, label: str) -> dict[str, Any] | None:
+    text = run_labels(flow_run).get(label)
+    value = loads(text) if isinstance(text, str) else None
+    return value if is_object(value) else None
 
 
 def run_page(ui_url: str, run_id: object) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launch_sdk.cli.command import DONE, Parser, print_json, say
+from launch_sdk.cli.tables import print_table
+from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.tracking.input_paths import join_path, leaves
 
 if TYPE_CHECKING:
     import argparse
@@ -36,6 +40,10 @@ def main(arguments: Sequence[str]) -> int:
         from launch_sdk.cli.server import main as server
 
         return server(arguments[1:])
+    if group == "job":
+        from launch_sdk.cli.jobs import main as jobs
+
+        return jobs(arguments[1:])
     parser = Parser(f"launch {group}", f"Look after the {group}s on the server.", EXAMPLES[group])
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, (text, argument, _) in ACTIONS[group].items():
@@ -58,24 +66,43 @@ def _run_list(client: LaunchClient, options: argparse.Namespace) -> None:
     if options.json:
         print_json([view.to_json() for view in views])
         return
-    _print_table(("run", "state", "queue", "name"), [(v.run_id, v.state.value, v.queue or "", v.name) for v in views])
+    print_table(("run", "state", "queue", "name"), [(v.run_id, v.state.value, v.queue or "", v.name) for v in views])
 
 
 def _run_show(client: LaunchClient, options: argparse.Namespace) -> None:
-    view = client.run(options.id).refresh()
+    view = with_provenance(client.run(options.id).refresh())
     if options.json:
         print_json(view.to_json())
         return
     _print_run(view)
 
 
+def with_provenance(view: RunView) -> RunView:
+    """Add who gave each value of the config, if the server does not know and the run's directory is here."""
+    if view.provenance is not None:
+        return view
+    return replace(view, provenance=RunDirectory.of(view.run_id).provenance() or None)
+
+
 def _print_run(view: RunView) -> None:
     document = view.to_json()
     shown = ("run_id", "name", "state", "job", "queue", "duration_s", "url", "error")
     rows = [(key, str(document[key])) for key in shown if document[key] is not None]
-    rows += [(f"config.{key}", str(value)) for key, value in view.config.items()]
     rows += [(f"summary.{key}", str(value)) for key, value in view.summary.items()]
-    _print_table(("field", "value"), rows)
+    print_table(("field", "value"), rows)
+    config = [(join_path(path), value) for path, value in leaves(view.config)]
+    if config:
+        known = view.provenance or {}
+        print_table(("config", "value", "given by"), [(key, value, _given_by(known.get(key))) for key, value in config])
+
+
+def _given_by(layers: Sequence[Mapping[str, object]] | None) -> str:
+    """Say which layer gave a value, and which values of others it hides."""
+    if not layers:
+        return ""
+    *hidden, top = layers
+    over = ", ".join(f"{one.get('value')!r} of {one.get('layer')}" for one in reversed(hidden))
+    return f"{top.get('layer')}, over {over}" if over else str(top.get("layer"))
 
 
 def _run_logs(client: LaunchClient, options: argparse.Namespace) -> None:
@@ -109,7 +136,7 @@ def _sweep_list(client: LaunchClient, options: argparse.Namespace) -> None:
     if options.json:
         print_json([view.to_json() for view in views])
         return
-    _print_table(("sweep", "state", "runs", "name"), [(v.sweep_id, v.state.value, len(v.runs), v.name) for v in views])
+    print_table(("sweep", "state", "runs", "name"), [(v.sweep_id, v.state.value, len(v.runs), v.name) for v in views])
 
 
 def _sweep_show(client: LaunchClient, options: argparse.Namespace) -> None:
@@ -137,7 +164,7 @@ def _queue_list(client: LaunchClient, options: argparse.Namespace) -> None:
     if options.json:
         print_json([{"name": queue, "has_agent": served[queue]} for queue in queues])
         return
-    _print_table(("queue", "agent"), [(queue, "yes" if served[queue] else "none") for queue in queues])
+    print_table(("queue", "agent"), [(queue, "yes" if served[queue] else "none") for queue in queues])
 
 
 def _queue_create(client: LaunchClient, options: argparse.Namespace) -> None:
@@ -146,22 +173,6 @@ def _queue_create(client: LaunchClient, options: argparse.Namespace) -> None:
         print_json({"name": options.id, "has_agent": False})
     else:
         say(f"Created queue {options.id!r}. Serve it: launch-agent --queues {options.id}")
-
-
-def _print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from launch_sdk.cli.sweep_view import UNLIMITED_WIDTH
-
-    table = Table(header_style="bold")
-    for heading in headings:
-        table.add_column(heading, no_wrap=heading in {"run", "sweep", "queue", "field"}, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else UNLIMITED_WIDTH  # a file or a pipe has no edge to fold at
-    Console(file=sys.stdout, width=width).print(table)
 
 
 ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {

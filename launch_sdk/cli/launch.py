@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -12,7 +13,8 @@ from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, pr
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.supervise import Follower
-from launch_sdk.specs.assignments import parse_assignments
+from launch_sdk.specs.assignments import parse_assignments, parse_overrides
+from launch_sdk.specs.job import check_inputs
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
 from launch_sdk.specs.run_state import RunState
 
@@ -22,20 +24,25 @@ if TYPE_CHECKING:
 
     from launch_sdk.client import LaunchClient, LaunchedRun
 
+    Files = dict[str, dict[str, Any]]
+
 DEFAULT_QUEUE = "default"
 NO_AGENT_AFTER_S = 4.0
 LOGS_LATE_S = 3.0
-GROUPS = ("run", "sweep", "queue", "server")
+GROUPS = ("run", "sweep", "job", "queue", "server")
 EXAMPLES = """\
   launch DIR -E train.py                     run a local directory once, here
   launch DIR -E train.py -s lr=0.1           ... with a value of its config changed
   launch -q gpu DIR -E train.py --detach     put it on a queue that agents serve
   launch RUN_ID                              repeat an earlier run, exactly
-  launch --job flow/deployment -s x=1        start a run of any deployment
+  launch --job digits -s trainer.lr=0.1      start a run of a job; only what it takes can be set
+  launch DIR -s files.conf.yaml.lr=0.1       set a value of a config file, in the run's own copy
+  launch --job flow/deployment -s x=1        start a run of any other deployment
 
 other commands (each has --help):
   launch run    list | show | logs | stop | cancel
   launch sweep  list | show | stop
+  launch job    create | list | describe | delete
   launch queue  list | create
   launch server start | stop | status | url"""
 
@@ -50,23 +57,32 @@ def _main(arguments: Sequence[str]) -> int:
 
         return group(arguments)
     options = _parse(arguments)
-    config = parse_assignments(options.set, "--set")
+    if options.job and "/" in options.job:
+        return _launch_deployment(options, parse_assignments(options.set, "--set"))
+    config, files = parse_overrides(options.set, "--set")
     if options.job:
-        return _launch_job(options, config)
+        return _launch_job(options, config, files)
     if Path(options.uri).expanduser().is_dir():
-        return _launch_spec(options, _spec_of_directory(options, config))
-    return _repeat(options, config)
+        return _launch_spec(options, _spec_of_directory(options, config, files))
+    return _repeat(options, config, files)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser("launch", "Run a directory, an earlier run or a job once, here or through a queue.", EXAMPLES)
     parser.add_argument("uri", nargs="?", metavar="URI", help="local directory, or the id of an earlier run")
-    parser.add_argument("-j", "--job", metavar="FLOW/DEPLOYMENT", help="start a run of this deployment instead")
+    parser.add_argument("-j", "--job", metavar="NAME", help="start a run of this job, or of a FLOW/DEPLOYMENT, instead")
     parser.add_argument("-E", "--entry-point", "--entry_point", help="program to start; default: main.py")
     parser.add_argument("-a", "--args", action="append", default=[], metavar="K=V", help="argument for the program")
-    parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="value of the run config")
     parser.add_argument(
-        "-q", "--queue", nargs="?", const=DEFAULT_QUEUE, help="put it on this queue (default: 'default')"
+        "-s",
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="value of the run config, or of a config file: files.conf.yaml.lr=0.1",
+    )
+    parser.add_argument(
+        "-q", "--queue", nargs="?", const=DEFAULT_QUEUE, help="put it on this queue (default: the job's, or 'default')"
     )
     parser.add_argument("-n", "--name", help="what to call the run")
     parser.add_argument("-p", "--project", help="what the run belongs to")
@@ -83,13 +99,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _spec_of_directory(options: argparse.Namespace, config: dict[str, Any]) -> RunSpec:
+def _spec_of_directory(options: argparse.Namespace, config: dict[str, Any], files: Files) -> RunSpec:
     return RunSpec.from_dict(
         {
             "source": str(Path(options.uri).expanduser().resolve()),
             "entry_point": split_entry_point(options.entry_point or "main.py"),
             "args": _arguments(options.args),
             "config": config,
+            "files": files,
             "name": options.name,
             "project": options.project,
         }
@@ -101,7 +118,7 @@ def _arguments(words: Sequence[str]) -> list[str]:
     return [f"--{word}" if "=" in word and not word.startswith("-") else word for word in words]
 
 
-def _repeat(options: argparse.Namespace, config: dict[str, Any]) -> int:
+def _repeat(options: argparse.Namespace, config: dict[str, Any], files: Files) -> int:
     """Run an earlier run again, from its parameters on the server."""
     from launch_sdk.client import LaunchClient
     from launch_sdk.tracking.protocol import merge
@@ -110,30 +127,34 @@ def _repeat(options: argparse.Namespace, config: dict[str, Any]) -> int:
         raise NotFoundError(f"{options.uri} is not a directory. Name the directory that holds the program.")
     with LaunchClient() as client:
         view = client.run(options.uri).refresh()
-        if not (view.job or "").startswith("run-job/"):
+        spec = view.spec
+        if spec is None:
             if view.job is None:
                 raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
             parameters = dict(view.parameters)
-            merge(parameters, config)
+            merge(parameters, {**config, **({"files": files} if files else {})})
             return _follow(client, client.launch_job(view.job, parameters, name=options.name), options)
-        spec = RunSpec.from_dict(view.parameters)
-    changed = dict(spec.config)
+    changed, changed_files = deepcopy(dict(spec.config)), deepcopy(dict(spec.files))
     merge(changed, config)
-    values: dict[str, Any] = spec.to_dict() | {"config": changed, "name": options.name, "args": list(spec.args)}
+    merge(changed_files, files)
+    values: dict[str, Any] = spec.to_dict() | {"config": changed, "files": changed_files, "name": options.name}
     if options.entry_point:
         values["entry_point"] = split_entry_point(options.entry_point)
     if options.args:
         values["args"] = _arguments(options.args)
     if options.project:
         values["project"] = options.project
-    return _launch_spec(options, RunSpec.from_dict(values))
+    again = RunSpec.from_dict(values)
+    check_inputs(again)
+    return _launch_spec(options, again)
 
 
 def _launch_spec(options: argparse.Namespace, spec: RunSpec) -> int:
     if options.dry_run:
         from launch_sdk.tracking.values import encode
 
-        print_json(spec.to_dict() | {"config": encode(spec.config), "queue": options.queue})
+        written = {"config": encode(spec.config), "files": encode(spec.files)}
+        print_json(spec.to_dict() | written | {"queue": options.queue})
         return DONE
     if options.queue is None:
         from launch_sdk.cli.foreground import run_here
@@ -145,7 +166,29 @@ def _launch_spec(options: argparse.Namespace, spec: RunSpec) -> int:
         return _follow(client, client.launch(spec, queue=options.queue), options)
 
 
-def _launch_job(options: argparse.Namespace, config: dict[str, Any]) -> int:
+def _launch_job(options: argparse.Namespace, config: dict[str, Any], files: Files) -> int:
+    """Start a run of a job of ours, after checking what it is given."""
+    from launch_sdk.client import LaunchClient
+
+    if options.entry_point:
+        message = "the job has its own entry point; launch its directory to start another program"
+        raise InvalidSpecError("The command line", [Fault("--entry-point", message)])
+    given: dict[str, Any] = {"config": config, "files": files, "args": _arguments(options.args)}
+    given |= {"name": options.name, "project": options.project}
+    with LaunchClient() as client:
+        if options.dry_run:
+            job = client.job(options.job)
+            return _launch_spec(_on_queue(options, job.queue), job.spec_with(**given))
+        run = client.launch_own_job(options.job, queue=options.queue, **given)
+        return _follow(client, run, options)
+
+
+def _on_queue(options: argparse.Namespace, queue: str) -> argparse.Namespace:
+    options.queue = options.queue or queue
+    return options
+
+
+def _launch_deployment(options: argparse.Namespace, config: dict[str, Any]) -> int:
     if options.entry_point or options.args or options.queue:
         message = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
         raise InvalidSpecError("The command line", [Fault("--job", message)])

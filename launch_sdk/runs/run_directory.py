@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.runs.home import launch_home
 from launch_sdk.tracking import protocol
+from launch_sdk.tracking.values import is_array, is_object, loads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,15 @@ class RunDirectory:
             return []
         records, _ = protocol.read_records(self.records)
         return [{**r["log"], "_step": r["step"], "_time": r["time"]} for r in records if "log" in r]
+
+    def provenance(self) -> dict[str, list[dict[str, Any]]]:
+        """Return, by dotted path, the layers that gave each value of the config, lowest first; empty if not known."""
+        try:
+            document = loads((self.path / protocol.PROVENANCE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        values: Any = document.get("values") if is_object(document) else None
+        return {path: layers for path, layers in values.items() if is_array(layers)} if is_object(values) else {}
 
     def last_lines(self, count: int = 20) -> str:
         """Return the end of the program's output, at most 8 kB of it."""

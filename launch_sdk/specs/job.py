@@ -54,10 +54,6 @@ class Job:
         """What it takes; None if it takes anything, as before its first run."""
         return None if self.spec.inputs is None else JobInputs.from_dict(self.spec.inputs)
 
-    def faults(self, config: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]) -> list[Fault]:
-        """List everything that is wrong with the values for a run."""
-        return [] if self.inputs is None else self.inputs.faults(config, files)
-
     def spec_with(
         self,
         config: Mapping[str, Any],
@@ -78,12 +74,12 @@ class Job:
         Raises:
             InvalidSpecError: something given is no input, or is not what the input may be; every fault at once.
         """
-        if faults := self.faults(config, files):
-            raise InvalidSpecError(f"The run of job {self.name!r}", faults)
         own = self.spec
-        return replace(
+        spec = replace(
             own, config=config, files=files, args=tuple(args) or own.args, name=name, project=project or own.project
         )
+        check_inputs(spec)
+        return spec
 
     def has_version(self, alias: str) -> bool:
         return alias in {LATEST, self.version}
@@ -100,6 +96,18 @@ class Job:
             "inputs": encode(self.spec.inputs),
             "created": self.created,
         }
+
+
+def check_inputs(spec: RunSpec) -> None:
+    """Check what a spec gives to its program against what its job takes.
+
+    Raises:
+        InvalidSpecError: with every fault at once.
+    """
+    inputs = None if spec.inputs is None else JobInputs.from_dict(spec.inputs)
+    if inputs is not None and (faults := inputs.faults(spec.config, spec.files)):
+        subject = f"The run of job {spec.job!r}" if spec.job else "The run"
+        raise InvalidSpecError(subject, faults)
 
 
 def parse_reference(reference: str) -> tuple[str, str]:

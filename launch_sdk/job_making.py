@@ -1,0 +1,59 @@
+"""From a run to a job, and from a sweep to what its job takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from launch_sdk.errors import ConflictError, InvalidSpecError
+from launch_sdk.specs.inputs import infer_inputs
+from launch_sdk.specs.run_spec import RunSpec
+from launch_sdk.specs.run_state import RunState
+from launch_sdk.specs.sweep_inputs import space_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from launch_sdk.specs.document import Document
+    from launch_sdk.specs.job import Job
+    from launch_sdk.specs.space import Space
+    from launch_sdk.views import RunView
+
+
+def job_spec(view: RunView) -> RunSpec:
+    """Give the spec of the job that repeats a run.
+
+    Raises:
+        ConflictError: the run was not the product's to run, or has not finished with success.
+    """
+    spec = view.spec
+    if spec is None:
+        raise ConflictError(
+            f"Run {view.run_id} is one of {view.job or 'no job'}, whose program is not started by run-job."
+            f" A deployment is a job already: launch --job FLOW/DEPLOYMENT"
+        )
+    if view.state is not RunState.FINISHED:
+        raise ConflictError(f"Run {view.run_id} is {view.state.value}. A job is made of a run that has finished.")
+    return with_inputs(spec, view.inputs, view.recorded or {})
+
+
+def with_inputs(spec: RunSpec, declared: Mapping[str, Any] | None, recorded: Mapping[str, Any]) -> RunSpec:
+    """Give the spec of a job: what the run declared, or its whole config, is what the job takes."""
+    return replace(spec, config={}, files={}, name=None, inputs=infer_inputs(declared, recorded).to_dict())
+
+
+def check_space(job: Job, space: Space, document: Document) -> None:
+    """Check every value that a sweep can give to a job, before it starts.
+
+    Raises:
+        InvalidSpecError: the job does not take them; every fault with its line.
+    """
+    if job.inputs is None:
+        return
+    faults = [
+        document.fault(("parameters", *path), f"{message} (job {job.name!r})")
+        for path, message in space_faults(job.inputs, space)
+    ]
+    if faults:
+        raise InvalidSpecError(document.name, faults)
