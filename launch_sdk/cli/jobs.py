@@ -141,7 +141,8 @@ def _inputs(job: Job) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _rows(before: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    for name, one in (schema.get("properties") or {}).items():
+    properties: Mapping[str, Any] = schema.get("properties") or {}
+    for name, one in properties.items():
         label = before + name.replace(".", r"\.")
         if one.get("properties"):
             yield from _rows(f"{label}.", one)

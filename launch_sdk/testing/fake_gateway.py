@@ -16,8 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from launch_sdk.edits import Edits
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
 from launch_sdk.runs.store import RunStore
+from launch_sdk.specs.job import Job, check_name, parse_reference, refuse_version
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.planning import Finish, Launch, plan
 from launch_sdk.sweeps.runs import SweepRun
@@ -44,7 +46,9 @@ class FakeGateway:
         runs: every run, by its id.
         sweeps: every sweep, by its id.
         logs: the lines of each run, by its id.
-        jobs: the deployments that exist, each with its queue.
+        jobs: somebody's deployments that exist, each with its queue.
+        own_jobs: the jobs, by name.
+        edits: what people changed in a run's config and summary, by its id.
         queues: the queues that exist, each with whether an agent polls it.
         is_up: whether the server answers.
         clock: unix seconds; each thing that happens takes one.
@@ -55,6 +59,8 @@ class FakeGateway:
     sweeps: dict[str, SweepView] = field(default_factory=dict[str, SweepView])
     logs: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     jobs: dict[str, str] = field(default_factory=dict[str, str])
+    own_jobs: dict[str, Job] = field(default_factory=dict[str, Job])
+    edits: dict[str, Edits] = field(default_factory=dict[str, Edits])
     queues: dict[str, bool] = field(default_factory=dict[str, bool])
     is_up: bool = True
     clock: float = 0.0
@@ -83,13 +89,22 @@ class FakeGateway:
         summary: Mapping[str, Any] | None = None,
         error: str | None = None,
         lines: Iterable[str] = (),
+        config: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Any] | None = None,
     ) -> None:
-        """Let a run end in any terminal state."""
+        """Let a run end in any terminal state, having recorded this config and declared these inputs."""
         run = self.runs[run_id]
         self.logs[run_id] += lines
         started = run.started if run.started is not None else self._tick()
         self.runs[run_id] = replace(
-            run, state=state, started=started, ended=self._tick(), summary=summary or {}, error=error
+            run,
+            state=state,
+            started=started,
+            ended=self._tick(),
+            summary=summary or {},
+            error=error,
+            recorded=config,
+            inputs=inputs,
         )
 
     def advance_sweep(self, sweep_id: str, objective: Objective) -> SweepView:
@@ -154,15 +169,58 @@ class FakeGateway:
 
     async def submit_run(self, spec: RunSpec, queue: str) -> str:
         await self.ensure_queue(queue)
-        return self._queued(f"run-job/{queue}", queue, spec.to_dict(), spec.name)
+        return self._queued(spec.job or f"run-job/{queue}", queue, spec.to_dict(), spec.name, is_program=True)
 
     async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str:
         self._answer()
         return self._queued(job, self._known(self.jobs, job, "Job"), parameters, name)
 
+    async def save_job(self, name: str, spec: RunSpec, queue: str | None, first_queue: str) -> Job:
+        self._answer()
+        check_name(name)
+        if any(deployment.startswith(f"{name}/") for deployment in self.jobs):
+            raise ConflictError(f"{name!r} is the name of a flow on this server that is no job.")
+        before = self.own_jobs.get(name)
+        if before is not None and queue not in {None, before.queue}:
+            raise ConflictError(f"Job {name!r} is on queue {before.queue!r}.")
+        await self.ensure_queue(queue := before.queue if before is not None else queue or first_queue)
+        content = replace(spec, config={}, files={}, name=None, job=name)
+        if before is None:
+            self.own_jobs[name] = Job(name, queue, content, created=self._tick())
+        elif before.spec != content:
+            self.own_jobs[name] = replace(before, spec=content, number=before.number + 1)
+        return self.own_jobs[name]
+
+    async def read_job(self, reference: str) -> Job:
+        self._answer()
+        name, alias = parse_reference(reference)
+        job = self._known(self.own_jobs, name, "Job")
+        refuse_version(job, alias)
+        return job
+
+    async def list_jobs(self) -> list[Job]:
+        self._answer()
+        return [self.own_jobs[name] for name in sorted(self.own_jobs)]
+
+    async def delete_job(self, reference: str) -> Job:
+        return self.own_jobs.pop((await self.read_job(reference)).name)
+
+    async def submit_own_job(self, job: Job, spec: RunSpec) -> str:
+        await self.read_job(job.name)
+        return self._queued(job.name, job.queue, spec.to_dict(), spec.name, is_program=True)
+
+    async def edit_run(self, run_id: str, edits: Edits) -> None:
+        self._answer()
+        self._known(self.runs, run_id, "Run")
+        self.edits[run_id] = self.edits.get(run_id, Edits()).then(edits)
+
     async def read_run(self, run_id: str) -> RunView:
         self._answer()
-        return self._known(self.runs, run_id, "Run")
+        run = self._known(self.runs, run_id, "Run")
+        edits = self.edits.get(run_id, Edits())
+        is_known = run.recorded is not None or not edits.config.is_empty
+        recorded = edits.config.over(run.config) if is_known else None
+        return replace(run, recorded=recorded, summary=edits.summary.over(run.summary))
 
     async def read_logs(self, run_id: str, since: float = 0.0) -> list[LogLine]:
         self._answer()
@@ -186,7 +244,7 @@ class FakeGateway:
         del document  # the spec says the same
         await self.ensure_queue(queue)
         if spec.job:
-            self._known(self.jobs, spec.job, "Job")
+            self._known(self.own_jobs if spec.own_job else self.jobs, spec.job, "Job")
         sweep_id = f"{len(self.sweeps) + 1:08x}"
         self.sweeps[sweep_id] = SweepView(
             sweep_id=sweep_id,
@@ -241,7 +299,9 @@ class FakeGateway:
     def _refuse(self, values: Iterable[str], name: str, kind: str) -> NoReturn:
         raise NotFoundError(f"{kind} {name!r} does not exist; there are {', '.join(values) or 'none yet'}.")
 
-    def _queued(self, job: str, queue: str, parameters: Mapping[str, Any], name: str | None) -> str:
+    def _queued(
+        self, job: str, queue: str, parameters: Mapping[str, Any], name: str | None, *, is_program: bool = False
+    ) -> str:
         run_id = f"run-{len(self.runs) + 1:04d}"
         self.logs[run_id] = []
         self.runs[run_id] = RunView(
@@ -257,6 +317,7 @@ class FakeGateway:
             ended=None,
             error=None,
             url=f"memory:/runs/{run_id}",
+            is_program=is_program,
         )
         return run_id
 
