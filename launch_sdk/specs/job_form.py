@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.specs.inputs import JobInputs
@@ -59,8 +58,6 @@ def _field(schema: Mapping[str, Any]) -> dict[str, Any]:
         made["format"] = "password"
     if "label" in made:
         made["title"] = made.pop("label")
-    if isinstance(made.get("default"), float) and not isfinite(made["default"]):
-        del made["default"]  # no form can show it
     for key in ("properties", "patternProperties"):
         if is_object(made.get(key)):
             made[key] = {name: _field(one) if is_object(one) else one for name, one in made[key].items()}

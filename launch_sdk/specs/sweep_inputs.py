@@ -68,8 +68,8 @@ def _is_file(path: str, below: object) -> bool:
 def space_faults(inputs: JobInputs, space: Space) -> list[tuple[ParameterPath, str]]:
     """List the parameters that a job does not take, and those that can have a value that it does not take.
 
-    Each parameter is tried with all of its values, or with both ends of its range; one without ends with the middle of
-    its distribution. The others have their first value meanwhile.
+    Each parameter is tried with all of its values, or with the lowest and the highest that it can have; the others have
+    their first value meanwhile.
 
     Args:
         inputs: of the job.

@@ -80,6 +80,19 @@ class Run:
         """The step that the next `log()` without `step` gets; the first is 0."""
         return self._step + 1
 
+    @property
+    def entity(self) -> str:
+        """Whose run it is: LAUNCH_ENTITY, WANDB_ENTITY, or who is logged in; empty if nobody can tell."""
+        named = os.environ.get("LAUNCH_ENTITY") or os.environ.get("WANDB_ENTITY")
+        if named:
+            return named
+        import getpass  # only scripts that ask pay for it
+
+        try:
+            return getpass.getuser()
+        except (OSError, KeyError, ImportError):
+            return ""
+
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
         """Append metrics of one step.
 

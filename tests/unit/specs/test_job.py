@@ -1,0 +1,179 @@
+"""What a job is called, what its form is, and which of a form's values are overrides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from launch_sdk.errors import InvalidSpecError, NotFoundError
+from launch_sdk.specs.job import Job, check_name, parse_reference, refuse_version, suggested_name
+from launch_sdk.specs.job_form import form_schema, touched, without_defaults
+from launch_sdk.specs.run_spec import RunSpec
+from launch_sdk.specs.validation import violations
+
+PACKED = "sha256:" + "0" * 64
+CONFIG: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "trainer": {
+            "type": "object",
+            "properties": {
+                "lr": {"type": "number", "minimum": 0, "default": 0.1},
+                "layers": {"type": "array", "default": [1, 2]},
+            },
+            "additionalProperties": False,
+        },
+        "fast": {"type": "boolean", "default": False},
+        "token": {"type": "string", "format": "secret", "label": "API token"},
+    },
+    "additionalProperties": False,
+}
+FILE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"depth": {"type": "integer", "default": 3}},
+    "additionalProperties": False,
+}
+SPEC = RunSpec(
+    PACKED, ("train.py",), ("--quiet",), job="digits", inputs={"config": CONFIG, "files": {"conf/m.yaml": FILE}}
+)
+
+
+@pytest.mark.parametrize("name", ["digits", "0", "a.b-c_D", "x" * 128])
+def test_a_name_of_letters_digits_dots_dashes_and_underscores_is_taken(name: str) -> None:
+    check_name(name)
+    assert parse_reference(name) == (name, "latest")
+    assert parse_reference(f"{name}:v3") == (name, "v3")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "is no name of a job"),
+        ("a/b", "is no name of a job"),
+        ("-x", "is no name of a job"),
+        ("é", "is no name of a job"),
+        ("a\n", "is no name of a job"),
+        ("x" * 129, "128 are the most"),
+        ("run-job", "a flow of the product's own"),
+        ("run-sweep", "a flow of the product's own"),
+    ],
+)
+def test_any_other_name_is_refused(name: str, message: str) -> None:
+    with pytest.raises(InvalidSpecError, match=message):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "project", "name"),
+    [
+        (("train.py",), None, "train"),
+        (("src/fit model.py", "--x"), "my project", "my-project-fit-model"),
+        (("torchrun", "main.py"), None, "main"),
+        (("./run.sh",), None, "run"),
+        (("é.py",), None, "job"),
+        (("train.py",), "p" * 200, "p" * 128),
+    ],
+)
+def test_a_job_without_a_name_is_called_after_its_project_and_program(
+    entry_point: tuple[str, ...], project: str | None, name: str
+) -> None:
+    assert suggested_name(RunSpec(PACKED, entry_point, project=project)) == name
+    check_name(name)
+
+
+def test_only_the_present_version_has_a_name_and_the_error_says_which() -> None:
+    job = Job("digits", "default", SPEC, number=3)
+    for alias in ("latest", "v3"):
+        refuse_version(job, alias)
+    with pytest.raises(NotFoundError, match=r"'digits' has no version 'v2'; there is 'v3'"):
+        refuse_version(job, "v2")
+
+
+def test_everything_wrong_with_a_run_of_a_job_is_told_at_once() -> None:
+    job = Job("digits", "default", SPEC)
+    with pytest.raises(InvalidSpecError) as refused:
+        job.spec_with({"trainer": {"lr": -1, "rl": 1}, "fast": "yes"}, {"conf/n.yaml": {"depth": 1}})
+    assert {fault.path for fault in refused.value.faults} == {
+        "config.trainer.lr",
+        "config.trainer.rl",
+        "config.fast",
+        "files.conf/n.yaml",
+    }
+    spec = job.spec_with({"trainer": {"lr": 1}}, {"conf/m.yaml": {"depth": 4}}, name="n")
+    assert (spec.config, spec.files, spec.args, spec.name) == (
+        {"trainer": {"lr": 1}},
+        {"conf/m.yaml": {"depth": 4}},
+        ("--quiet",),
+        "n",
+    )
+    assert job.spec_with({}, {}, args=["--loud"]).args == ("--loud",)
+
+
+def _accepts(spec: RunSpec, parameters: dict[str, Any]) -> bool:
+    return not violations(form_schema(spec), parameters)
+
+
+def test_the_form_has_a_group_for_the_config_one_for_each_file_and_the_arguments() -> None:
+    schema = form_schema(SPEC)
+    fields = schema["properties"]
+    assert list(fields) == ["config", "files", "args"]
+    assert [field["position"] for field in fields.values()] == [0, 1, 2]
+    assert fields["args"]["default"] == ["--quiet"]
+    assert fields["files"]["properties"]["conf/m.yaml"]["title"] == "conf/m.yaml"
+    token = fields["config"]["properties"]["token"]
+    assert (token["format"], token["title"]) == ("password", "API token")
+    assert CONFIG["properties"]["token"]["format"] == "secret"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "is_taken"),
+    [
+        ({}, True),
+        ({"config": {"trainer": {"lr": 1}}, "files": {"conf/m.yaml": {"depth": 1}}, "args": ["x"]}, True),
+        ({"source": PACKED, "entry_point": ["train.py"], "inputs": {}, "job": "digits", "name": "n"}, True),
+        ({"config": {"trainer": {"lr": "1"}}}, False),
+        ({"config": {"nope": 1}}, False),
+        ({"files": {"other.yaml": {}}}, False),
+        ({"files": {"conf/m.yaml": {"depth": 1.5}}}, False),
+        ({"lr": 1}, False),
+        ({"args": "x"}, False),
+    ],
+)
+def test_the_schema_takes_inputs_and_what_makes_the_job_and_nothing_else(
+    parameters: dict[str, Any], is_taken: bool
+) -> None:
+    assert _accepts(SPEC, parameters) is is_taken
+
+
+def test_a_job_that_has_not_run_yet_takes_anything() -> None:
+    assert _accepts(RunSpec(PACKED), {"config": {"x": [1]}, "files": {"a.yaml": {"b": 1}}})
+
+
+def test_a_job_whose_config_is_no_input_has_no_field_for_it_and_takes_none() -> None:
+    spec = RunSpec(PACKED, inputs={"config": None, "files": {}})
+    assert list(form_schema(spec)["properties"]) == ["args"]
+    assert _accepts(spec, {"config": {}, "files": {}})
+    assert not _accepts(spec, {"config": {"x": 1}})
+    assert not _accepts(spec, {"files": {"a.yaml": {"b": 1}}})
+
+
+def test_values_that_a_form_sends_back_as_they_were_override_nothing() -> None:
+    sent = RunSpec(
+        PACKED,
+        config={"trainer": {"lr": 0.1, "layers": [1, 2]}, "fast": True, "token": "t"},
+        files={"conf/m.yaml": {"depth": 3}},
+        inputs=SPEC.inputs,
+    )
+    meant = touched(sent)
+    assert (meant.config, meant.files) == ({"fast": True, "token": "t"}, {})
+    assert touched(RunSpec(PACKED, config={"x": 1})).config == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "default", "is_kept"),
+    [(1, 1.0, False), (True, 1, True), (0, False, True), (None, None, False), ([1], [1], False), ("1", 1, True)],
+)
+def test_a_value_is_the_default_if_it_is_equal_and_of_its_kind(value: Any, default: Any, is_kept: bool) -> None:
+    schema = {"type": "object", "properties": {"x": {"default": default}}}
+    assert without_defaults({"x": value}, schema) == ({"x": value} if is_kept else {})
