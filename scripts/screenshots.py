@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -85,19 +86,72 @@ def photograph_form(page: Page, url: str, source: Path) -> None:
     photograph(page, "custom-run-form")
 
 
+JOB = """
+from pathlib import Path
+import launch_sdk as launch
+
+schema = {"type": "object", "properties": {"trainer": {"type": "object", "title": "Trainer", "properties": {
+    "learning_rate": {"type": "number", "title": "Learning rate", "minimum": 0, "maximum": 1},
+    "optimizer": {"type": "string", "title": "Optimizer", "enum": ["adam", "sgd"]},
+}}, "augment": {"type": "boolean", "title": "Augment the data"}}}
+config = {"trainer": {"learning_rate": 0.1, "optimizer": "adam"}, "augment": False, "token": ""}
+schema["properties"]["token"] = {"type": "string", "title": "Token of the data store", "format": "secret"}
+with launch.init(config=config, register="digits-job"):
+    launch.manage_config(schema=schema)
+    launch.manage_config_file("model.yaml")
+"""
+
+
+def make_job(home: Path, folder: Path) -> None:
+    """Make a job with a typed config and a config file, of a real run."""
+    (folder / "train.py").write_text(JOB, encoding="utf-8")
+    (folder / "model.yaml").write_text("hidden: 64\n", encoding="utf-8")
+    agent = subprocess.Popen(
+        [str(Path(sys.executable).parent / "launch-agent"), "--queues", "default"],
+        env={**os.environ, "LAUNCH_HOME": str(home)},
+    )
+    try:
+        run(home, "launch", "-q", "default", str(folder), "-E", "train.py")
+    finally:
+        agent.send_signal(signal.SIGINT)
+        agent.wait()
+
+
+def photograph_job(page: Page, url: str) -> None:
+    """Photograph the form of a job's inputs."""
+    page.goto(f"{url}/deployments")
+    page.get_by_role("row").filter(has_text="digits-job").get_by_role("link").first.click()
+    page.wait_for_url("**/deployment/**")
+    page.goto(page.url.partition("?")[0] + "/run")
+    page.get_by_role("spinbutton", name="Learning rate").wait_for()
+    settle(page)
+    photograph(page, "job-form")
+
+
 def main() -> None:
-    """Make every image."""
+    """Make every image, or those named on the command line: sweep, form, job."""
+    wanted = set(sys.argv[1:]) or {"sweep", "form", "job"}
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         try:
-            sweep = json.loads(run(home, "launch-sweep", "examples/digits/sweep.yaml", "--json"))
+            run(home, "launch", "server", "start")
+            sweep: dict[str, Any] = {}
+            if "sweep" in wanted:
+                sweep = json.loads(run(home, "launch-sweep", "examples/digits/sweep.yaml", "--json"))
+            if "job" in wanted:
+                (home / "job").mkdir()
+                make_job(home, home / "job")
             ui = run(home, "launch", "server", "url").strip()
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
                 page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
-                photograph_sweep(page, f"{ui}/v2", ui, sweep)
-                photograph_form(page, f"{ui}/v2", Path("/home/you/digits"))
+                if "sweep" in wanted:
+                    photograph_sweep(page, f"{ui}/v2", ui, sweep)
+                if "form" in wanted:
+                    photograph_form(page, f"{ui}/v2", Path("/home/you/digits"))
+                if "job" in wanted:
+                    photograph_job(page, f"{ui}/v2")
                 browser.close()
         finally:
             run(home, "launch", "server", "stop")

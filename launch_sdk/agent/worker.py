@@ -23,7 +23,6 @@ from prefect.utilities.processutils import sanitize_subprocess_env
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker, ProcessWorkerResult
 from pydantic import PrivateAttr
 
-from launch_sdk._prefect import names
 from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ class LaunchJobConfiguration(ProcessJobConfiguration):
     def prepare_for_flow_run(
         self, flow_run: FlowRun, deployment: Any = None, flow: Any = None, *args: Any, **kwargs: Any
     ) -> None:
+        from launch_sdk._prefect import names
+
         super().prepare_for_flow_run(flow_run, deployment, flow, *args, **kwargs)
         self._entrypoint = deployment.entrypoint if deployment is not None else None
         self._flow_name = flow.name if flow is not None else None
