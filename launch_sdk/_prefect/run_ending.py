@@ -53,8 +53,8 @@ async def write_end(client: PrefectClient, run_id: str, run: RunDirectory, summa
 def _labels(run: RunDirectory, summary: Mapping[str, Any]) -> dict[str, str]:
     snapshot = protocol.read_snapshot(run.path)
     hidden = secret_paths(_schema(snapshot))
-    dotted = {join_path(path) for path in hidden}
-    provenance = {path: layers for path, layers in run.provenance().items() if path not in dotted}
+    secrets = tuple(f"{join_path(path)}." for path in hidden)
+    provenance = {path: layers for path, layers in run.provenance().items() if not f"{path}.".startswith(secrets)}
     labels = {
         names.SUMMARY: summary,
         names.CONFIG: without_paths(snapshot.config, hidden),

@@ -68,6 +68,9 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
             ended=time.time(),
             error=outcome.error,
             url=None,
+            recorded=protocol.read_snapshot(run.path).config or None,
+            provenance=run.provenance() or None,
+            is_program=True,
         )
         print_json(view.to_json() | {"directory": str(run.path)})
     return code

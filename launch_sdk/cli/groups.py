@@ -93,10 +93,10 @@ def _print_run(view: RunView) -> None:
     config = [(join_path(path), value) for path, value in leaves(view.config)]
     if config:
         known = view.provenance or {}
-        print_table(("config", "value", "given by"), [(key, value, _given_by(known.get(key))) for key, value in config])
+        print_table(("config", "value", "given by"), [(key, value, given_by(known.get(key))) for key, value in config])
 
 
-def _given_by(layers: Sequence[Mapping[str, object]] | None) -> str:
+def given_by(layers: Sequence[Mapping[str, object]] | None) -> str:
     """Say which layer gave a value, and which values of others it hides."""
     if not layers:
         return ""

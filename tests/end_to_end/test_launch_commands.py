@@ -76,7 +76,8 @@ def test_a_run_goes_through_a_queue_to_an_agent_and_back(home: Home, project: Pa
         view = json.loads(done.stdout)
         assert view["state"] == "finished"
         assert view["summary"] == {"y": 42}
-        assert view["config"] == {"x": 21}
+        assert view["config"] == {"x": 21, "seconds": 0.0, "code": 0}
+        assert view["parameters"]["config"] == {"x": 21}
         assert view["queue"] == queue
         assert "args ['--k=v']" in done.stderr
         assert "prefect settings: []" in done.stderr

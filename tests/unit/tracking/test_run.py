@@ -50,6 +50,16 @@ def test_a_script_alone_leaves_a_run_directory_below_the_working_directory(tmp_p
     assert {entry.name for entry in directory.iterdir()} == {RECORDS, CONFIG, PROVENANCE, SUMMARY, METADATA}
 
 
+def test_a_run_belongs_to_whom_the_environment_names_else_to_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    with launch.init() as run:
+        monkeypatch.setenv("LOGNAME", "ada")
+        assert run.entity == "ada"
+        monkeypatch.setenv("WANDB_ENTITY", "team")
+        assert run.entity == "team"
+        monkeypatch.setenv("LAUNCH_ENTITY", "own")
+        assert run.entity == "own"
+
+
 def test_the_records_say_everything_in_order() -> None:
     with launch.init(config={"lr": 0.1}) as run:
         run.log({"loss": 0.5})
