@@ -250,6 +250,7 @@ class SweepRuns:
             config=config,
             files=files,
             project=self.spec.project,
+            metric_sources=self.spec.metric_sources,
         )
         return spec.to_parameters()
 

@@ -6,11 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from launch_sdk.environments import wandb
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 INTERPRETER_NAMES = frozenset({"python", "python3"})
-_NOT_INHERITED = ("PREFECT_", "LAUNCH_RUN_", "LAUNCH_SWEEP_")  # the server's, and those of a run around this one
+# The server's, those of a run around this one, and those that say who is logged in to W&B.
+_NOT_INHERITED = ("PREFECT_", "LAUNCH_RUN_", "LAUNCH_SWEEP_", *wandb.NOT_INHERITED)
 
 
 def program_arguments(entry_point: Sequence[str], args: Sequence[str]) -> list[str]:
@@ -22,10 +25,10 @@ def program_arguments(entry_point: Sequence[str], args: Sequence[str]) -> list[s
 
 
 def program_environment(protocol: Mapping[str, str]) -> dict[str, str]:
-    """Give the program's variables: ours without the server's address and credentials, and the run protocol's.
+    """Give the program's variables: ours without the server's address and credentials, and the run's own.
 
     Args:
-        protocol: the `LAUNCH_*` variables of the run.
+        protocol: the variables of the run: `LAUNCH_*`, and those of the W&B client.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
     return inherited | {"PYTHONUNBUFFERED": "1"} | dict(protocol)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from launch_sdk.environments import wandb
 from launch_sdk.environments.current import program_arguments, program_environment
 from launch_sdk.errors import InvalidSpecError, NotFoundError
+from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
 from launch_sdk.runs.supervise import Follower, run_program
 from launch_sdk.specs.inputs import JobInputs
@@ -66,14 +71,15 @@ async def execute(
     """
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
     await asyncio.to_thread(prepare, spec, run, store, layer)
-    follower = Follower(run, on_lines)
-    exit_code = await run_program(
-        program_arguments(spec.entry_point, spec.args),
-        directory=run.work,
-        environment=program_environment({protocol.RUN_DIR: str(run.path), **identity}),
-        follower=follower,
-        on_look=lambda: on_summary(follower.summary),
-    )
+    with closing(_collector(spec, run, on_lines)) as collector:
+        follower = Follower(run, on_lines, collector)
+        exit_code = await run_program(
+            program_arguments(spec.entry_point, spec.args),
+            directory=run.work,
+            environment=_environment(spec, run, identity),
+            follower=follower,
+            on_look=lambda: on_summary(follower.summary),
+        )
     return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code) if exit_code else None)
 
 
@@ -86,8 +92,9 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     """
     _refuse_what_is_no_input(spec)
     run.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for earlier in (run.records, run.output):
+    for earlier in (run.records, run.output, run.path / wandb.DECLARATIONS):
         earlier.unlink(missing_ok=True)
+    shutil.rmtree(run.path / "wandb", ignore_errors=True)
     store.lay_out(spec.source, run.work)
     program = spec.entry_point[0]
     if program.endswith(".py") and not (run.work / program).is_file():
@@ -107,6 +114,36 @@ def _refuse_what_is_no_input(spec: RunSpec) -> None:
     faults = JobInputs.from_dict(spec.inputs).faults(spec.config, spec.files)
     if faults:
         raise InvalidSpecError(f"The run of the job {spec.job}" if spec.job else "The run", faults)
+
+
+def _environment(spec: RunSpec, run: RunDirectory, identity: Mapping[str, str]) -> dict[str, str]:
+    """Give all variables of the program: the run protocol's, and those that the W&B client reads."""
+    contract = wandb.wandb_environment(
+        os.environ,
+        run_dir=run.path,
+        run_id=identity.get(protocol.RUN_ID),
+        name=identity.get(protocol.RUN_NAME),
+        project=identity.get(protocol.PROJECT),
+        sweep_id=identity.get(protocol.SWEEP_ID),
+        config=spec.config,
+        files=spec.files,
+    )
+    return program_environment({**contract, protocol.RUN_DIR: str(run.path), **identity})
+
+
+def _collector(spec: RunSpec, run: RunDirectory, on_lines: Callable[[list[str]], None]) -> Collector:
+    """Make what reads the metrics that the program does not log through the run protocol."""
+    if notice := wandb.mode_notice(os.environ):
+        on_lines([notice])
+    return collector_of(
+        spec.metric_sources,
+        run_dir=run.path,
+        work=run.work,
+        records=run.records,
+        output=run.output,
+        declarations=wandb.DECLARATIONS,
+        on_notice=lambda line: on_lines([line]),
+    )
 
 
 def describe_failure(spec: RunSpec, run: RunDirectory, exit_code: int) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
+    from launch_sdk.metrics.collector import Collector
     from launch_sdk.runs.run_directory import RunDirectory
 
 POLL_S = 0.1
@@ -35,17 +36,21 @@ class Follower:
     Attributes:
         run: the run's directory.
         on_lines: called with new whole lines of output, at least one.
+        collector: reads metrics that the program does not log itself; None for none.
         summary: last value of each metric so far.
     """
 
     run: RunDirectory
     on_lines: Callable[[list[str]], None]
+    collector: Collector | None = None
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
     _output_offset: int = 0
     _records_offset: int = 0
 
     def look(self, *, at_end: bool = False) -> None:
         """Take in new records and new lines; at the end also a last line without its newline."""
+        if self.collector:
+            self.collector.look(at_end=at_end)
         if self.run.records.exists():
             records, self._records_offset = protocol.read_records(self.run.records, self._records_offset)
             for record in records:

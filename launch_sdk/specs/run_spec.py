@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.tracking.values import encode
 
 DEFAULT_ENTRY_POINT = ("main.py",)
@@ -142,10 +143,9 @@ def split_entry_point(text: str) -> tuple[str, ...]:
 
 
 def _metric_sources(value: object, faults: list[Fault]) -> tuple[Mapping[str, Any], ...]:
-    if not isinstance(value, Sequence) or not all(isinstance(one, Mapping) for one in cast("Sequence[object]", value)):
-        faults.append(Fault("metric_sources", "must be a list of mappings"))
-        return ()
-    return tuple(cast("Sequence[Mapping[str, Any]]", value))
+    _, found = parse_metric_sources(value)
+    faults += [Fault(".".join(map(str, ("metric_sources", *path))), message) for path, message in found]
+    return () if found else tuple(cast("Sequence[Mapping[str, Any]]", value))
 
 
 def _files(value: object, faults: list[Fault]) -> dict[str, Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.command import command_faults
 from launch_sdk.specs.document import unusable_values
+from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _KEYS = {
     "run_cap": int,
     "seed": int,
     "command": list,
+    "metric_sources": list,
     "name": str,
     "description": str,
     "project": str,
@@ -89,6 +91,7 @@ class SweepSpec:
         num_workers: how many runs at once.
         seed: of the sampler; the same seed and results give the same suggestions.
         queue: where to run; None for the default.
+        metric_sources: where metrics come from if the program logs none itself.
     """
 
     method: Method
@@ -104,6 +107,7 @@ class SweepSpec:
     name: str | None = None
     description: str | None = None
     project: str | None = None
+    metric_sources: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def own_job(self) -> str | None:
@@ -152,6 +156,7 @@ def parse_sweep(document: Document) -> SweepSpec:
     if isinstance(run_cap, int) and not isinstance(run_cap, bool) and run_cap < 1:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
     command = _command(document, value, faults)
+    metric_sources = _metric_sources(document, value, faults)
     if faults or space is None:
         raise InvalidSpecError(document.name, faults)
     return SweepSpec(
@@ -168,6 +173,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         name=value.get("name"),
         description=value.get("description"),
         project=value.get("project"),
+        metric_sources=metric_sources,
     )
 
 
@@ -240,6 +246,17 @@ def _command(document: Document, value: Mapping[str, Any], faults: list[Fault]) 
     if len(words) == len(cast("list[object]", command)):
         faults += [document.fault(("command",), message) for message in command_faults(words)]
     return tuple(words)
+
+
+def _metric_sources(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> tuple[Mapping[str, Any], ...]:
+    sources = value.get("metric_sources")
+    if not isinstance(sources, list):
+        return ()
+    _, found = parse_metric_sources(cast("list[object]", sources))
+    faults += [document.fault(("metric_sources", *path), message) for path, message in found]
+    if sources and not value.get("program") and value.get("job"):
+        faults.append(document.fault(("metric_sources",), "go with program only; a job has its own"))
+    return () if found else tuple(cast("list[Mapping[str, Any]]", sources))
 
 
 def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
