@@ -144,7 +144,9 @@ def split_entry_point(text: str) -> tuple[str, ...]:
 
 def _metric_sources(value: object, faults: list[Fault]) -> tuple[Mapping[str, Any], ...]:
     _, found = parse_metric_sources(value)
-    faults += [Fault(".".join(map(str, ("metric_sources", *path))), message) for path, message in found]
+    for path, message in found:
+        where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+        faults.append(Fault(f"metric_sources{where}", message))
     return () if found else tuple(cast("Sequence[Mapping[str, Any]]", value))
 
 

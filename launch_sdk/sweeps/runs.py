@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from launch_sdk.specs.sweep_spec import Metric
 
 
+DEFINED_SUMMARIES = ("best", "last", "mean")
+
+
 def _nothing() -> dict[str, Any]:
     return {}
 
@@ -65,7 +68,13 @@ class SweepRun:
 
     def metric(self, metric: Metric | None) -> float | None:
         """Return the metric's value in the summary; None if it was not logged or is no number."""
-        return metric_value(self.summary, metric.name) if metric else None
+        if metric is None:
+            return None
+        value = metric_value(self.summary, metric.name)
+        extreme = "min" if metric.goal == "minimize" else "max"
+        for kept in (extreme, *DEFINED_SUMMARIES):  # W&B's define_metric keeps such values in place of the last one
+            value = metric_value(self.summary, f"{metric.name}.{kept}") if value is None else value
+        return value
 
 
 def metric_value(summary: Mapping[str, Any], name: str) -> float | None:
