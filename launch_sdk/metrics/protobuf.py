@@ -29,7 +29,7 @@ class Message:
     A field of another wire type than the one asked for counts as absent, so a hostile file has nothing to confuse.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "_numbers")
 
     def __init__(self, data: bytes) -> None:
         """Split a message into its fields.
@@ -44,9 +44,10 @@ class Message:
             number, kind = tag >> 3, tag & 7
             value, at = _read_value(data, at, kind)
             self._fields.setdefault((number, kind), []).append(value)
+        self._numbers = {number for number, _ in self._fields}
 
     def has(self, number: int) -> bool:
-        return any(field == number for field, _ in self._fields)
+        return number in self._numbers
 
     def raw(self, number: int) -> bytes:
         """Return the last value of a field of bytes; empty if there is none."""

@@ -18,7 +18,7 @@ import wandb
 
 with wandb.init(config={"trainer": {"lr": 0.1}, "seed": 42}) as run:
     run.define_metric("val", summary="min")
-    for step in range(300):
+    for step in range(120):
         run.log({"loss": 1 / (step + 1), "n": {"a": step, "b": {"c": math.nan}}, "k.d": True, "none": None,
                  "inf": -math.inf, "large": 2**70, "val": abs(step - 100), "text": "x" * 300})
     run.log({"page": "y" * 100_000})

@@ -48,6 +48,28 @@ def _execute(spec: RunSpec, lines: list[str]) -> tuple[Outcome, RunDirectory]:
     return asyncio.run(execute(spec, run, store=RunStore.local(), identity=identity, on_lines=lines.extend)), run
 
 
+def test_a_second_attempt_sees_nothing_of_the_wandb_runs_of_the_first(code: Path) -> None:
+    lines: list[str] = []
+    _, run = _execute(RunSpec(str(code), ("logs.py",)), lines)
+    (run.path / "wandb" / "offline-run-1-a").mkdir(parents=True)
+    (run.path / "wandb" / "offline-run-1-a" / "run-a.wandb").write_text("of the first")
+    (run.path / "wandb.jsonl").write_text('{"config": true}')
+    _execute(RunSpec(str(code), ("logs.py",)), lines)
+    assert not (run.path / "wandb").exists()
+    assert protocol.read_snapshot(run.path).inputs is None
+    assert not [line for line in lines if line.startswith("launch:")]
+
+
+def test_metrics_of_a_program_with_no_sdk_are_in_its_summary_and_history(code: Path) -> None:
+    (code / "prints.py").write_text("print('loss=3'); print('loss=x'); print('loss=1')")
+    lines: list[str] = []
+    spec = RunSpec(str(code), ("prints.py",), metric_sources=({"stdout": r"loss=(?P<loss>\S+)"},))
+    outcome, run = _execute(spec, lines)
+    assert outcome == Outcome(0, {"loss": 1}, None)
+    assert [(row["_step"], row["loss"]) for row in run.history()] == [(0, 3), (1, 1)]
+    assert [line for line in lines if line.startswith("launch: metric source")]
+
+
 def test_a_run_gets_its_config_and_gives_its_summary_history_and_output(code: Path) -> None:
     lines: list[str] = []
     outcome, run = _execute(RunSpec(str(code), ("logs.py",), ("a", "b c"), {"lr": 0.1}), lines)

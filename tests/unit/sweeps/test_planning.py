@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
-from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.specs.sweep_spec import Metric, SweepSpec, parse_sweep
 from launch_sdk.sweeps.planning import MAX_ATTEMPTS, SETTLE_S, Finish, Launch, Stop, plan, settle
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts, metric_value
 from launch_sdk.sweeps.samplers import make_sampler
@@ -260,6 +260,22 @@ def test_the_best_run_is_finite_finished_and_the_earliest_of_equals() -> None:
 )
 def test_a_metric_is_found_by_its_name_or_along_its_dots(summary: dict[str, Any], value: float | None) -> None:
     assert metric_value(summary, "val.loss") == value
+
+
+@pytest.mark.parametrize(
+    ("kept", "value"),
+    [
+        ({"min": 1, "max": 9}, 9.0),
+        ({"min": 1, "last": 5}, 5.0),
+        ({"best": 7, "last": 5}, 7.0),
+        ({"mean": 4}, 4.0),
+        ({"min": 1}, None),
+        (3, 3.0),
+    ],
+)
+def test_a_metric_that_wandb_sums_up_otherwise_counts_by_its_extreme(kept: object, value: float | None) -> None:
+    run = _run(0, RunState.FINISHED, summary={"val": kept})
+    assert run.metric(Metric("val", "maximize")) == value
 
 
 def test_the_latest_attempt_of_an_index_counts() -> None:
