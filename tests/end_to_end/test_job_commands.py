@@ -228,7 +228,7 @@ def test_jobs_that_cannot_be_are_refused(home: Home, job: str, tmp_path: Path) -
         ([*create, "-E", "train.py", "-n", "run-job"], "a flow of the product's own"),
         ([*create, "-E", "train.py", "-n", "a/b"], "is no name of a job"),
         ([*create, "-E", "train.py", "-n", job, "-q", "elsewhere"], "is on queue 'default'"),
-        ([*create, "-E", "train.py", "-q", "nowhere"], "Queue 'nowhere' does not exist"),
+        ([*create, "-E", "train.py", "-n", f"{job}-2", "-q", "nowhere"], "Queue 'nowhere' does not exist"),
         (["launch", "job", "create", "--run", "nope"], "'nope' is neither a directory nor a run"),
         (["launch", "job", "describe", f"{job}:v7"], "has no version 'v7'; there is 'v0'"),
         (["launch", "job", "delete", "nope"], f"there are '{job}'"),

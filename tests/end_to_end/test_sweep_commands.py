@@ -150,7 +150,9 @@ def test_a_sweep_survives_the_death_of_everything_but_the_server(home: Home, pro
     parent = home.json("launch", "sweep", "show", sweep_id)["scheduler"]["pid"]
     process.kill()
     process.communicate()
-    for pid in [parent, *agents_of(home), *programs_of(project)]:
+    programs = programs_of(project)
+    flows = [parent_of(pid) for pid in programs]  # before the programs: a flow that lives on reports its program's end
+    for pid in [parent, *agents_of(home), *flows, *programs]:
         with contextlib.suppress(ProcessLookupError):  # some die of another's death
             os.kill(pid, signal.SIGKILL)
     eventually(lambda: not programs_of(project), "no program should outlive its agent", 30)
@@ -160,6 +162,10 @@ def test_a_sweep_survives_the_death_of_everything_but_the_server(home: Home, pro
     view = json.loads(resumed.stdout)
     assert [(run["index"], run["state"]) for run in view["runs"]] == [(i, "finished") for i in range(6)]
     assert marks(project, "ended") == list(range(6))
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def agents_of(home: Home) -> list[int]:
