@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launch_sdk.errors import ConflictError, InvalidSpecError
-from launch_sdk.specs.inputs import infer_inputs
+from launch_sdk.specs.inputs import infer_inputs, split_file_parameter
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_inputs import space_faults
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from launch_sdk.specs.document import Document
     from launch_sdk.specs.job import Job
-    from launch_sdk.specs.space import Space
+    from launch_sdk.specs.space import ParameterPath, Space
     from launch_sdk.views import RunView
 
 
@@ -52,8 +52,18 @@ def check_space(job: Job, space: Space, document: Document) -> None:
     if job.inputs is None:
         return
     faults = [
-        document.fault(("parameters", *path), f"{message} (job {job.name!r})")
+        document.fault(("parameters", *path), f"{message} (job {job.name!r}){_nesting(path)}")
         for path, message in space_faults(job.inputs, space)
     ]
     if faults:
         raise InvalidSpecError(document.name, faults)
+
+
+def _nesting(path: ParameterPath) -> str:
+    """Say how to write a nested value, to somebody who wrote its dotted path as one name."""
+    name = path[0] if path and split_file_parameter(path[0]) is None else ""
+    *groups, last = name.split(".")
+    nested = f"{last}: ..."
+    for group in reversed(groups):
+        nested = f"{group}: {{parameters: {{{nested}}}}}"
+    return f". {name!r} is one key; a nested value is {nested}" if groups else ""

@@ -54,6 +54,9 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
     say(f"Run {run_id} {state.value}. It is kept in {run.path}")
     if outcome.error:
         say(outcome.error.partition(". Its last lines")[0] + ".")  # the lines themselves stand above
+    snapshot = protocol.read_snapshot(run.path)
+    if outcome.succeeded and snapshot.metadata.get("register"):
+        say("No job was made of it, for this run is on no server. Put it on a queue: launch --queue NAME DIR")
     if as_json:
         view = RunView(
             run_id=run_id,
@@ -68,7 +71,7 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
             ended=time.time(),
             error=outcome.error,
             url=None,
-            recorded=protocol.read_snapshot(run.path).config or None,
+            recorded=snapshot.config or None,
             provenance=run.provenance() or None,
             is_program=True,
         )

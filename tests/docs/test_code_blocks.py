@@ -24,7 +24,7 @@ import pytest
 from tests.conftest import REPOSITORY, Home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 DOCS = REPOSITORY / "docs"
 PAGES = [REPOSITORY / "README.md", DOCS / "migrate-from-wandb.md", *sorted((DOCS / "how-to").glob("*.md"))]
@@ -79,7 +79,7 @@ def go_through(blocks: list[Block], home: Home, tmp_path: Path, services: ExitSt
 
 
 @contextmanager
-def service(home: Home, words: list[str], directory: Path) -> Iterator[None]:
+def service(home: Home, words: list[str], directory: Path) -> Generator[None]:
     with (directory / "service.log").open("w") as log:
         process = subprocess.Popen(words, cwd=directory, env=environment_of(home), stdout=log, stderr=log)
     try:

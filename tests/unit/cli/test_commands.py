@@ -52,6 +52,12 @@ def test_a_program_that_ends_well_gives_zero_and_its_output(code: Path, tmp_path
     assert "finished" in err
 
 
+def test_a_program_that_wants_to_be_a_job_is_told_that_this_needs_a_queue(code: Path, tmp_path: Path) -> None:
+    (code / "main.py").write_text("import launch_sdk as launch\nwith launch.init(register='digits'): pass")
+    status, _, err = _run(tmp_path, "launch", str(code))
+    assert (status, "No job was made of it" in err) == (0, True)
+
+
 def test_a_program_that_fails_gives_one_and_still_one_document(code: Path, tmp_path: Path) -> None:
     (code / "main.py").write_text("print('last words'); raise SystemExit(3)")
     status, out, err = _run(tmp_path, "launch", str(code), "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -136,6 +137,14 @@ def test_a_sweep_of_a_job_is_checked_whole_before_it_starts(client: LaunchClient
     assert client.sweeps() == []
     sweep = client.submit_sweep(_sweep(seed={"values": [1, 2]}))
     assert sweep.refresh().queue == "default"
+
+
+def test_a_dotted_name_of_a_nested_input_is_refused_with_the_way_to_write_it(
+    client: LaunchClient, finished: str
+) -> None:
+    client.create_job_from_run(finished, name="digits")
+    with pytest.raises(InvalidSpecError, match=re.escape("a nested value is trainer: {parameters: {lr: ...}}")):
+        client.submit_sweep(_sweep(**{"trainer.lr": {"values": [0.1]}}))
 
 
 def test_config_and_summary_are_changed_after_the_end_and_stay_so(
