@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from launch_sdk.tracking.values import dumps, encode
+from launch_sdk.tracking.values import dumps
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Changes:
         return Changes({**{k: v for k, v in self.values.items() if k not in later.removed}, **later.values}, gone)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"values": encode(self.values), "removed": sorted(self.removed)}
+        return {"values": dict(self.values), "removed": sorted(self.removed)}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Changes:
@@ -63,6 +63,8 @@ class Edits:
 
 class EditableValues(MutableMapping[str, Any]):
     """Nested values as the server has them, with changes that are not written yet."""
+
+    __slots__ = ("_known", "_values")  # so that setting an attribute, which changes nothing, is refused
 
     def __init__(self) -> None:
         self._known: dict[str, Any] = {}

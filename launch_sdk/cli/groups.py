@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launch_sdk.cli.command import DONE, Parser, print_json, say
 from launch_sdk.cli.tables import print_table
 from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.specs.secrets import secret_paths
 from launch_sdk.tracking.input_paths import join_path, leaves
 
 if TYPE_CHECKING:
@@ -90,10 +91,15 @@ def _print_run(view: RunView) -> None:
     rows = [(key, str(document[key])) for key in shown if document[key] is not None]
     rows += [(f"summary.{key}", str(value)) for key, value in view.summary.items()]
     print_table(("field", "value"), rows)
-    config = [(join_path(path), value) for path, value in leaves(view.config)]
+    inputs: Any = view.parameters.get("inputs") or {}
+    known, secret = view.provenance or {}, secret_paths(inputs.get("config"))
+    config = [
+        (key, "(secret)" if path in secret else value, given_by(known.get(key)))
+        for path, value in leaves(view.config)
+        for key in [join_path(path)]
+    ]
     if config:
-        known = view.provenance or {}
-        print_table(("config", "value", "given by"), [(key, value, given_by(known.get(key))) for key, value in config])
+        print_table(("config", "value", "given by"), config)
 
 
 def given_by(layers: Sequence[Mapping[str, object]] | None) -> str:

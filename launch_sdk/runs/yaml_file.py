@@ -15,7 +15,7 @@ import yaml
 from launch_sdk.runs.file_formats import UnreadableError, require_mapping
 from launch_sdk.runs.file_merge import key_in, lay_over
 from launch_sdk.specs.input_faults import is_deletion
-from launch_sdk.tracking.values import is_array, is_object
+from launch_sdk.tracking.values import MAX_ITEMS, is_array, is_object, written_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,8 @@ def patched_yaml(text: str, given: Mapping[str, Any]) -> str:
     except (YAMLError, ValueError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"is not YAML: {' '.join(str(error).split())}") from None
     comments = text if values is None else ""
+    if written_out(values) > MAX_ITEMS:
+        raise UnreadableError(f"holds more than {MAX_ITEMS} values, its aliases written out")
     values = _new({}, None) if values is None else values
     require_mapping(values)
     _loosen(values, given, _first_places(values))

@@ -13,7 +13,7 @@ import os
 from launch_sdk.tracking.layers import FIXED
 from launch_sdk.tracking.notices import warn_caller
 from launch_sdk.tracking.protocol import CONFIG_DEFAULTS, CONFIG_OPTION, CONFIG_PATHS
-from launch_sdk.tracking.values import MAX_DEPTH, is_array, is_object
+from launch_sdk.tracking.values import MAX_DEPTH, MAX_ITEMS, is_array, is_object, written_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,9 +123,13 @@ def _parsed(path: str, text: str) -> Any:
     suffix = os.path.splitext(path)[1]
     read = {".json": _parse_json, ".toml": _parse_toml}.get(suffix, _parse_yaml)
     try:
-        return read(path, text)
+        value = read(path, text)
+        count = written_out(value)
     except RecursionError:
         raise ConfigFileError(f"config file {path} is nested too deeply") from None
+    if count > MAX_ITEMS:
+        raise ConfigFileError(f"config file {path} holds more than {MAX_ITEMS} values, its aliases written out")
+    return value
 
 
 def _parse_json(path: str, text: str) -> Any:

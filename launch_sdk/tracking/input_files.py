@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 from launch_sdk.tracking.input_paths import file_key
-from launch_sdk.tracking.values import is_object, plain
+from launch_sdk.tracking.values import MAX_ITEMS, is_object, plain, written_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def read_values(path: str) -> dict[str, Any] | None:
         raise ValueError(f"the file cannot be read: {' '.join(str(error).split())}") from None
     if values is None:
         return {}
+    if written_out(values) > MAX_ITEMS:
+        raise ValueError(f"the file holds more than {MAX_ITEMS} values, its aliases written out")
     values = plain(values)
     if not is_object(values):
         raise ValueError(f"the file must hold a mapping of names to values, and holds a {type(values).__name__}")

@@ -50,6 +50,22 @@ to_text = JSONEncoder(ensure_ascii=True, allow_nan=False, check_circular=False, 
 _from_text = JSONDecoder().decode
 
 
+def written_out(value: Any) -> int:
+    """Count the values in nested dicts and lists as if each that stands in several places were written out in each.
+
+    A few lines of YAML with aliases can stand for more values than fit into memory; this takes no longer than the file.
+    """
+    return _written_out(value, {})
+
+
+def _written_out(value: Any, known: dict[int, int]) -> int:
+    if id(value) not in known:
+        known[id(value)] = 0  # what stands in itself is counted once
+        inner: Any = value.values() if is_object(value) else value if is_array(value) else ()
+        known[id(value)] = 1 + sum(_written_out(item, known) for item in inner)
+    return known[id(value)]
+
+
 def encode(value: Any) -> Json:
     """Turn any value into plain JSON values with finite floats and 64-bit integers only; never raises.
 

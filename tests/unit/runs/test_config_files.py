@@ -275,3 +275,9 @@ def test_nothing_given_changes_nothing(work: Path) -> None:
 def test_what_a_file_cannot_hold_is_refused(work: Path) -> None:
     with pytest.raises(InvalidSpecError, match="cannot hold"):
         patch_files(work, {"a.json": {"x": b"raw"}})
+
+
+def test_a_yaml_file_whose_aliases_stand_for_more_than_fits_is_refused_at_once() -> None:
+    rows = [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    with pytest.raises(UnreadableError, match="more than 100000 values, its aliases written out"):
+        patched_yaml("\n".join(["a0: &a0 [1,2,3,4,5,6,7,8,9]", *rows]), {"ok": 3})

@@ -246,3 +246,13 @@ def test_reading_a_good_file_warns_of_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_config_file(_write("a.yaml", "a: &x {b: 1}\nc: {<<: *x, b: 2}\n")) == {"a": {"b": 1}, "c": {"b": 2}}
+
+
+BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+
+
+def test_a_file_whose_aliases_stand_for_more_than_fits_is_refused_at_once() -> None:
+    with pytest.raises(ConfigFileError, match="more than 100000 values, its aliases written out"):
+        read_config_file(_write("bomb.yaml", BOMB))

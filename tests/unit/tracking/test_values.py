@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch_sdk.tracking.values import MAX_DEPTH, MAX_ITEMS, MAX_TEXT, decode, dumps, encode, loads
+from launch_sdk.tracking.values import MAX_DEPTH, MAX_ITEMS, MAX_TEXT, decode, dumps, encode, loads, written_out
 
 _TEXT = st.text()  # Hypothesis leaves surrogates out: they have their own test below
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _TEXT | st.binary()
@@ -198,3 +198,11 @@ def test_a_malformed_tag_is_read_as_the_dict_that_it_is(text: str) -> None:
 def test_text_that_is_no_json_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         loads(text)
+
+
+def test_what_stands_in_several_places_is_counted_in_each_and_what_stands_in_itself_once() -> None:
+    shared = [1, 2]
+    assert written_out({"a": shared, "b": [shared, shared]}) == 1 + 3 + 1 + 3 + 3
+    within: list[Any] = [0]
+    within.append(within)
+    assert written_out(within) == 2
