@@ -234,12 +234,13 @@ def launch(
     args: Sequence[str] | None = None,
     config: Mapping[str, Any] | None = None,
     files: Mapping[str, Mapping[str, Any]] | None = None,
+    metric_sources: Sequence[Mapping[str, Any]] = (),
     queue: str | None = None,
     name: str | None = None,
     project: str | None = None,
     wait: bool = True,
 ) -> LaunchedRun:
-    """Put a local directory on a queue as a run, or start a run of a job or of somebody's deployment.
+    r"""Put a local directory on a queue as a run, or start a run of a job or of somebody's deployment.
 
     Args:
         uri: the directory; None if `job` is given.
@@ -249,6 +250,8 @@ def launch(
         args: arguments after it.
         config: values laid over the program's config.
         files: values written into config files of the run's copy of the source, nested, by path.
+        metric_sources: where metrics come from if the program does not log them, as in a sweep file:
+            `[{"stdout": r"loss=(?P<loss>\S+)"}]`; a job has its own.
         queue: where to put it, an agent must serve it; None for the job's own, or the default.
         name: what to call the run.
         project: what it belongs to.
@@ -260,6 +263,9 @@ def launch(
     """
     if (uri is None) == (job is None):
         raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job")])
+    if job is not None and metric_sources:
+        message = "a job has its own; launch its directory to give others"
+        raise InvalidSpecError("The run", [Fault("metric_sources", message)])
     if job is not None and "/" in job:
         run = LaunchClient().launch_job(job, config or {}, name=name)
     elif job is not None:
@@ -278,6 +284,7 @@ def launch(
                 "files": dict(files or {}),
                 "name": name,
                 "project": project,
+                "metric_sources": metric_sources,
             }
         )
         run = LaunchClient().launch(spec, queue=queue or DEFAULT_QUEUE)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, print_json, say
-from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.supervise import Follower
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import check_inputs
-from launch_sdk.specs.run_spec import RunSpec, split_entry_point
+from launch_sdk.specs.launch_config import LaunchConfig, merged, program_words, read_launch_config
+from launch_sdk.specs.run_spec import split_entry_point
 from launch_sdk.specs.run_state import RunState
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from launch_sdk.client import LaunchClient, LaunchedRun
-
-    Files = dict[str, dict[str, Any]]
+    from launch_sdk.specs.run_spec import RunSpec
 
 DEFAULT_QUEUE = "default"
 NO_AGENT_AFTER_S = 4.0
 LOGS_LATE_S = 3.0
+OF_JOB = ("entry_point", "environment", "metric_sources")
+OF_DEPLOYMENT = (*OF_JOB, "args")
+DEPLOYMENT_HAS = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
 GROUPS = ("run", "sweep", "job", "queue", "server")
 EXAMPLES = """\
   launch DIR -E train.py                     run a local directory once, here
@@ -37,6 +40,7 @@ EXAMPLES = """\
   launch RUN_ID                              repeat an earlier run, exactly
   launch --job digits -s trainer.lr=0.1      start a run of a job; only what it takes can be set
   launch DIR -s files.conf.yaml.lr=0.1       set a value of a config file, in the run's own copy
+  launch -c launch.yaml                      what a launch config says (uri, queue, overrides, ...); options win
   launch --job flow/deployment -s x=1        start a run of any other deployment
 
 other commands (each has --help):
@@ -56,18 +60,26 @@ def _main(arguments: Sequence[str]) -> int:
         from launch_sdk.cli.groups import main as group
 
         return group(arguments)
-    options = _parse(arguments)
-    if options.job and "/" in options.job:
-        return _launch_deployment(options, parse_assignments(options.set, "--set"))
-    config, files = parse_overrides(options.set, "--set")
-    if options.job:
-        return _launch_job(options, config, files)
-    if Path(options.uri).expanduser().is_dir():
-        return _launch_spec(options, _spec_of_directory(options, config, files))
-    return _repeat(options, config, files)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    wanted = _wanted(options)
+    if not wanted.uri and not wanted.job and wanted.queue and Path(wanted.queue).expanduser().is_dir():
+        wanted = replace(wanted, uri=wanted.queue, queue=DEFAULT_QUEUE)  # W&B's `launch --queue URI`
+    if bool(wanted.uri) == bool(wanted.job):
+        parser.error("name either a URI (a directory or a run) or a --job")
+    if options.detach and not wanted.queue and not wanted.job:
+        parser.error("--detach needs --queue: a run in the foreground ends with its command")
+    if wanted.entity:
+        say(f"Entity {wanted.entity!r} is W&B's; a server is one team, so it changes nothing.")
+    if wanted.job:
+        return (_launch_deployment if "/" in wanted.job else _launch_job)(options, wanted, wanted.job)
+    uri = wanted.uri or ""
+    if Path(uri).expanduser().is_dir():
+        return _launch_spec(options, wanted.spec_of(str(Path(uri).expanduser().resolve())), wanted.queue)
+    return _repeat(options, wanted, uri)
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def _parser() -> Parser:
     parser = Parser("launch", "Run a directory, an earlier run or a job once, here or through a queue.", EXAMPLES)
     parser.add_argument("uri", nargs="?", metavar="URI", help="local directory, or the id of an earlier run")
     parser.add_argument("-j", "--job", metavar="NAME", help="start a run of this job, or of a FLOW/DEPLOYMENT, instead")
@@ -82,6 +94,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="value of the run config, or of a config file: files.conf.yaml.lr=0.1",
     )
     parser.add_argument(
+        "-c", "--config", metavar="FILE|JSON", help="launch config: a YAML or JSON file, or JSON; other options win"
+    )
+    parser.add_argument(
         "-q", "--queue", nargs="?", const=DEFAULT_QUEUE, help="put it on this queue (default: the job's, or 'default')"
     )
     parser.add_argument("-n", "--name", help="what to call the run")
@@ -89,118 +104,88 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--detach", action="store_true", help="with a queue or a job: return at once")
     parser.add_argument("--dry-run", "--dry_run", action="store_true", help="print the RunSpec and start nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    options = parser.parse_args(arguments)
-    if not options.uri and not options.job and options.queue and Path(options.queue).expanduser().is_dir():
-        options.uri, options.queue = options.queue, DEFAULT_QUEUE  # W&B's `launch --queue URI`
-    if bool(options.uri) == bool(options.job):
-        parser.error("name either a URI (a directory or a run) or a --job")
-    if options.detach and not options.queue and not options.job:
-        parser.error("--detach needs --queue: a run in the foreground ends with its command")
-    return options
+    return parser
 
 
-def _spec_of_directory(options: argparse.Namespace, config: dict[str, Any], files: Files) -> RunSpec:
-    return RunSpec.from_dict(
-        {
-            "source": str(Path(options.uri).expanduser().resolve()),
-            "entry_point": split_entry_point(options.entry_point or "main.py"),
-            "args": _arguments(options.args),
-            "config": config,
-            "files": files,
-            "name": options.name,
-            "project": options.project,
-        }
+def _wanted(options: argparse.Namespace) -> LaunchConfig:
+    """Lay what the command line says over its launch config."""
+    below = read_launch_config(options.config) if options.config is not None else LaunchConfig()
+    said = LaunchConfig(
+        uri=options.uri,
+        job=options.job,
+        name=options.name,
+        project=options.project,
+        queue=options.queue,
+        entry_point=split_entry_point(options.entry_point) if options.entry_point else (),
+        args=program_words(options.args),
     )
+    if "/" in (said.over(below).job or ""):  # of a deployment, `files` is a parameter like any other
+        return replace(said, config=parse_assignments(options.set, "--set")).over(below)
+    config, files = parse_overrides(options.set, "--set")
+    return replace(said, config=config, files=files).over(below)
 
 
-def _arguments(words: Sequence[str]) -> list[str]:
-    """Give the program `--k=v` for each `-a k=v`; a word without `=` is passed on as it is."""
-    return [f"--{word}" if "=" in word and not word.startswith("-") else word for word in words]
-
-
-def _repeat(options: argparse.Namespace, config: dict[str, Any], files: Files) -> int:
+def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
     """Run an earlier run again, from its parameters on the server."""
     from launch_sdk.client import LaunchClient
-    from launch_sdk.tracking.protocol import merge
 
-    if os.sep in options.uri or options.uri.startswith("."):
-        raise NotFoundError(f"{options.uri} is not a directory. Name the directory that holds the program.")
+    if os.sep in uri or uri.startswith("."):
+        raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
     with LaunchClient() as client:
-        view = client.run(options.uri).refresh()
-        spec = view.spec
-        if spec is None:
-            if view.job is None:
-                raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
-            parameters = dict(view.parameters)
-            merge(parameters, {**config, **({"files": files} if files else {})})
-            return _follow(client, client.launch_job(view.job, parameters, name=options.name), options)
-    changed, changed_files = deepcopy(dict(spec.config)), deepcopy(dict(spec.files))
-    merge(changed, config)
-    merge(changed_files, files)
-    values: dict[str, Any] = spec.to_dict() | {"config": changed, "files": changed_files, "name": options.name}
-    if options.entry_point:
-        values["entry_point"] = split_entry_point(options.entry_point)
-    if options.args:
-        values["args"] = _arguments(options.args)
-    if options.project:
-        values["project"] = options.project
-    again = RunSpec.from_dict(values)
+        view = client.run(uri).refresh()
+    spec = view.spec
+    if spec is None:
+        if view.job is None:
+            raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
+        given = {**wanted.config, **({"files": wanted.files} if wanted.files else {})}
+        return _launch_deployment(options, replace(wanted, config=merged(view.parameters, given), files={}), view.job)
+    again = wanted.spec_over(spec)
     check_inputs(again)
-    return _launch_spec(options, again)
+    return _launch_spec(options, again, wanted.queue)
 
 
-def _launch_spec(options: argparse.Namespace, spec: RunSpec) -> int:
+def _launch_spec(options: argparse.Namespace, spec: RunSpec, queue: str | None) -> int:
     if options.dry_run:
         from launch_sdk.tracking.values import encode
 
-        written = {"config": encode(spec.config), "files": encode(spec.files)}
-        print_json(spec.to_dict() | written | {"queue": options.queue})
+        print_json(spec.to_dict() | {"config": encode(spec.config), "files": encode(spec.files), "queue": queue})
         return DONE
-    if options.queue is None:
+    if queue is None:
         from launch_sdk.cli.foreground import run_here
 
         return run_here(spec, as_json=options.json)
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
-        return _follow(client, client.launch(spec, queue=options.queue), options)
+        return _follow(client, client.launch(spec, queue=queue), options)
 
 
-def _launch_job(options: argparse.Namespace, config: dict[str, Any], files: Files) -> int:
+def _launch_job(options: argparse.Namespace, wanted: LaunchConfig, name: str) -> int:
     """Start a run of a job of ours, after checking what it is given."""
     from launch_sdk.client import LaunchClient
 
-    if options.entry_point:
-        message = "the job has its own entry point; launch its directory to start another program"
-        raise InvalidSpecError("The command line", [Fault("--entry-point", message)])
-    given: dict[str, Any] = {"config": config, "files": files, "args": _arguments(options.args)}
-    given |= {"name": options.name, "project": options.project}
+    wanted.refuse(
+        OF_JOB, "the job has its own entry point, environment and metrics; launch its directory to change them"
+    )
+    given: dict[str, Any] = {key: getattr(wanted, key) for key in ("config", "files", "args", "name", "project")}
     with LaunchClient() as client:
         if options.dry_run:
-            job = client.job(options.job)
-            return _launch_spec(_on_queue(options, job.queue), job.spec_with(**given))
-        run = client.launch_own_job(options.job, queue=options.queue, **given)
-        return _follow(client, run, options)
+            job = client.job(name)
+            return _launch_spec(options, job.spec_with(**given), wanted.queue or job.queue)
+        return _follow(client, client.launch_own_job(name, queue=wanted.queue, **given), options)
 
 
-def _on_queue(options: argparse.Namespace, queue: str) -> argparse.Namespace:
-    options.queue = options.queue or queue
-    return options
-
-
-def _launch_deployment(options: argparse.Namespace, config: dict[str, Any]) -> int:
-    if options.entry_point or options.args or options.queue:
-        message = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
-        raise InvalidSpecError("The command line", [Fault("--job", message)])
+def _launch_deployment(options: argparse.Namespace, wanted: LaunchConfig, name: str) -> int:
+    wanted.refuse((*OF_DEPLOYMENT, "files", "queue"), DEPLOYMENT_HAS)
     if options.dry_run:
         from launch_sdk.tracking.values import encode
 
-        print_json({"job": options.job, "parameters": encode(config)})
+        print_json({"job": name, "parameters": encode(wanted.config)})
         return DONE
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
-        return _follow(client, client.launch_job(options.job, config, name=options.name), options)
+        return _follow(client, client.launch_job(name, wanted.config, name=wanted.name), options)
 
 
 class RunOutput:

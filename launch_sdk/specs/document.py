@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +105,7 @@ def parse_document(text: str, *, name: str = "the given document", directory: Pa
         InvalidSpecError: the text is not YAML, or repeats a key.
     """
     try:
-        loader = _Loader(text)
+        loader = _Loader(_without_tabs(text))
         try:
             node = loader.get_single_node()
             faults, lines = _survey(node)
@@ -121,6 +122,17 @@ def parse_document(text: str, *, name: str = "the given document", directory: Pa
             raise
         raise InvalidSpecError(name, [Fault("", f"not valid YAML: {error}")]) from None
     return Document(value, name, lines, directory or Path.cwd())
+
+
+def _without_tabs(text: str) -> str:
+    """Give JSON that is indented with tabs, which YAML does not take, with spaces; all other text as it is."""
+    if "\t" not in text or not text.lstrip().startswith(("{", "[")):
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return text.replace("\t", " ")  # in JSON no text holds a tab as it is
 
 
 def unusable_values(document: Document) -> list[Fault]:

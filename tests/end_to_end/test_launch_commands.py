@@ -217,3 +217,39 @@ asyncio.run(notebook())
     with agent(home, "--queues", queue):
         done = home.run("python", str(project / "caller.py"))
     assert done.returncode == 0, done.stderr
+
+
+PRINTS = """
+import sys
+for epoch in range(3):
+    print(f"Epoch {epoch}/3 - loss: {float(sys.argv[1]) / (epoch + 1):.2f}")
+"""
+LAUNCH_CONFIG = r"""
+uri: code
+overrides:
+  entry_point: [train.py, "0.6"]
+metric_sources:
+  - stdout: 'Epoch (?P<step>\d+)/.* loss: (?P<loss>\S+)'
+"""
+FROM_PYTHON = """
+import sys
+import launch_sdk as launch
+
+source = [{"stdout": r"loss: (?P<loss>\\S+)"}]
+run = launch.launch("code", entry_point="train.py 0.9", metric_sources=source, queue=sys.argv[1])
+print(run.summary)
+"""
+
+
+def test_a_launch_config_says_where_the_metrics_of_a_queued_run_are(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "train.py").write_text(PRINTS)
+    (tmp_path / "launch.yaml").write_text(LAUNCH_CONFIG)
+    (tmp_path / "start.py").write_text(FROM_PYTHON)
+    queue = new_queue(home, "configured")
+    with agent(home, "--queues", queue):
+        view = home.json("launch", "-c", "launch.yaml", "-q", queue, cwd=tmp_path)
+        assert (view["state"], view["summary"]) == ("finished", {"loss": 0.2})
+        again = home.json("launch", view["run_id"], "-c", json.dumps({"queue": queue, "overrides": {"args": ["x"]}}))
+        assert (again["summary"], again["parameters"]["args"]) == ({"loss": 0.2}, ["x"])
+        assert home.run("python", "start.py", queue, cwd=tmp_path).stdout == "{'loss': 0.3}\n"

@@ -102,6 +102,46 @@ def test_a_dry_run_starts_nothing_and_prints_what_it_would(code: Path, tmp_path:
     assert not (tmp_path / "home").exists()
 
 
+LAUNCH_CONFIG = r"""
+uri: code
+name: of the file
+overrides:
+  entry_point: t.py
+  args: {size: 3}
+  run_config: {m: {a: 1, b: 1}}
+metric_sources:
+  - stdout: 'loss=(?P<loss>\S+)'
+"""
+
+
+def test_a_launch_config_says_what_to_run_and_where_its_metrics_are(code: Path, tmp_path: Path) -> None:
+    (code / "t.py").write_text("import sys; print(sys.argv[1:])\nfor i in range(3): print(f'loss={1 / (i + 1)}')\n")
+    (tmp_path / "launch.yaml").write_text(LAUNCH_CONFIG)
+    status, out, err = _run(tmp_path, "launch", "-c", "launch.yaml", "-s", "m.b=2", "-n", "mine", "--json")
+    assert status == 0, err
+    document = json.loads(out)
+    assert "['--size=3']" in err
+    assert document["summary"] == {"loss": 1 / 3}
+    assert (document["name"], document["parameters"]["config"]) == ("mine", {"m": {"a": 1, "b": 2}})
+
+
+def test_a_launch_config_as_json_is_shown_by_a_dry_run(code: Path, tmp_path: Path) -> None:
+    config = {"entity": "team", "queue": "gpu", "overrides": {"args": ["--k", "v"], "run_config": {"lr": 0.1}}}
+    status, out, err = _run(tmp_path, "launch", str(code), "-c", json.dumps(config), "--dry-run", "-q", "cpu")
+    document = json.loads(out)
+    assert (status, document["queue"], document["args"]) == (0, "cpu", ["--k", "v"])
+    assert (document["config"], document["entry_point"]) == ({"lr": 0.1}, ["main.py"])
+    assert "Entity 'team' is W&B's" in err
+
+
+def test_a_bad_launch_config_gives_two_and_every_fault_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("uri: .\nqueu: x\ndocker: {docker_image: a}\n")
+    status, out, err = _run(tmp_path, "launch", "-c", "bad.yaml")
+    assert (status, out) == (2, "")
+    assert "line 2: queu: unknown key; did you mean queue?" in err
+    assert "line 3: docker: has no meaning here" in err
+
+
 def test_a_job_is_shown_by_a_dry_run(tmp_path: Path) -> None:
     status, out, _ = _run(tmp_path, "launch", "--job", "f/d", "-s", "x=.inf", "--dry-run")
     assert (status, json.loads(out)) == (0, {"job": "f/d", "parameters": {"x": {"$number": "inf"}}})
@@ -128,6 +168,9 @@ def test_words_that_are_no_text_are_still_printed_as_json(code: Path, tmp_path: 
         (["launch", ".", "-E", "missing.py"], "Entry point missing.py is not in the source"),
         (["launch", ".", "--detach"], "--detach needs --queue"),
         (["launch", "--job", "a/b", "-q"], "a deployment has its own"),
+        (["launch", "-c", "{}"], "name either a URI"),
+        (["launch", "-c", '{"uri": "."}', "--detach"], "--detach needs --queue"),
+        (["launch", "-c", '{"job": "a/b", "overrides": {"args": ["x"]}}'], "args: a deployment has its own"),
         (["launch", "run"], "ACTION"),
         (["launch", "run", "nonsense"], "invalid choice"),
         (["launch", "queue", "create"], "NAME"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from launch_sdk.client import Api, LaunchClient
+from launch_sdk.client import Api, LaunchClient, launch
 from launch_sdk.errors import ConflictError, InvalidSpecError, NotFoundError
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_spec import RunSpec
@@ -181,3 +181,8 @@ def test_unsaved_changes_stay_while_the_run_goes_on(client: LaunchClient, server
 def test_wandbs_paths_of_runs_are_understood(server: FakeGateway, finished: str) -> None:
     with Api(server) as api:
         assert api.run(f"me/project/{finished}").id == api.run(finished).id == finished
+
+
+def test_metric_sources_belong_to_the_job() -> None:
+    with pytest.raises(InvalidSpecError, match="metric_sources: a job has its own"):
+        launch(job="digits", metric_sources=[{"file": "m.csv"}])
