@@ -16,7 +16,7 @@ from launch_sdk.specs.inputs import infer_inputs
 from launch_sdk.specs.job import check_name, suggested_name
 from launch_sdk.specs.secrets import secret_paths, without_paths
 from launch_sdk.tracking import protocol
-from launch_sdk.tracking.input_paths import join_path
+from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.values import dumps
 
 if TYPE_CHECKING:

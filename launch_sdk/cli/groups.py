@@ -11,7 +11,8 @@ from launch_sdk.cli.command import DONE, Parser, print_json, say
 from launch_sdk.cli.tables import print_table
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.specs.secrets import secret_paths
-from launch_sdk.tracking.input_paths import join_path, leaves
+from launch_sdk.tracking.input_paths import leaves
+from launch_sdk.tracking.key_paths import join_path
 
 if TYPE_CHECKING:
     import argparse

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.runs.file_formats import UnreadableError, patched_json, patched_toml
 from launch_sdk.runs.yaml_file import patched_yaml
-from launch_sdk.tracking.input_paths import file_key, join_path, leaves
+from launch_sdk.tracking.input_paths import file_key, leaves
+from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.values import plain
 
 if TYPE_CHECKING:

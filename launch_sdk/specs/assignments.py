@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import parse_document
 from launch_sdk.specs.inputs import split_file_parameter
-from launch_sdk.tracking.input_paths import join_path
+from launch_sdk.tracking.key_paths import join_path, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_UNESCAPED_DOT = re.compile(r"(?<!\\)\.")
-
-
-def split_path(text: str) -> tuple[str, ...]:
-    r"""Split `trainer.lr` into its keys; `\.` is a dot inside a key."""
-    return tuple(part.replace(r"\.", ".") for part in _UNESCAPED_DOT.split(text))
 
 
 def parse_overrides(words: Sequence[str], option: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from launch_sdk.errors import Fault
 from launch_sdk.specs.input_schema import defaults, is_secret
 from launch_sdk.specs.validation import SlowPatternError, further_keys, violations
-from launch_sdk.tracking.input_paths import file_key, join_path, leaves, nearest
+from launch_sdk.tracking.input_paths import file_key, leaves, nearest
+from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.protocol import merge
 from launch_sdk.tracking.values import is_array, is_object, plain
 

@@ -14,8 +14,9 @@ from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.declared_schema import flat_schema
 from launch_sdk.specs.input_faults import file_faults, override_faults
 from launch_sdk.specs.input_schema import empty_schema, open_schema, overlay, restrict
-from launch_sdk.tracking.input_paths import PathFilter, split_path
+from launch_sdk.tracking.input_paths import PathFilter
 from launch_sdk.tracking.input_types import infer_schema
+from launch_sdk.tracking.key_paths import split_path
 from launch_sdk.tracking.values import is_array, is_object
 
 if TYPE_CHECKING:
@@ -125,12 +126,9 @@ def split_file_parameter(name: str) -> tuple[str, tuple[str, ...]] | None:
     end = _FILE_END.search(rest)
     if end is None or end.start() == 0:
         return None
-    try:
-        keys = split_path(rest[end.end() + 1 :])
-    except ValueError:
-        return None
+    keys = split_path(rest[end.end() + 1 :])
     path = rest[: end.end()].replace("\\.", ".").removeprefix("./")
-    return (path, keys) if keys and all(keys) else None
+    return (path, keys) if all(keys) else None
 
 
 def _of_declaration(where: str, one: Any, values: Mapping[str, Any] | None, faults: list[Fault]) -> dict[str, Any]:

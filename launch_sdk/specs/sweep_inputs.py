@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.specs.distributions import Categorical
 from launch_sdk.specs.inputs import FILE_PREFIX, split_file_parameter
-from launch_sdk.tracking.input_paths import join_path
+from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.protocol import merge
 from launch_sdk.tracking.values import is_object
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from launch_sdk.tracking.config import tree_of
-from launch_sdk.tracking.input_paths import join_path, leaves, nearest
+from launch_sdk.tracking.input_paths import leaves, nearest
 from launch_sdk.tracking.input_types import is_of_type, item_type, type_name
+from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.layers import ABSENT, LOCKING, look_up
 from launch_sdk.tracking.protocol import merge
 from launch_sdk.tracking.values import is_array, is_object, plain

@@ -1,11 +1,11 @@
 """Paths of job inputs: how they are written, and which part of a nested config a pair of include and exclude covers.
 
-A path is written with dots: `trainer.lr`. A backslash makes the next dot or backslash part of a key; before any other
-character it is an ordinary character. One dot at the end is ignored, and the empty path is a prefix of everything.
+A path is written as in `key_paths`. One dot at the end is ignored, and the empty path is a prefix of everything.
 """
 
 from __future__ import annotations
 
+from launch_sdk.tracking.key_paths import split_path
 from launch_sdk.tracking.values import is_object
 
 TYPE_CHECKING = False
@@ -21,8 +21,8 @@ LISTED = 8
 MAX_COMPARED = 2_000
 
 
-def split_path(text: str) -> Keys:
-    r"""Split a path at its dots.
+def split_prefix(text: str) -> Keys:
+    r"""Split the path of an input at its dots.
 
     Args:
         text: `trainer.lr` is two keys, `trainer\.lr` one.
@@ -30,29 +30,10 @@ def split_path(text: str) -> Keys:
     Raises:
         ValueError: it ends in a single backslash.
     """
-    keys: list[str] = []
-    key = ""
-    characters = iter(text)
-    for character in characters:
-        if character == ".":
-            keys.append(key)
-            key = ""
-        elif character == "\\":
-            following = next(characters, None)
-            if following is None:
-                raise ValueError(rf"Path {text!r} ends in a single backslash; write \\ for a backslash in a key")
-            if following == "." or following == "\\":  # noqa: PLR1714  # a set here would be made anew each time
-                key += following
-            else:
-                key += character + following
-        else:
-            key += character
-    return (*keys, key) if key else tuple(keys)
-
-
-def join_path(keys: Iterable[str]) -> str:
-    """Write keys as a path that `split_path` reads."""
-    return ".".join(key.replace("\\", "\\\\").replace(".", "\\.") for key in keys)
+    if (len(text) - len(text.rstrip("\\"))) % 2:
+        raise ValueError(rf"Path {text!r} ends in a single backslash; write \\ for a backslash in a key")
+    keys = split_path(text)
+    return keys if keys[-1] else keys[:-1]
 
 
 class PathFilter:

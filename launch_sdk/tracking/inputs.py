@@ -13,7 +13,7 @@ from launch_sdk.tracking import current, protocol
 from launch_sdk.tracking.config import Config
 from launch_sdk.tracking.input_checks import config_faults, file_faults
 from launch_sdk.tracking.input_files import checked_path, read_values
-from launch_sdk.tracking.input_paths import PathFilter, file_key, split_path
+from launch_sdk.tracking.input_paths import PathFilter, file_key, split_prefix
 from launch_sdk.tracking.values import is_array, is_object, plain
 
 TYPE_CHECKING = False
@@ -177,7 +177,7 @@ def _paths(name: str, given: Iterable[str] | None) -> list[list[str]]:
         if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # scripts are not all typed
             raise TypeError(f"{name} must be a list of texts such as 'trainer.lr', not of {path!r}")
         try:
-            keys = list(split_path(path))
+            keys = list(split_prefix(path))
         except ValueError as error:
             raise InputError(f"{name}: {error}") from None
         if keys not in paths:

@@ -1,4 +1,7 @@
-r"""Paths of keys as text: `model.layers`; a dot in a key is written `\.` and a backslash `\\`."""
+r"""Paths of keys as text: `model.layers`; a dot in a key is written `\.` and a backslash `\\`.
+
+The one place that knows how: paths of the config, of inputs, of a command line and of sweep parameters.
+"""
 
 from __future__ import annotations
 

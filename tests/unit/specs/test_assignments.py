@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launch_sdk.errors import InvalidSpecError
-from launch_sdk.specs.assignments import parse_assignments, split_path
+from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 
 
 @pytest.mark.parametrize(
@@ -54,5 +54,7 @@ def test_any_word_is_read_or_refused(word: str) -> None:
         assert error.faults[0].path == "--set"  # noqa: PT017  # either outcome is right
 
 
-def test_an_escaped_dot_is_part_of_a_key() -> None:
-    assert split_path(r"a\.b.c") == ("a.b", "c")
+def test_a_backslash_makes_a_dot_or_a_backslash_part_of_a_key_in_the_config_and_in_files() -> None:
+    words = [r"a\.b.c\\.d=1", r"files.x.yaml.a\.b.c\\.d=1"]
+    nested = {"a.b": {"c\\": {"d": 1}}}
+    assert parse_overrides(words, "--set") == (nested, {"x.yaml": nested})

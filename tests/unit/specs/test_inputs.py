@@ -389,7 +389,7 @@ def test_a_malformed_plain_form_is_refused_with_every_fault() -> None:
         ("files.config.yaml", None),
         ("files.config.yaml.", None),
         ("files.config.yaml.a..b", None),
-        ("files.config.yaml.a\\", None),
+        ("files.config.yaml.a\\", ("config.yaml", ("a\\",))),
         ("files..yaml.a", None),
         ("files.lr", None),
         ("lr", None),

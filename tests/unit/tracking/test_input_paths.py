@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch_sdk.tracking.input_paths import PathFilter, file_key, join_path, leaves, nearest, split_path
+from launch_sdk.tracking.input_paths import PathFilter, file_key, leaves, nearest, split_prefix
 from launch_sdk.tracking.input_types import infer_schema, is_of_type
+from launch_sdk.tracking.key_paths import join_path
 
 _KEYS = st.sampled_from(["a", "b", "ab", "a.b", "\\", "x\\.y", "c"])
 _PATHS = st.lists(st.lists(_KEYS, max_size=3).map(tuple), max_size=3)
@@ -35,7 +36,7 @@ _FOUR = {key: value for key, value in _SEED["trainer"].items() if key != "privat
 
 
 def _filter(include: list[str], exclude: list[str]) -> PathFilter:
-    return PathFilter(map(split_path, include), map(split_path, exclude))
+    return PathFilter(map(split_prefix, include), map(split_prefix, exclude))
 
 
 @pytest.mark.parametrize(
@@ -55,17 +56,17 @@ def _filter(include: list[str], exclude: list[str]) -> PathFilter:
     ],
 )
 def test_a_path_is_split_at_its_dots_unless_they_are_escaped(text: str, keys: tuple[str, ...]) -> None:
-    assert split_path(text) == keys
+    assert split_prefix(text) == keys
 
 
 def test_a_path_that_ends_in_a_single_backslash_is_refused() -> None:
     with pytest.raises(ValueError, match="ends in a single backslash"):
-        split_path("a.b\\")
+        split_prefix("a.b\\")
 
 
 @given(st.lists(st.text(min_size=1), min_size=1).map(tuple))
 def test_a_path_that_was_joined_is_split_into_the_same_keys(keys: tuple[str, ...]) -> None:
-    assert split_path(join_path(keys)) == keys
+    assert split_prefix(join_path(keys)) == keys
 
 
 @pytest.mark.parametrize(  # pyright: ignore[reportUnknownArgumentType]  # an empty list has no type
