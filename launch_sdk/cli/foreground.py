@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, print_json, say
+from launch_sdk.cli.kept_runs import keep
 from launch_sdk.errors import RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.run_directory import RunDirectory
@@ -57,24 +58,26 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
     snapshot = protocol.read_snapshot(run.path)
     if outcome.succeeded and snapshot.metadata.get("register"):
         say("No job was made of it, for this run is on no server. Put it on a queue: launch --queue NAME DIR")
+    view = RunView(
+        run_id=run_id,
+        name=spec.name or run_id,
+        state=state,
+        job=None,
+        queue=None,
+        parameters=spec.to_dict(),
+        summary=outcome.summary,
+        created=started,
+        started=started,
+        ended=time.time(),
+        error=outcome.error,
+        url=None,
+        recorded=snapshot.config or None,
+        provenance=run.provenance() or None,
+        is_program=True,
+    )
+    if run.path.is_dir():
+        keep(run, view)
     if as_json:
-        view = RunView(
-            run_id=run_id,
-            name=spec.name or run_id,
-            state=state,
-            job=None,
-            queue=None,
-            parameters=spec.to_dict(),
-            summary=outcome.summary,
-            created=started,
-            started=started,
-            ended=time.time(),
-            error=outcome.error,
-            url=None,
-            recorded=snapshot.config or None,
-            provenance=run.provenance() or None,
-            is_program=True,
-        )
         print_json(view.to_json() | {"directory": str(run.path)})
     return code
 

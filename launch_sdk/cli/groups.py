@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.cli.command import DONE, Parser, print_json, say
+from launch_sdk.cli.kept_runs import kept_run
 from launch_sdk.cli.tables import print_table
+from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.specs.secrets import secret_paths
 from launch_sdk.tracking.input_paths import leaves
 from launch_sdk.tracking.key_paths import join_path
+from launch_sdk.tracking.protocol import RECORDS
 
 if TYPE_CHECKING:
     import argparse
@@ -56,6 +61,9 @@ def main(arguments: Sequence[str]) -> int:
             command.add_argument("--limit", type=int, default=20, help="how many at most (default 20)")
         command.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     options = parser.parse_args(arguments[1:])
+    if (group, options.action) == ("run", "show") and (view := _of_directory(options.id)):
+        _show(view, as_json=options.json)
+        return DONE
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
@@ -72,11 +80,29 @@ def _run_list(client: LaunchClient, options: argparse.Namespace) -> None:
 
 
 def _run_show(client: LaunchClient, options: argparse.Namespace) -> None:
-    view = with_provenance(client.run(options.id).refresh())
-    if options.json:
+    _show(with_provenance(client.run(options.id).refresh()), as_json=options.json)
+
+
+def _of_directory(named: str) -> RunView | None:
+    """Read a run that is named by its directory, or that the server cannot know since it was in the foreground.
+
+    Raises:
+        NotFoundError: it is a directory of something else.
+    """
+    path = Path(named).expanduser()
+    if os.sep not in named and not path.is_dir():
+        return kept_run(RunDirectory.of(named).path) if named.startswith("run-") else None
+    view = kept_run(path)
+    if view is None:
+        raise NotFoundError(f"{named} is no directory of a run. Name one that holds {RECORDS}, or the id of a run.")
+    return view
+
+
+def _show(view: RunView, *, as_json: bool) -> None:
+    if as_json:
         print_json(view.to_json())
-        return
-    _print_run(view)
+    else:
+        _print_run(view)
 
 
 def with_provenance(view: RunView) -> RunView:
@@ -185,7 +211,7 @@ def _queue_create(client: LaunchClient, options: argparse.Namespace) -> None:
 ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {
     "run": {
         "list": ("List the latest runs.", None, _run_list),
-        "show": ("Show a run: state, config, summary.", "RUN", _run_show),
+        "show": ("Show a run, or a run directory: state, config and who gave it, summary.", "RUN", _run_show),
         "logs": ("Print what a run has logged.", "RUN", _run_logs),
         "stop": ("End a run; what it has logged counts as its result.", "RUN", _run_stop),
         "cancel": ("Give a run up: its program is ended.", "RUN", _run_cancel),

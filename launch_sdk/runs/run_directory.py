@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.runs.home import launch_home
 from launch_sdk.tracking import protocol
-from launch_sdk.tracking.values import is_array, is_object, loads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,12 +49,8 @@ class RunDirectory:
 
     def provenance(self) -> dict[str, list[dict[str, Any]]]:
         """Return, by dotted path, the layers that gave each value of the config, lowest first; empty if not known."""
-        try:
-            document = loads((self.path / protocol.PROVENANCE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        values: Any = document.get("values") if is_object(document) else None
-        return {path: layers for path, layers in values.items() if is_array(layers)} if is_object(values) else {}
+        said = protocol.read_provenance(self.path)
+        return {path: [{"layer": layer, "value": value} for layer, value in pairs] for path, pairs in said.items()}
 
     def last_lines(self, count: int = 20) -> str:
         """Return the end of the program's output, at most 8 kB of it."""
