@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -206,6 +207,64 @@ def test_a_wandb_script_that_declares_inputs_runs_unchanged(sweep: Sweeping) -> 
             }
         },
     }
+
+
+SAMPLE = """
+import wandb
+from wandb.sdk import launch
+
+# Required for launch sdk use.
+wandb.require("core")
+
+config = {
+    "trainer": {
+        "learning_rate": 0.01,
+        "batch_size": 32,
+        "model": "resnet",
+        "dataset": "cifar10",
+        "private": {
+            "key": "value",
+        },
+    },
+    "seed": 42,
+}
+
+
+with wandb.init(config=config):
+    launch.manage_wandb_config(
+        include=["trainer"],
+        exclude=["trainer.private"],
+    )
+    # Etc.
+"""
+
+
+def test_a_job_made_of_a_run_of_the_documentations_sample_has_exactly_its_four_inputs_with_their_types(
+    home: Home, tmp_path: Path, network: tuple[dict[str, str], list[bytes]]
+) -> None:
+    (tmp_path / "train.py").write_text(SAMPLE)
+    variables: dict[str, Any] = {**network[0]}
+    agent = home.start("launch-agent", "--queues", "default", **variables)
+    try:
+        run = home.json("launch", str(tmp_path), "-E", "train.py", "-q")
+    finally:
+        agent.send_signal(signal.SIGINT)
+        agent.communicate(timeout=60)
+    assert run["state"] == "finished", run["error"]
+    assert home.run("launch", "job", "create", "--run", run["run_id"], "-n", "sample").returncode == 0
+    inputs = home.json("launch", "job", "describe", "sample")["inputs"]
+    trainer = inputs["config"]["properties"].pop("trainer")
+    assert (inputs["config"]["properties"], inputs["files"]) == ({}, {})
+    assert {name: one["type"] for name, one in trainer["properties"].items()} == {
+        "learning_rate": "number",
+        "batch_size": "integer",
+        "model": "string",
+        "dataset": "string",
+    }
+    for word in ("trainer.private.key=x", "seed=1", "trainer.batch_size=a"):
+        assert home.run("launch", "--job", "sample", "-s", word, "--dry-run").returncode == 2
+    assert home.run("launch", "--job", "sample", "-s", "trainer.learning_rate=1", "--dry-run").returncode == 0
+    assert network[1] == []
 
 
 @pytest.mark.parametrize(
