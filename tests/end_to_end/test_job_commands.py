@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -264,6 +265,43 @@ def test_a_finished_run_shows_who_gave_its_values_and_can_be_changed(home: Home,
     assert shown["config"] == {"trainer": {"lr": 0.5, "steps": 3}, "fast": False, "bar": 32}
     assert shown["summary"] == {"loss": 0.5, "checked": True}
     assert "key" not in json.dumps(shown["provenance"])
+
+
+LAYERED = """
+import launch_sdk as launch
+
+with launch.init(config={"lr": 0.1, "steps": 3, "own": 1}) as run:
+    run.config.steps = 4
+    run.log({"loss": run.config.lr})
+"""
+
+
+def test_the_server_says_who_gave_each_value_of_a_launched_run_and_of_a_sweeps(
+    home: Home, agent: None, tmp_path: Path
+) -> None:
+    del agent
+    (tmp_path / "train.py").write_text(LAYERED)
+    (tmp_path / "config-defaults.yaml").write_text("lr: {value: 0.7}\nkind: {value: mlp}\n")
+    sweep = "program: train.py\nmethod: grid\nmetric: {name: loss}\nparameters: {lr: {values: [0.3]}}\n"
+    (tmp_path / "sweep.yaml").write_text(sweep)
+    launched = home.json("launch", str(tmp_path), "-E", "train.py", "-q", "-s", "lr=0.2", "-s", "steps=9")
+    swept = home.json("launch-sweep", "sweep.yaml", cwd=tmp_path)["runs"][0]
+    below = [{"layer": "config-defaults.yaml", "value": 0.7}, {"layer": "init", "value": 0.1}]
+    steps = [{"layer": "init", "value": 3}, {"layer": "script", "value": 4}]
+    for run_id, layer, lr, more in [
+        (launched["run_id"], "launch", 0.2, [{"layer": "launch", "value": 9}]),
+        (swept["run_id"], "sweep", 0.3, []),
+    ]:
+        shutil.rmtree(home.path / "runs" / run_id)  # what is shown comes from the server
+        assert home.json("launch", "run", "show", run_id)["provenance"] == {
+            "lr": [*below, {"layer": layer, "value": lr}],
+            "steps": [*steps, *more],
+            "kind": [{"layer": "config-defaults.yaml", "value": "mlp"}],
+            "own": [{"layer": "init", "value": 1}],
+        }
+        told = home.run("launch", "run", "show", run_id).stdout
+        assert f"{layer}, over 0.1 of init, 0.7 of config-defaults.yaml" in told
+        assert ("launch, over 4 of script, 3 of init" if more else "script, over 3 of init") in told
 
 
 def test_a_sweep_of_a_job_from_the_server_alone_is_checked_too(home: Home, job: str) -> None:
