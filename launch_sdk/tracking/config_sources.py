@@ -18,9 +18,19 @@ KINDS = (
     "or the name of a config file"
 )
 
+# fmt: off
+_OF_ABSL = frozenset({
+    "alsologtostderr", "flagfile", "help", "helpfull", "helpshort", "helpxml", "log_dir", "logger_levels",
+    "logtostderr", "only_check_args", "only_check_flags", "pdb", "pdb_post_mortem", "profile_file",
+    "run_with_pdb", "run_with_profiling", "showprefixforinfo", "stderrthreshold", "test_random_seed",
+    "test_randomize_ordering_seed", "test_srcdir", "test_tmpdir", "undefok", "use_cprofile_for_profiling",
+    "verbosity", "xml_output_file",
+})
+# fmt: on
+
 
 def fields_from(values: Any) -> dict[Any, Any]:
-    """Return the names and values of anything that a config is made from.
+    """Return the names and values of anything that a config is made from; of absl flags, the program's own.
 
     Raises:
         ConfigFileError: it names a file that cannot be read.
@@ -71,10 +81,16 @@ def _flags(values: Any) -> dict[str, Any] | None:
 
 
 def _programs_own(flags: Any) -> dict[str, Any]:
-    """Leave out what absl defines for itself (help, verbosity, pdb, ...), and the short second names of flags."""
-    owners: dict[str, Any] = flags.flags_by_module_dict()
-    of_absl = {flag.name for name, owned in owners.items() if name.partition(".")[0] == "absl" for flag in owned}
-    names = [name for name in flags if flags[name].name == name and name not in of_absl]
+    """Leave out what absl defines for itself (help, verbosity, pdb, ...), and the short second names of flags.
+
+    A flag is absl's own if a module of absl has defined this very flag under one of absl's names. So a program keeps a
+    flag that takes the place of one of absl's (`allow_override=True`), one that is registered for a module of absl,
+    and those of a package whose name only begins with absl.
+    """
+    owners: dict[str, list[Any]] = flags.flags_by_module_dict()
+    modules = [owned for name, owned in owners.items() if name.partition(".")[0] == "absl"]
+    of_absl = {id(flag) for owned in modules for flag in owned if flag.name in _OF_ABSL}
+    names = [name for name in flags if flags[name].name == name and id(flags[name]) not in of_absl]
     return {name: flags[name].value for name in names}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import subprocess
 import sys
 import types
 import warnings
@@ -23,6 +24,7 @@ import launch_sdk as launch
 from launch_sdk.tracking.config import Config
 from launch_sdk.tracking.protocol import read_snapshot
 from launch_sdk.tracking.values import plain
+from tests.unit.tracking.conftest import PROJECT_ROOT
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -194,6 +196,25 @@ def test_absls_own_flags_are_left_out() -> None:
             assert Config(source) == {name: 3}
     finally:
         delattr(flags.FLAGS, name)
+
+
+def test_every_flag_that_absl_defines_for_itself_is_left_out() -> None:
+    code = "import json; from absl import app, flags, logging; from absl.testing import absltest\n"
+    code += "from launch_sdk.tracking.config_sources import fields_from\n"
+    code += "app.define_help_flags(); print(len(list(flags.FLAGS)), json.dumps(fields_from(flags.FLAGS)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_ROOT)
+    count, fields = done.stdout.split(" ", 1)
+    assert (int(count) > 20, fields) == (True, "{}\n")
+
+
+def test_a_programs_flag_is_kept_whatever_module_of_absl_it_is_registered_for() -> None:
+    values = flags.FlagValues()
+    for name, module in [("log_dir", "absl.logging"), ("verbosity", "absl.logging"), ("mine", "absl.flags")]:
+        flags.DEFINE_string(name, "absl", "", flag_values=values, module_name=module)
+    flags.DEFINE_string("log_dir", "ours", "", flag_values=values, module_name="train", allow_override=True)
+    flags.DEFINE_string("depth", "3", "", flag_values=values, module_name="absl_models.net")
+    flags.DEFINE_string("help", "a text", "", flag_values=values, module_name="train")
+    assert Config(values) == {"depth": "3", "help": "a text", "log_dir": "ours", "mine": "absl"}
 
 
 class _TensorFlow1Flags:
