@@ -45,11 +45,12 @@ class Fault:
 
 
 class InvalidSpecError(LaunchError, ValueError):
-    """A document or an argument is wrong. All of its faults are in `faults`."""
+    """A document or an argument is wrong. All of its faults are in `faults`, by line."""
 
     def __init__(self, subject: str, faults: Iterable[Fault]) -> None:
         self.subject = subject
-        self.faults = tuple(faults)
+        # In the order of the file; what has no line comes first, in the order it was found.
+        self.faults = tuple(sorted(faults, key=lambda fault: fault.line or 0))
         count = len(self.faults)
         lines = "\n".join(f"  {fault}" for fault in self.faults[:SHOWN_FAULTS])
         if count > SHOWN_FAULTS:

@@ -121,7 +121,7 @@ class SweepReport:
         state = progress(self.spec, runs)
         is_done = finish is not None and finish.outcome == "finished"
         percent = 100.0 if is_done else round(state.percent, 1)
-        await self._put("progress", percent, headline(self.spec, state))
+        await self._put("progress", percent, headline(self.spec, state, is_over=finish is not None))
         await self._put("runs", json.dumps(table(self.spec, runs)), "Every run of the sweep, the newest first")
 
     async def _write_page(self, runs: Sequence[SweepRun], finish: Finish | None = None) -> None:

@@ -15,6 +15,7 @@ from launch_sdk.cli.tables import print_table
 from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.specs.secrets import secret_paths
+from launch_sdk.sweeps.runs import latest_attempts
 from launch_sdk.tracking.input_paths import leaves
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.protocol import RECORDS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
 
     from launch_sdk.client import LaunchClient
-    from launch_sdk.views import RunView
+    from launch_sdk.views import RunView, SweepView
 
 EXAMPLES = {
     "run": """\
@@ -169,7 +170,13 @@ def _sweep_list(client: LaunchClient, options: argparse.Namespace) -> None:
     if options.json:
         print_json([view.to_json() for view in views])
         return
-    print_table(("sweep", "state", "runs", "name"), [(v.sweep_id, v.state.value, len(v.runs), v.name) for v in views])
+    rows = [(v.sweep_id, v.state.value, len(latest_attempts(v.runs)), _best(v), v.name) for v in views]
+    print_table(("sweep", "state", "runs", "best", "name"), rows)
+
+
+def _best(view: SweepView) -> str:
+    value = view.best.metric(view.spec.metric) if view.best else None
+    return "" if value is None or view.spec.metric is None else f"{view.spec.metric.name} {value:.6g}"
 
 
 def _sweep_show(client: LaunchClient, options: argparse.Namespace) -> None:

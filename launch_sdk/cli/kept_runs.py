@@ -61,7 +61,9 @@ def _said(path: Path) -> dict[str, Any]:
         document = loads((path / VIEW).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return document if is_object(document) and document.get("state") in {state.value for state in RunState} else {}
+    if not is_object(document) or not is_object(document.get("parameters")):  # the program may write here too
+        return {}
+    return document if document.get("state") in {state.value for state in RunState} else {}
 
 
 def _state(snapshot: protocol.Snapshot) -> RunState:

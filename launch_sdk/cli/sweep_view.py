@@ -84,14 +84,14 @@ def _status_line(view: SweepView) -> Text:
     line = Text.assemble(
         (f"{state.finished}{of} done", "green"),
         ", ",
-        (f"{state.active} running", "cyan"),
+        (f"{state.active} {'not ended' if view.state.is_terminal else 'running'}", "cyan"),
         ", ",
         f"{state.failed} failed",
     )
     if state.best and view.spec.metric and (value := state.best.metric(view.spec.metric)) is not None:
         line.append(f", best {view.spec.metric.name} ").append(f"{value:.6g}", style="bold")
         line.append(f" (run {state.best.index})")
-    if state.seconds_left is not None and state.active:
+    if state.seconds_left is not None and state.active and not view.state.is_terminal:
         line.append(f", about {duration(state.seconds_left)} left", style="dim")
     if not view.runs:
         line.append(f" ({'waiting for an agent' if view.state is RunState.QUEUED else view.state.value})", style="dim")

@@ -47,13 +47,14 @@ def parse_assignments(words: Sequence[str], option: str) -> dict[str, Any]:
     """Read `a.b=1 c=text` as `{"a": {"b": 1}, "c": "text"}`; values are YAML: `1e-3`, `true`, `[1, 2]`.
 
     Args:
-        words: the words; later ones win.
+        words: the words; of two for one key the later wins, but a key and one below it contradict each other.
         option: what to call them in an error.
 
     Raises:
         InvalidSpecError: with every fault at once.
     """
     values: dict[str, Any] = {}
+    groups: dict[tuple[str, ...], str] = {}
     faults: list[Fault] = []
     for word in words:
         key, equals, text = word.partition("=")
@@ -64,7 +65,7 @@ def parse_assignments(words: Sequence[str], option: str) -> dict[str, Any]:
             value = parse_document(text).value if text.strip() else text
         except InvalidSpecError:
             value = text
-        fault = _set(values, split_path(key), value)
+        fault = _set(values, split_path(key), value, groups)
         if fault:
             faults.append(Fault(option, f"{word!r}: {fault}"))
     if faults:
@@ -72,7 +73,10 @@ def parse_assignments(words: Sequence[str], option: str) -> dict[str, Any]:
     return values
 
 
-def _set(values: dict[str, Any], path: tuple[str, ...], value: Any) -> str | None:
+def _set(values: dict[str, Any], path: tuple[str, ...], value: Any, groups: dict[tuple[str, ...], str]) -> str | None:
+    """Set a nested value, and note for each group above it which word made it; say what contradicts it."""
+    if path in groups:
+        return f"contradicts {groups[path]}: it would replace the whole of {path[-1]!r}. Leave one of them out"
     node = values
     for key in path[:-1]:
         below = node.setdefault(key, {})
@@ -80,4 +84,6 @@ def _set(values: dict[str, Any], path: tuple[str, ...], value: Any) -> str | Non
             return f"{key!r} has a value already"
         node = cast("dict[str, Any]", below)
     node[path[-1]] = value
+    for end in range(1, len(path)):
+        groups.setdefault(path[:end], join_path(path))
     return None

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
@@ -85,10 +86,14 @@ def read_document(path: Path) -> Document:
     """Read a YAML or JSON file.
 
     Raises:
-        InvalidSpecError: the file is missing, too large, not UTF-8 or not YAML, or repeats a key.
+        InvalidSpecError: the file is missing, no regular file, too large, not UTF-8 or not YAML, or repeats a key.
     """
     try:
-        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+        status = path.stat()
+        if not (S_ISREG(status.st_mode) or S_ISDIR(status.st_mode)):  # a pipe would wait for its writer
+            message = "is no regular file; write the document to a file and name that"
+            raise InvalidSpecError(str(path), [Fault("", message)])
+        if status.st_size > MAX_DOCUMENT_BYTES:
             raise InvalidSpecError(str(path), [Fault("", f"the file is larger than {MAX_DOCUMENT_BYTES} bytes")])
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -57,13 +57,17 @@ def cell(text: object) -> str:
     return JOINER + re.sub(r"([<\[\]!&\\_|#>])", rf"{JOINER}\1{JOINER}", line.translate(LOOKALIKES))
 
 
-def headline(spec: SweepSpec, state: Progress) -> str:
-    """Say in one line how far the sweep is; markdown."""
+def headline(spec: SweepSpec, state: Progress, *, is_over: bool = False) -> str:
+    """Say in one line how far the sweep is, or was when it ended; markdown."""
     of = f" of {state.total}" if state.total else ""
-    words = [f"{state.finished} finished{of}", f"{state.active} running", f"{state.failed} failed"]
+    words = [
+        f"{state.finished} finished{of}",
+        f"{state.active} {'not ended' if is_over else 'running'}",
+        f"{state.failed} failed",
+    ]
     if state.best and spec.metric and (value := state.best.metric(spec.metric)) is not None:
         words.append(f"best {plain(spec.metric.name)} {value:.6g} (run {state.best.index})")
-    if state.seconds_left is not None and state.active:
+    if state.seconds_left is not None and state.active and not is_over:
         words.append(f"about {duration(state.seconds_left)} left")
     return ", ".join(words)
 
@@ -100,7 +104,7 @@ def summary_page(
     notices: Sequence[str] = (),
 ) -> str:
     """Write the markdown artifact: how it goes, the best runs, the pictures, links to the runs."""
-    parts = [f"# {plain(spec.name or 'Sweep')}", headline(spec, progress(spec, runs))]
+    parts = [f"# {plain(spec.name or 'Sweep')}", headline(spec, progress(spec, runs), is_over=finish is not None)]
     if spec.description:
         parts.append(plain(spec.description, limit=4000))
     if finish:

@@ -200,6 +200,13 @@ def test_a_bad_sweep_file_gives_two_and_every_fault_with_its_line(tmp_path: Path
     assert "parameters is missing" in err
 
 
+def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for words in (["launch-sweep", "pipe"], ["launch", "-c", "pipe"]):
+        status, _, err = _run(tmp_path, *words)
+        assert (status, "pipe has 1 fault:\n  is no regular file" in err) == (2, True), err
+
+
 def test_a_home_that_cannot_be_made_is_an_error_and_no_traceback(code: Path, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
     status, _, err = _run(tmp_path, "launch", str(code))

@@ -53,3 +53,8 @@ def test_a_long_list_is_kept_whole_and_shown_in_part() -> None:
     assert len(error.faults) == SHOWN_FAULTS + 7
     assert str(error).count("\n  key") == SHOWN_FAULTS
     assert str(error).endswith("and 7 more")
+
+
+def test_faults_are_told_in_the_order_of_the_file() -> None:
+    faults = [Fault("c", "third", 9), Fault("a", "first"), Fault("d", "third too", 9), Fault("b", "second", 2)]
+    assert [fault.path for fault in InvalidSpecError("x", faults).faults] == ["a", "b", "c", "d"]

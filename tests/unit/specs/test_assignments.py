@@ -45,6 +45,21 @@ def test_every_bad_word_is_told_at_once() -> None:
     assert [fault.message.split(" ")[0] for fault in caught.value.faults] == ["'x'", "'a.b=2':", "'=3'"]
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["a.b=1", "a=2"], "'a=2': contradicts a.b: it would replace the whole of 'a'"),
+        (["a.b=1", "a={c: 1}"], "contradicts a.b"),
+        (["m.a.b=1", "m.a=2"], "contradicts m.a.b: it would replace the whole of 'a'"),
+        (["files.x.yaml.a.b=1", "files.x.yaml.a=2"], "contradicts a.b"),
+    ],
+)
+def test_a_value_for_a_group_that_has_values_contradicts_them(words: list[str], told: str) -> None:
+    with pytest.raises(InvalidSpecError, match="Leave one of them out") as caught:
+        parse_overrides(words, "--set")
+    assert told in str(caught.value)
+
+
 @given(st.text("a.b\\=[{:'& \n1e-", max_size=15))
 @settings(deadline=None, max_examples=200, derandomize=True)
 def test_any_word_is_read_or_refused(word: str) -> None:

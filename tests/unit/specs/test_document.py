@@ -81,8 +81,8 @@ def test_whatever_json_writes_is_read_back(value: Any) -> None:
 
 def test_every_repeated_key_is_reported_with_both_lines() -> None:
     assert _faults("a: 1\nb: {c: 1, c: 2}\na: 2\n") == [
-        "line 3: a: given twice, first on line 1",
         "line 2: b.c: given twice, first on line 2",
+        "line 3: a: given twice, first on line 1",
     ]
 
 

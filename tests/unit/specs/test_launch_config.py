@@ -227,5 +227,5 @@ def test_any_document_is_read_or_refused_and_tabs_change_nothing(value: dict[str
         try:
             outcomes.append(read_launch_config(json.dumps(value, indent=indent)))
         except InvalidSpecError as error:
-            outcomes.append([(fault.path, fault.message) for fault in error.faults])
+            outcomes.append(sorted((fault.path, fault.message) for fault in error.faults))
     assert outcomes[0] == outcomes[1] == outcomes[2]

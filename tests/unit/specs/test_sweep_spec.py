@@ -79,13 +79,13 @@ parameters:
 """
     assert _faults(text) == [
         "line 1: methd: unknown key; did you mean method?",
+        "line 1: method is missing; choose one of grid, random, bayes, tpe",
+        "line 3: job: give either program (a script beside this file) or job (a name or flow/deployment), not both",
+        "line 6: metric.goal: must be minimize or maximize, not 'minimise'",
+        "line 7: run_cap: must be at least 1, not 0",
+        "line 9: scheduler.num_worker: unknown key; did you mean num_workers?",
         "line 10: launch: must be a mapping, not str 'gpu'",
         *[fault for fault in _faults(text) if "parameters." in fault],
-        "line 1: method is missing; choose one of grid, random, bayes, tpe",
-        "line 6: metric.goal: must be minimize or maximize, not 'minimise'",
-        "line 3: job: give either program (a script beside this file) or job (a name or flow/deployment), not both",
-        "line 9: scheduler.num_worker: unknown key; did you mean num_workers?",
-        "line 7: run_cap: must be at least 1, not 0",
     ]
     assert {fault.split(": ")[0] for fault in _faults(text) if "parameters." in fault} == {"line 12", "line 14"}
 

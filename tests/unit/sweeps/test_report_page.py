@@ -146,3 +146,12 @@ def test_any_metric_can_be_written(values: list[float | None]) -> None:
     runs = [run(index, value) for index, value in enumerate(values)]
     json.loads(json.dumps(table(spec, runs), allow_nan=False))
     assert summary_page(spec, runs, []).startswith("# Sweep")
+
+
+def test_a_sweep_that_is_over_has_nothing_running_and_no_time_left() -> None:
+    runs = [run(0, 1.0, started=0.0, ended=60.0), run(1, None, RunState.RUNNING)]
+    state = progress(sweep(), runs)
+    assert "1 running" in headline(sweep(), state)
+    assert "left" in headline(sweep(), state)
+    assert headline(sweep(), state, is_over=True) == "1 finished of 10, 1 not ended, 0 failed, best loss 1 (run 0)"
+    assert "1 not ended" in summary_page(sweep(), runs, [], Finish("failed", "broken off"), [])
