@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from launch_sdk._prefect.run_ending import register, write_end
 from launch_sdk._prefect.run_store import store_holding
 from launch_sdk.errors import LaunchError
 from launch_sdk.runs.execute import Outcome, execute
+from launch_sdk.runs.metric_history import MetricHistory
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.job_form import touched
@@ -28,6 +30,7 @@ from launch_sdk.tracking import protocol
 from launch_sdk.tracking.values import decode, dumps
 
 SUMMARY_EVERY_S = 2.0
+LAST_WRITE_TIMEOUT_S = 2.0
 MAX_LOGGED_LINES = 5_000
 
 
@@ -62,7 +65,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     """
     logger = get_run_logger()
     run_id = str(current.id)
-    progress = SummaryLabel(run_id)
+    progress = SummaryLabel(run_id, _followed(run_id))
     try:
         spec = _as_meant(
             {
@@ -91,6 +94,10 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     except LaunchError as error:
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
         return Failed(message=str(error))
+    except BaseException:  # told to end: what the program has logged by now is its result
+        with contextlib.suppress(Exception):  # a server that is gone must not keep it from ending
+            await asyncio.wait_for(_leave(run_id, progress), LAST_WRITE_TIMEOUT_S)
+        raise
     await progress.settle()
     await _keep(run_id, spec, outcome, store, logger)
     return _final_state(outcome)
@@ -108,6 +115,19 @@ def _flow_run() -> FlowRun:
     if context is None or context.flow_run is None:
         raise RuntimeError("run_job runs as a flow run of a Prefect server only")
     return context.flow_run
+
+
+def _followed(run_id: str) -> MetricHistory | None:
+    """Follow the metric that the sweep of this run decides by, if there is one."""
+    metric = _flow_run().labels.get(names.FOLLOWED)
+    return MetricHistory(RunDirectory.of(run_id).records, str(metric)) if metric else None
+
+
+async def _leave(run_id: str, progress: SummaryLabel) -> None:
+    """Leave on the server what a run has recorded that is told to end."""
+    await progress.settle()
+    async with get_client() as client:
+        await write_end(client, run_id, RunDirectory.of(run_id), progress.summary)
 
 
 async def _keep(
@@ -150,31 +170,41 @@ class OutputLog:
 
 
 class SummaryLabel:
-    """Keeps the flow run's summary label near the truth while the program runs, without waiting for the server."""
+    """Keeps the flow run's labels near the truth while the program runs, without waiting for the server.
 
-    def __init__(self, run_id: str) -> None:
+    They are the summary and, if the sweep wants it, the history of its metric; both go in one call.
+    """
+
+    def __init__(self, run_id: str, history: MetricHistory | None = None) -> None:
         self.run_id = run_id
+        self.history = history
+        self.summary: Mapping[str, Any] = {}
         self.text = ""
         self.next_write = time.monotonic() + SUMMARY_EVERY_S
         self.writing: asyncio.Task[None] | None = None
 
     def show(self, summary: Mapping[str, Any]) -> None:
+        self.summary = summary  # the same mapping each time, and up to date when the program has ended
         if time.monotonic() < self.next_write or (self.writing and not self.writing.done()):
             return
         self.next_write = time.monotonic() + SUMMARY_EVERY_S
+        curve = self.history.news() if self.history else None
         text = dumps(summary)
-        if text != self.text:
-            self.writing = asyncio.create_task(self._send(text))
+        if curve or text != self.text:
+            self.text = text
+            curves = {names.HISTORY: curve} if curve else {}
+            self.writing = asyncio.create_task(self._send({names.SUMMARY: text, **curves}))
 
     async def settle(self) -> None:
-        """Wait until nothing is being written any more."""
+        """Wait until nothing is being written any more; write the end of the history."""
         if self.writing:
             await asyncio.wait([self.writing])
+        if self.history and (curve := self.history.news()):
+            await self._send({names.HISTORY: curve})
 
-    async def _send(self, text: str) -> None:
-        self.text = text
+    async def _send(self, labels: Mapping[str, str]) -> None:
         async with get_client() as client:
-            await write_labels(client, self.run_id, {names.SUMMARY: text})
+            await write_labels(client, self.run_id, labels)
 
 
 async def _store_of(spec: RunSpec) -> RunStore:

@@ -14,14 +14,17 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 
+from launch_sdk._prefect.run_store import store_holding
 from launch_sdk._prefect.sweep_identity import identify
 from launch_sdk._prefect.sweep_report import SweepReport
 from launch_sdk._prefect.sweep_runs import SweepIdentity, SweepRuns
 from launch_sdk._prefect.views import ui_url
 from launch_sdk._prefect.wake import Wake
 from launch_sdk.errors import LaunchError
+from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.sweeps.early_stop import EarlyStop, make_early_stop
 from launch_sdk.sweeps.planning import Finish, Launch, Stop, plan, settle
 from launch_sdk.sweeps.samplers import make_sampler
 from launch_sdk.tracking.values import decode
@@ -61,12 +64,13 @@ async def _drive(
     runs = SweepRuns(client, spec, identity, ui_url(str(client.api_url)))
     report = SweepReport(client, spec, identity, logger)
     sampler = make_sampler(spec.method, goal=spec.metric.goal if spec.metric else "minimize", seed=spec.seed)
+    early_stop = await _early_stop(client, spec, identity)
     try:
         async with Wake(runs.children.tag) as wake:
             seen = await runs.open()
             opened = time.time()
             while True:
-                actions = await asyncio.to_thread(plan, spec, seen, sampler)
+                actions = await asyncio.to_thread(plan, spec, seen, sampler, early_stop)
                 for action in actions:
                     if isinstance(action, Finish):
                         await report.close(seen, action)
@@ -79,6 +83,16 @@ async def _drive(
     except BaseException:
         await _break_off(identity, spec, logger)
         raise
+
+
+async def _early_stop(client: PrefectClient, spec: SweepSpec, identity: SweepIdentity) -> EarlyStop | None:
+    """Make what ends runs early; a function of the user's is loaded from a copy of the sweep's code."""
+    directory = None
+    if identity.source and any(rule.type == "python" for rule in spec.early_stop):
+        directory = RunDirectory.of(str(identity.parent_id)).work
+        store = await store_holding(client, identity.source)
+        await asyncio.to_thread(store.lay_out, identity.source, directory)
+    return make_early_stop(spec.early_stop, goal=spec.metric.goal if spec.metric else "minimize", directory=directory)
 
 
 async def _carry_out(runs: SweepRuns, actions: list[Launch | Stop]) -> None:

@@ -143,6 +143,7 @@ class SweepRuns:
                     names.ATTEMPT: action.attempt,
                     names.PARAMETERS: dumps(action.parameters),
                     **({names.METRIC: self.spec.metric.name} if self.spec.metric else {}),
+                    **({names.FOLLOWED: self.spec.metric.name} if self.spec.metric and self.spec.early_stop else {}),
                 },
             )
         except PrefectHTTPStatusError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from launch_sdk._prefect import names
 from launch_sdk.edits import Edits
 from launch_sdk.specs.run_state import RunState
+from launch_sdk.sweeps.curve import Curve
 from launch_sdk.sweeps.runs import SweepRun
 from launch_sdk.tracking.protocol import merge
 from launch_sdk.tracking.values import is_object, loads
@@ -23,7 +24,7 @@ def run_state(flow_run: FlowRun) -> RunState:
     state = flow_run.state
     if state is None:
         return RunState.QUEUED
-    if state.type.value == "CANCELLED" and run_labels(flow_run).get(names.STOP_REASON):
+    if state.type.value in {"CANCELLED", "CRASHED"} and run_labels(flow_run).get(names.STOP_REASON):
         return RunState.STOPPED
     return {
         "SCHEDULED": RunState.QUEUED,
@@ -114,18 +115,22 @@ def sweep_run(flow_run: FlowRun, ui: str) -> SweepRun | None:
     index, parameters = labels.get(names.INDEX), labels.get(names.PARAMETERS)
     if not isinstance(index, int) or not isinstance(parameters, str):
         return None
+    state = run_state(flow_run)
+    was_asked = state in {RunState.STOPPING, RunState.STOPPED}  # else it was faster than the wish
+    history = labels.get(names.HISTORY)
     return SweepRun(
         index=index,
         attempt=int(labels.get(names.ATTEMPT, 0)),
         run_id=str(flow_run.id),
         name=flow_run.name,
-        state=run_state(flow_run),
+        state=state,
         parameters=cast("dict[str, Any]", loads(parameters)),
         summary=run_summary(flow_run),
         acknowledged=bool(labels.get(names.ACKNOWLEDGED, False)),
         started=flow_run.start_time.timestamp() if flow_run.start_time else None,
         ended=flow_run.end_time.timestamp() if flow_run.end_time else None,
         error=run_error(flow_run),
-        stop_reason=cast("str | None", labels.get(names.STOP_REASON)),
+        stop_reason=cast("str | None", labels.get(names.STOP_REASON)) if was_asked else None,
         url=run_page(ui, flow_run.id),
+        curve=Curve.from_text(history) if isinstance(history, str) else Curve(),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.command import command_faults
 from launch_sdk.specs.document import unusable_values
+from launch_sdk.specs.early_stop_spec import EarlyStopSpec, parse_early_stop
 from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
 
@@ -33,6 +34,7 @@ _KEYS = {
     "seed": int,
     "command": list,
     "metric_sources": list,
+    "early_terminate": (dict, list),
     "name": str,
     "description": str,
     "project": str,
@@ -42,7 +44,7 @@ _KEYS = {
     "kind": str,
     "apiVersion": str,
 }
-NOT_SUPPORTED = frozenset({"early_terminate", "image_uri", "metrics", "controller"})
+NOT_SUPPORTED = frozenset({"image_uri", "metrics", "controller"})
 _SCHEDULER_KEYS = {"num_workers": (int, str)}
 _LAUNCH_KEYS = {"queue": str}
 _TYPE_NAMES = {
@@ -52,6 +54,7 @@ _TYPE_NAMES = {
     list: "a list",
     (int, str): "a whole number",
     (int, float): "a number",
+    (dict, list): "a mapping or a list of mappings",
 }
 
 
@@ -92,6 +95,7 @@ class SweepSpec:
         seed: of the sampler; the same seed and results give the same suggestions.
         queue: where to run; None for the default.
         metric_sources: where metrics come from if the program logs none itself.
+        early_stop: rules of which each may end a run that is not worth going on with.
     """
 
     method: Method
@@ -108,6 +112,7 @@ class SweepSpec:
     description: str | None = None
     project: str | None = None
     metric_sources: tuple[Mapping[str, Any], ...] = ()
+    early_stop: tuple[EarlyStopSpec, ...] = ()
 
     @property
     def own_job(self) -> str | None:
@@ -157,6 +162,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
     command = _command(document, value, faults)
     metric_sources = _metric_sources(document, value, faults)
+    early_stop = parse_early_stop(document, faults)
     if faults or space is None:
         raise InvalidSpecError(document.name, faults)
     return SweepSpec(
@@ -174,6 +180,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         description=value.get("description"),
         project=value.get("project"),
         metric_sources=metric_sources,
+        early_stop=early_stop,
     )
 
 

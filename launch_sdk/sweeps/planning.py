@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from launch_sdk.specs.run_state import RunState
+from launch_sdk.sweeps.early_stop import History
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts
 from launch_sdk.sweeps.samplers import Observation, Sampler
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from launch_sdk.specs.sweep_spec import SweepSpec
+    from launch_sdk.sweeps.early_stop import EarlyStop
 
 FAILURES_AT_START = 3
 FINISHED_WITHOUT_METRIC = 3
@@ -49,17 +51,20 @@ class Finish:
 Action = Launch | Stop | Finish
 
 
-def plan(spec: SweepSpec, runs: Sequence[SweepRun], sampler: Sampler) -> list[Action]:
+def plan(
+    spec: SweepSpec, runs: Sequence[SweepRun], sampler: Sampler, early_stop: EarlyStop | None = None
+) -> list[Action]:
     """Decide what to do next.
 
     Law: the same arguments give the same actions; at most `num_workers` runs are ever active; no index is launched
-    twice unless its run was cut short: cancelled and not acknowledged, or lost fewer than `MAX_ATTEMPTS` times; after
-    `Finish` there is no other action.
+    twice unless its run was cut short: cancelled and not acknowledged, or lost fewer than `MAX_ATTEMPTS` times; only a
+    running run is stopped early, and its worker is free once it has ended; after `Finish` there is no other action.
 
     Args:
         spec: the sweep.
         runs: every run of it that exists, in any order, all attempts.
         sampler: what chooses parameters.
+        early_stop: what ends runs that are not worth going on with; None ends none.
 
     Returns:
         The actions in the order to carry them out; empty means wait.
@@ -68,12 +73,17 @@ def plan(spec: SweepSpec, runs: Sequence[SweepRun], sampler: Sampler) -> list[Ac
     active = [run for run in current if run.is_active]
     if ending := _ending(spec, current):
         return [Stop(run.run_id, ending.reason) for run in active] if active else [ending]
+    stops = [Stop(run_id, reason) for run_id, reason in early_stop.decide(_histories(current))] if early_stop else []
     launches = _launches(spec, current, spec.num_workers - len(active), sampler)
     if launches or active:
-        return list(launches)
+        return [*stops, *launches]
     if current and all(run.state is RunState.FAILED for run in current):
         return [Finish("failed", f"all {len(current)} runs failed; the last with: {current[-1].error or 'no message'}")]
     return [Finish("finished", _exhausted(spec, current))]
+
+
+def _histories(current: Sequence[SweepRun]) -> list[History]:
+    return [History(run.run_id, run.index, run.curve, run.state, run.ended, run.parameters) for run in current]
 
 
 def _launches(spec: SweepSpec, current: Sequence[SweepRun], free: int, sampler: Sampler) -> list[Launch]:

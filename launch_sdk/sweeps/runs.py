@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.specs.run_state import RunState
+from launch_sdk.sweeps.curve import Curve
 
 if TYPE_CHECKING:
     from launch_sdk.specs.sweep_spec import Metric
@@ -37,6 +38,7 @@ class SweepRun:
         error: why it failed; None if it did not.
         stop_reason: why it was asked to end early; None if it was not.
         url: its page in the Prefect UI.
+        curve: the values of the metric one by one; empty if the sweep ends no run early.
     """
 
     index: int
@@ -52,6 +54,7 @@ class SweepRun:
     error: str | None = None
     stop_reason: str | None = None
     url: str | None = None
+    curve: Curve = field(default_factory=Curve)
 
     @property
     def is_active(self) -> bool:

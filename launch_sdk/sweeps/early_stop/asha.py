@@ -1,0 +1,82 @@
+"""ASHA: successive halving without waiting for one another.
+
+Source of the rule: Li et al., "A System for Massively Parallel Hyperparameter Tuning" (MLSys 2020).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from launch_sdk.sweeps.early_stop.goals import Direction
+from launch_sdk.sweeps.early_stop.protocol import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from launch_sdk.specs.early_stop_spec import EarlyStopSpec
+    from launch_sdk.specs.sweep_spec import Goal
+    from launch_sdk.sweeps.early_stop.protocol import History
+
+MAX_RUNGS = 100
+
+
+@dataclass(frozen=True)
+class Asha:
+    """Judges a run once at each rung, at the moment when it gets there, beside those that got there before it.
+
+    It goes on if it is among the best `1 / eta` of them, the best one in any case. The two forms differ as long as
+    fewer than `eta` runs have got to a rung:
+
+    * `stopping`: all of these go on, for there is nothing yet to judge them by. Nothing of a good run is lost.
+    * `promotion`: only the best so far goes on. In the paper's promotion form a run waits at its rung until it is
+      among the best `1 / eta`, and the others wait for good. A program cannot be paused, so what does not earn its
+      promotion when it arrives has to end. It saves the most and forgives a bad start the least.
+
+    Attributes:
+        direction: which way is better.
+        rungs: the iterations at which runs are judged, ascending.
+        eta: the share that goes on is `1 / eta`.
+        judges_first: whether fewer than `eta` runs are judged: the promotion form.
+    """
+
+    direction: Direction
+    rungs: tuple[int, ...]
+    eta: float
+    judges_first: bool
+
+    @classmethod
+    def of(cls, spec: EarlyStopSpec, goal: Goal) -> Asha:
+        rungs = _rungs(spec["min_iter"], spec["eta"], spec["max_iter"])
+        return cls(Direction(goal), rungs, spec["eta"], judges_first=spec["form"] == "promotion")
+
+    def decide(self, histories: Sequence[History]) -> Iterator[Decision]:
+        for history in histories:
+            reasons = (self._judge(history, histories, rung) for rung in self.rungs if rung <= history.curve.count)
+            reason = next((reason for reason in reasons if reason), None) if history.is_active else None
+            if reason:
+                yield Decision(history.run_id, reason)
+
+    def _judge(self, history: History, histories: Sequence[History], rung: int) -> str | None:
+        """Say why a run should have ended at a rung; None if it should not."""
+        arrived = _arrival(history, rung)
+        before = (each.curve for each in histories if each.curve.count >= rung and _arrival(each, rung) <= arrived)
+        there = sorted(cost for cost in (self.direction.cost_at(each, rung) for each in before) if cost is not None)
+        if len(there) < self.eta and not self.judges_first:
+            return None
+        good_enough = max(int(len(there) / self.eta), 1)
+        cost, limit = self.direction.cost_at(history.curve, rung), there[good_enough - 1]
+        if cost is None or cost <= limit:
+            return None
+        return f"rung {rung}: {self.direction.worse(cost, limit)}, number {good_enough} of {len(there)}"
+
+
+def _rungs(first: int, eta: float, end: int | None) -> tuple[int, ...]:
+    rungs = (int(first * eta**power) for power in range(MAX_RUNGS))
+    return tuple(itertools.takewhile(lambda rung: end is None or rung < end, dict.fromkeys(rungs)))
+
+
+def _arrival(history: History, rung: int) -> tuple[float, int]:
+    """Order runs by when they got to a rung; the index decides between equals."""
+    return (history.curve.time_of(rung) or 0.0, history.index)
