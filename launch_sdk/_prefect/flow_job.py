@@ -22,6 +22,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from launch_sdk._prefect import names
+from launch_sdk.runs.metric_history import MetricHistory
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.tracking import current, protocol
 from launch_sdk.tracking.exits import exit_code_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import FlowRun
 
+    from launch_sdk._prefect.labels import LabelValue
     from launch_sdk.tracking.run import Run
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -163,7 +165,7 @@ def _run_of(
     directory = RunDirectory.of(str(flow_run.id))
     with (
         _environment(_variables_of(flow_run, directory)),
-        _SummaryLabel(flow_run.id, directory),
+        _SummaryLabel(flow_run.id, directory, flow_run.labels.get(names.FOLLOWED)),
         _finished(_init_in(directory, config, project)) as run,
     ):
         yield _JobRun(run, str(flow_run.labels.get(names.METRIC, UNNAMED)))
@@ -220,11 +222,12 @@ def _environment(variables: Mapping[str, str]) -> Generator[None]:
 
 
 class _SummaryLabel:
-    """Keeps a flow run's summary label near the truth, from a thread: a flow that computes never gives way."""
+    """Keeps a flow run's labels near the truth, from a thread: a flow that computes never gives way."""
 
-    def __init__(self, flow_run_id: UUID, directory: RunDirectory) -> None:
+    def __init__(self, flow_run_id: UUID, directory: RunDirectory, followed: object = None) -> None:
         self.flow_run_id = flow_run_id
         self.records = directory.records
+        self.history = MetricHistory(directory.records, str(followed)) if followed else None
         self.offset = 0
         self.summary: dict[str, Any] = {}
         self.written = dumps({})
@@ -257,8 +260,12 @@ class _SummaryLabel:
         for record in records:
             protocol.summary_update(self.summary, record)
         text = dumps(self.summary)
-        if text != self.written:
-            client.update_flow_run_labels(self.flow_run_id, {names.SUMMARY: text})
+        curve = self.history.news() if self.history else None
+        if curve or text != self.written:
+            labels: dict[str, LabelValue] = {names.SUMMARY: text}
+            if curve:
+                labels[names.HISTORY] = curve
+            client.update_flow_run_labels(self.flow_run_id, labels)
             self.written = text
 
 

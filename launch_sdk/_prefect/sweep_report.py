@@ -189,6 +189,11 @@ class SweepReport:
             self.metric_seen = any(value is not None and math.isfinite(value) for value in values)
         if metric and finished and not self.metric_seen:
             self._add(f"A run has finished, {missing_metric(self.spec, finished[0])}.")
+        if metric and self.spec.early_stop and finished and not any(len(run.curve) for run in runs):
+            self._add(
+                f"No run can be ended early: run {finished[0].index} has finished and did not log {metric.name!r} while"
+                f" it ran. Log it at each step: launch.log({{{metric.name!r}: ...}})"
+            )
         failed = [run for run in runs if run.state is RunState.FAILED]
         if len(failed) == 1:
             self._add(f"Run {failed[0].index} failed: {failed[0].error}")

@@ -65,6 +65,8 @@ class LiveView:
         """Show where the sweep is now."""
         for notice in view.notices:
             self.say(notice)
+        for line in _stops(view):
+            self.say(line)
         line = _status_line(view)
         if not self.console.is_terminal:
             if line.plain != self.last_line:
@@ -162,6 +164,12 @@ def runs_table(view: SweepView, indices: list[int], title: str, width: int) -> T
     return table
 
 
+def _stops(view: SweepView) -> list[str]:
+    """Say of each run that was asked to end why."""
+    asked = [run for run in latest_attempts(view.runs) if run.stop_reason]
+    return [f"Run {run.index} {run.state.value}: {run.stop_reason}" for run in asked if run.state.is_terminal]
+
+
 def _cells(view: SweepView, run: SweepRun) -> list[Text | str]:
     value = run.metric(view.spec.metric)
     return [
@@ -187,4 +195,6 @@ def print_sweep(view: SweepView) -> None:
         console.print(runs_table(view, [run.index for run in runs], title="Runs", width=console.width))
     for run in [run for run in runs if run.error][:3]:
         console.print(Text(f"Run {run.index} {run.state.value}: {run.error}", style="red"))
+    for line in _stops(view):
+        console.print(Text(line, style="yellow"))
     console.print(Text.assemble("Look at it: ", (view.url, "underline")), soft_wrap=True)

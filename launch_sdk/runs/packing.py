@@ -9,6 +9,7 @@ from launch_sdk.errors import InvalidSpecError
 from launch_sdk.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:
+    from launch_sdk.errors import Fault
     from launch_sdk.runs.store import RunStore
     from launch_sdk.specs.document import Document
     from launch_sdk.specs.sweep_spec import SweepSpec
@@ -23,15 +24,29 @@ def pack_source(spec: RunSpec, store: RunStore) -> RunSpec:
 
 
 def check_program(spec: SweepSpec, document: Document) -> None:
-    """Raise InvalidSpecError if the program of a sweep file is not beside it."""
+    """Raise InvalidSpecError if the program of a sweep file, or a function's file, is not beside it."""
     if spec.program is None:
         return
+    if faults := _rule_faults(spec, document):
+        raise InvalidSpecError(document.name, faults)
     program = document.directory / spec.program
     if not program.is_file():
         beside = sorted(path.name for path in document.directory.glob("*.py"))
         there = ", ".join(beside) or "no scripts"
         message = f"{spec.program} does not exist in {document.directory}; there are {there}"
         raise InvalidSpecError(document.name, [document.fault(("program",), message)])
+
+
+def _rule_faults(spec: SweepSpec, document: Document) -> list[Fault]:
+    """Find rules of early stopping whose file is not in the folder that is packed."""
+    faults: list[Fault] = []
+    for index, rule in enumerate(spec.early_stop):
+        file = str(rule.options.get("source", "")).rpartition(":")[0]
+        if file and not (document.directory / file).is_file():
+            place = (index,) if isinstance(document.value["early_terminate"], list) else ()
+            message = f"{file} does not exist in {document.directory}"
+            faults.append(document.fault(("early_terminate", *place, "source"), message))
+    return faults
 
 
 def pack_program(spec: SweepSpec, document: Document, store: RunStore) -> str:

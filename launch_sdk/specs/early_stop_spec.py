@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from launch_sdk.specs.document import Document, Path_
 
 KEY = "early_terminate"
-ENDLESS_BANDS = 100  # W&B's number of them when only the first is given
+MAX_BANDS = 100  # W&B's number of them when only the first is given
+MAX_ITER = 10**15  # no run logs so often
 _PYTHON_SOURCE = re.compile(r"[^:]+\.py:[^\W\d]\w*")
 
 
@@ -81,7 +82,7 @@ RULES: Mapping[str, Mapping[str, _Option]] = {
         "min_iter": _count(1),
         "max_iter": _count(),
         "eta": _eta(),
-        "form": _Option("stopping or promotion", lambda v: v in {"stopping", "promotion"}, "stopping"),
+        "form": _Option("stopping or promotion", lambda v: v in ("stopping", "promotion"), "stopping"),
     },
     "median": {"min_iter": _count(1), "min_runs": _count(5)},
     "plateau": {
@@ -190,17 +191,23 @@ def hyperband_bands(options: Mapping[str, Any]) -> list[int]:
         options: checked keys of the rule; `max_iter` wins over `min_iter`.
     """
     eta: float = options["eta"]
+    if options["max_iter"] is None:
+        return ascending_bands(options["min_iter"], eta)
     bands: list[int] = []
-    if options["max_iter"] is not None:
-        band: float = options["max_iter"]
-        for _ in range(options["s"]):
-            band /= eta
-            if band < 1:
-                break
-            bands.append(int(band))
-        return sorted(bands)
-    band = options["min_iter"]
-    for _ in range(ENDLESS_BANDS):
+    band: float = options["max_iter"]
+    for _ in range(options["s"]):
+        band /= eta
+        if band < 1:
+            break
+        bands.append(int(band))
+    return sorted(bands)
+
+
+def ascending_bands(first: int, eta: float) -> list[int]:
+    """Return `first`, `first * eta`, `first * eta^2`, ... cut to whole numbers, as far as runs go."""
+    bands: list[int] = []
+    band: float = first
+    while len(bands) < MAX_BANDS and band <= MAX_ITER:
         bands.append(int(band))
         band *= eta
     return bands

@@ -43,4 +43,4 @@ def _made(value: object) -> object:
     if isinstance(value, Mapping) and "pruner" in value:
         inner = cast("Mapping[str, Any]", value)
         return make_pruner(inner["pruner"], inner.get("args") or {})
-    return value
+    return cast("object", value)

@@ -5,10 +5,10 @@ Source of the rule: Li et al., "A System for Massively Parallel Hyperparameter T
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from launch_sdk.specs.early_stop_spec import ascending_bands
 from launch_sdk.sweeps.early_stop.goals import Direction
 from launch_sdk.sweeps.early_stop.protocol import Decision
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from launch_sdk.specs.early_stop_spec import EarlyStopSpec
     from launch_sdk.specs.sweep_spec import Goal
     from launch_sdk.sweeps.early_stop.protocol import History
-
-MAX_RUNGS = 100
 
 
 @dataclass(frozen=True)
@@ -73,8 +71,7 @@ class Asha:
 
 
 def _rungs(first: int, eta: float, end: int | None) -> tuple[int, ...]:
-    rungs = (int(first * eta**power) for power in range(MAX_RUNGS))
-    return tuple(itertools.takewhile(lambda rung: end is None or rung < end, dict.fromkeys(rungs)))
+    return tuple(rung for rung in dict.fromkeys(ascending_bands(first, eta)) if end is None or rung < end)
 
 
 def _arrival(history: History, rung: int) -> tuple[float, int]:

@@ -19,7 +19,7 @@ class Direction:
     goal: Goal
 
     def cost(self, value: float) -> float:
-        return value if self.goal == "minimize" else -value
+        return value + 0.0 if self.goal == "minimize" else 0.0 - value  # which turns -0.0 into 0.0
 
     def value(self, cost: float) -> float:
         """Undo `cost`."""
@@ -35,8 +35,6 @@ class Direction:
 
     def worse(self, cost: float, than: float) -> str:
         """Say that one cost is worse than another, in values of the metric and in as few digits as tell them apart."""
-        for digits in range(4, 17):
-            left, right = (f"{self.value(each):.{digits}g}" for each in (cost, than))
-            if left != right:
-                break
-        return f"{left} is worse than {right}"
+        left, right = self.value(cost), self.value(than)
+        digits = next((count for count in range(4, 17) if f"{left:.{count}g}" != f"{right:.{count}g}"), 17)
+        return f"{left:.{digits}g} is worse than {right:.{digits}g}"

@@ -14,7 +14,6 @@ from launch_sdk.sweeps.early_stop.protocol import Decision
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from optuna import Study
     from optuna.pruners import BasePruner
 
     from launch_sdk.specs.early_stop_spec import EarlyStopSpec
@@ -55,7 +54,7 @@ class OptunaPruner:
 
     def decide(self, histories: Sequence[History]) -> Iterator[Decision]:
         pruner = make_pruner(self.pruner, self.args)
-        replay = _Replay(_new_study(self.goal, pruner), pruner)
+        replay = _Replay(self.goal, pruner)
         runs = sorted(histories, key=lambda history: history.index)
         for history in runs:
             replay.begin(history)
@@ -77,16 +76,21 @@ class OptunaPruner:
 class _Replay:
     """A study to which the runs are told."""
 
-    def __init__(self, study: Study, pruner: BasePruner) -> None:
-        self.study = study
-        self.storage = study._storage  # noqa: SLF001  # the one way to say what a trial of somebody else's logged
+    def __init__(self, goal: Goal, pruner: BasePruner) -> None:
+        import optuna
+
+        logging.getLogger("optuna.storages._in_memory").setLevel(logging.WARNING)  # that a study begins is no news
+        name = "sweep"  # HyperbandPruner goes by it
+        self.storage = optuna.storages.InMemoryStorage()
+        self.study = optuna.create_study(storage=self.storage, study_name=name, direction=goal, pruner=pruner)
+        self.study_id = self.storage.get_study_id_from_name(name)
         self.pruner = pruner
         self.runs: dict[int, History] = {}
         self.trials: dict[int, int] = {}
 
     def begin(self, run: History) -> None:
         self.runs[run.index] = run
-        self.trials[run.index] = self.storage.create_new_trial(self.study._study_id)  # noqa: SLF001  # as above
+        self.trials[run.index] = self.storage.create_new_trial(self.study_id)
 
     def report(self, event: _Event) -> None:
         self.storage.set_trial_intermediate_value(self.trials[event.index], event.step, cast("float", event.value))
@@ -106,19 +110,12 @@ class _Replay:
         self.storage.set_trial_state_values(self.trials[run.index], state, result)
 
 
-def _new_study(goal: Goal, pruner: BasePruner) -> Study:
-    import optuna
-
-    logging.getLogger("optuna.storages._in_memory").setLevel(logging.WARNING)  # that a study begins is no news
-    return optuna.create_study(study_name="sweep", direction=goal, pruner=pruner)  # HyperbandPruner goes by the name
-
-
 def _leaves_marks(pruner: BasePruner) -> bool:
     """Say whether a pruner writes down, when it is asked about a run, what it goes by when asked about others."""
     from optuna.pruners import HyperbandPruner, PatientPruner, SuccessiveHalvingPruner
 
     if isinstance(pruner, PatientPruner):
-        inner = cast("BasePruner | None", pruner._wrapped_pruner)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        inner = pruner._wrapped_pruner  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # it has no other name
         return inner is not None and _leaves_marks(inner)
     return isinstance(pruner, HyperbandPruner | SuccessiveHalvingPruner)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def _rule(goal: Goal = "minimize", **options: Any) -> EarlyStop:
     return rule
 
 
-def _sweep(*curves: list[float], running: str) -> list[History]:
+def _sweep(*curves: Sequence[float], running: str) -> list[History]:
     """Make runs a, b, c, ... of which those named are running."""
     return [
         History(name, index, Curve.of_values(values), RunState.RUNNING if name in running else RunState.FINISHED)
@@ -61,7 +62,12 @@ def _ended(rule: EarlyStop, histories: list[History]) -> str:
 def test_the_bands_are_those_of_wandb(options: dict[str, Any], bands: list[int]) -> None:
     found = hyperband_bands(_options(**options))
     assert found[: len(bands)] == bands
-    assert len(found) == (len(bands) if "max_iter" in options else 100)
+    assert len(found) == len(bands) or "max_iter" not in options
+
+
+def test_bands_end_where_no_run_comes() -> None:
+    found = hyperband_bands(_options(min_iter=10**14, eta=1e300))
+    assert found == [10**14]
 
 
 def test_a_single_run_goes_on() -> None:

@@ -14,6 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import Metric, SweepSpec, parse_sweep
+from launch_sdk.sweeps.curve import Curve
+from launch_sdk.sweeps.early_stop import make_early_stop
 from launch_sdk.sweeps.planning import MAX_ATTEMPTS, SETTLE_S, Finish, Launch, Stop, plan, settle
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts, metric_value
 from launch_sdk.sweeps.samplers import make_sampler
@@ -32,7 +34,8 @@ def _run(index: int, state: RunState, **more: Any) -> SweepRun:
 
 
 def _plan(spec: SweepSpec, runs: list[SweepRun]) -> list[Launch | Stop | Finish]:
-    return plan(spec, runs, make_sampler(spec.method, goal="minimize", seed=spec.seed))
+    early_stop = make_early_stop(spec.early_stop, goal="minimize")
+    return plan(spec, runs, make_sampler(spec.method, goal="minimize", seed=spec.seed), early_stop)
 
 
 class SweepMachine(RuleBasedStateMachine):
@@ -52,7 +55,8 @@ class SweepMachine(RuleBasedStateMachine):
     )
     def begin(self, method: str, workers: int, cap: int, goal: float | None) -> None:
         more: dict[str, Any] = {"run_cap": cap} if method == "random" or cap < 6 else {}
-        self.spec = _spec(method, workers, metric={"name": "loss", "target": goal}, **more)
+        early = {"type": "hyperband", "min_iter": 1}
+        self.spec = _spec(method, workers, metric={"name": "loss", "target": goal}, early_terminate=early, **more)
         self.whole_grid = method == "grid" and not more
 
     def _act(self, carried_out: int | None = None) -> None:
@@ -65,7 +69,13 @@ class SweepMachine(RuleBasedStateMachine):
             if isinstance(action, Launch):
                 self._launch(action)
             elif isinstance(action, Stop):
-                self._end(self.runs[action.run_id], RunState.STOPPED, stop_reason=action.reason)
+                run = self.runs[action.run_id]
+                assert run.is_active
+                if action.reason.startswith("band"):
+                    assert run.state is RunState.RUNNING
+                    self.runs[run.run_id] = replace(run, state=RunState.STOPPING, stop_reason=action.reason)
+                else:
+                    self._end(run, RunState.STOPPED, stop_reason=action.reason)
             else:
                 self.finish = action
 
@@ -105,6 +115,20 @@ class SweepMachine(RuleBasedStateMachine):
     def end_a_run(self, data: st.DataObject, state: RunState, loss: float | None) -> None:
         run = data.draw(st.sampled_from(self.active))
         self._end(run, state, summary={} if loss is None else {"loss": loss}, error="it broke")
+
+    @precondition(lambda self: self.active)
+    @rule(data=st.data(), loss=st.sampled_from([1.0, float("nan"), -2.0, 3.0]))
+    def a_run_logs(self, data: st.DataObject, loss: float) -> None:
+        run = data.draw(st.sampled_from(self.active))
+        curve = Curve.of_values([*run.curve.values, loss])
+        state = RunState.STOPPING if run.state is RunState.STOPPING else RunState.RUNNING
+        self.runs[run.run_id] = replace(run, state=state, curve=curve)
+
+    @rule()
+    def what_was_asked_to_end_ends(self) -> None:
+        for run in self.active:
+            if run.state is RunState.STOPPING:
+                self._end(run, RunState.STOPPED, summary={"loss": run.curve.values[-1]})
 
     @precondition(lambda self: self.active)
     @rule()
@@ -281,6 +305,28 @@ def test_a_metric_that_wandb_sums_up_otherwise_counts_by_its_extreme(kept: objec
 def test_the_latest_attempt_of_an_index_counts() -> None:
     runs = [_run(1, RunState.RUNNING, attempt=1), _run(0, RunState.FINISHED), _run(1, RunState.LOST)]
     assert [(run.index, run.attempt) for run in latest_attempts(runs)] == [(0, 0), (1, 1)]
+
+
+def test_a_run_that_is_ended_early_keeps_its_worker_until_it_is_over_and_its_result_counts() -> None:
+    early = {"type": "hyperband", "min_iter": 2}
+    spec = _spec(workers=2, run_cap=4, metric={"name": "loss"}, early_terminate=early)
+    good = _run(0, RunState.RUNNING, curve=Curve.of_values([1.0, 0.5]), summary={"loss": 0.5})
+    bad = _run(1, RunState.RUNNING, curve=Curve.of_values([1.0, 0.75]), summary={"loss": 0.75})
+    assert _plan(spec, [good, bad]) == [Stop("r1", "band 2: 0.75 is worse than 0.5")]
+    assert _plan(spec, [good, replace(bad, state=RunState.STOPPING)]) == []
+    stopped = replace(bad, state=RunState.STOPPED, stop_reason="band 2", ended=1.0)
+    assert [type(action) for action in _plan(spec, [good, stopped])] == [Launch]
+    failed_later = replace(good, state=RunState.FAILED, ended=2.0)
+    best = best_run([failed_later, stopped], spec.metric)
+    assert best is not None
+    assert best.run_id == "r1"
+
+
+def test_a_run_that_is_queued_or_starting_is_not_ended_early() -> None:
+    spec = _spec(metric={"name": "loss"}, early_terminate={"type": "nan"})
+    for state in (RunState.QUEUED, RunState.STARTING):
+        waiting = [_run(i, state, curve=Curve.of_values([float("nan")])) for i in range(2)]
+        assert _plan(spec, waiting) == []
 
 
 def test_a_run_that_is_cancelled_while_its_sweep_looks_on_is_given_up_only_after_a_while() -> None:
