@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_BEST = 5
 MAX_LINKED = 100
 MAX_TEXT = 300
+MAX_WHY = 100
 LETTERS_WIDE = 58  # what a markdown table may be wide beside the metric before it leaves the page of version 2
 JOINER = "\u2060"  # takes no space and ends what markdown would read on
 HARMLESS = re.compile(r"(?:[^\W_]|[ .,:;%()/+=-]|(?<=[^\W_])_(?=[^\W_]))*")
@@ -45,13 +46,13 @@ def plain(text: object, limit: int = MAX_TEXT) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)
 
 
-def cell(text: object) -> str:
+def cell(text: object, limit: int = 24) -> str:
     """Write a cell of a table artifact so that it shows the same with and without markdown.
 
     What markdown acts on is parted from what follows by a character of no width; `*`, backtick and `~`, which act
     wherever they stand, become their likes.
     """
-    line = short(text)
+    line = short(text, limit)
     if HARMLESS.fullmatch(line) and not BEGINS_BLOCK.match(line):
         return line
     return JOINER + re.sub(r"([<\[\]!&\\_|#>])", rf"{JOINER}\1{JOINER}", line.translate(LOOKALIKES))
@@ -89,7 +90,7 @@ def table(spec: SweepSpec, runs: Sequence[SweepRun]) -> list[dict[str, Any]]:
                 "state": run.state.value,
                 "duration": duration(run.duration_s),
                 **dict(parameters),
-                "why": cell(run.error or run.stop_reason or ""),
+                "why": cell(run.error or run.stop_reason or "", MAX_WHY),
                 "link": run.url or "",
             }
         )

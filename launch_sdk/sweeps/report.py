@@ -92,12 +92,12 @@ def varying_parameters(runs: Iterable[SweepRun]) -> list[str]:
     return [name for name in names if len({repr(row.get(name)) for row in rows}) > 1]
 
 
-def short(value: object) -> str:
-    """Write a value in few characters, on one line."""
+def short(value: object, limit: int = 24) -> str:
+    """Write a value in few characters, on one line; the default limit is a cell's width."""
     if isinstance(value, float):
         return f"{value:.4g}"
     text = " ".join(str(value).split())
-    return text if len(text) <= 24 else text[:23] + "…"  # noqa: PLR2004  # a cell's width
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def duration(seconds: float | None) -> str:
