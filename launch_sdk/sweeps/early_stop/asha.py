@@ -5,8 +5,11 @@ Source of the rule: Li et al., "A System for Massively Parallel Hyperparameter T
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from launch_sdk.specs.early_stop_spec import ascending_bands
 from launch_sdk.sweeps.early_stop.goals import Direction
@@ -50,30 +53,46 @@ class Asha:
         return cls(Direction(goal), rungs, spec["eta"], judges_first=spec["form"] == "promotion")
 
     def decide(self, histories: Sequence[History]) -> Iterator[Decision]:
+        arrivals: dict[int, _Arrivals] = {}
         for history in histories:
-            reasons = (self._judge(history, histories, rung) for rung in self.rungs if rung <= history.curve.count)
-            reason = next((reason for reason in reasons if reason), None) if history.is_active else None
-            if reason:
-                yield Decision(history.run_id, reason)
+            for rung in self.rungs if history.is_active else ():
+                if rung > history.curve.count:
+                    break
+                if rung not in arrivals:
+                    arrivals[rung] = _Arrivals(histories, rung, self.direction)
+                if reason := self._judge(history, rung, arrivals[rung]):
+                    yield Decision(history.run_id, reason)
+                    break
 
-    def _judge(self, history: History, histories: Sequence[History], rung: int) -> str | None:
+    def _judge(self, history: History, rung: int, arrivals: _Arrivals) -> str | None:
         """Say why a run should have ended at a rung; None if it should not."""
-        arrived = _arrival(history, rung)
-        before = (each.curve for each in histories if each.curve.count >= rung and _arrival(each, rung) <= arrived)
-        there = sorted(cost for cost in (self.direction.cost_at(each, rung) for each in before) if cost is not None)
+        there = arrivals.until(history)
         if len(there) < self.eta and not self.judges_first:
             return None
         good_enough = max(int(len(there) / self.eta), 1)
-        cost, limit = self.direction.cost_at(history.curve, rung), there[good_enough - 1]
-        if cost is None or cost <= limit:
+        cost, limit = float(there[-1]), float(np.partition(there, good_enough - 1)[good_enough - 1])
+        if cost <= limit:
             return None
         return f"rung {rung}: {self.direction.worse(cost, limit)}, number {good_enough} of {len(there)}"
 
 
+class _Arrivals:
+    """The runs that have got to a rung, in the order in which they did; the index decides between equals."""
+
+    def __init__(self, histories: Sequence[History], rung: int, direction: Direction) -> None:
+        self.rung = rung
+        there = [each for each in histories if each.curve.count >= rung]
+        rows = sorted((self._key(each), direction.cost(each.curve.at(rung) or 0.0)) for each in there)
+        self.keys = [key for key, _ in rows]
+        self.costs = np.array([cost for _, cost in rows])
+
+    def until(self, history: History) -> np.ndarray:
+        """Return the costs of those that were there when this run came, its own as the last."""
+        return self.costs[: bisect_right(self.keys, self._key(history))]
+
+    def _key(self, history: History) -> tuple[float, int]:
+        return (history.curve.time_of(self.rung) or 0.0, history.index)
+
+
 def _rungs(first: int, eta: float, end: int | None) -> tuple[int, ...]:
     return tuple(rung for rung in dict.fromkeys(ascending_bands(first, eta)) if end is None or rung < end)
-
-
-def _arrival(history: History, rung: int) -> tuple[float, int]:
-    """Order runs by when they got to a rung; the index decides between equals."""
-    return (history.curve.time_of(rung) or 0.0, history.index)

@@ -46,7 +46,7 @@ class Median:
             others = [each.curve for each in histories if each is not history and each.curve.count >= count]
             if len(others) < self.min_runs:
                 continue
-            averages = [statistics.fmean(curve.until(count)) for curve in others]
+            averages = [sum(values) / len(values) for curve in others for values in [curve.until(count)]]
             limit = statistics.median(self.direction.costs(averages))
             best = min(self.direction.costs(history.curve.until(count)))
             if best > limit:
