@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 FLOWS = """
 from __future__ import annotations
+import time
 from prefect import flow
 from pydantic import BaseModel
 import launch_sdk as launch
@@ -53,11 +54,20 @@ async def logging_async(x: float, model: Model = Model()) -> float:
     launch.log({"accuracy": x})
     return loss_of(x, model)
 
+@launch.job
+@flow
+def patient(x: float):
+    for step in range(10 if x == 1.0 else 300):
+        launch.log({"loss": x + 1 / (step + 1)})
+        time.sleep(0.2)
+
 @flow
 async def silent(x: float, model: Model = Model()) -> None:
     pass
 """
-NAMES = {name: name.replace("_", "-") for name in ("number", "mapping", "logging", "logging_async", "silent")}
+NAMES = {
+    name: name.replace("_", "-") for name in ("number", "mapping", "logging", "logging_async", "patient", "silent")
+}
 
 
 def deploy(api_url: str, folder: Path, pool: str, functions: list[str]) -> None:
@@ -152,6 +162,23 @@ def test_a_flow_that_returns_nothing_is_told_of_after_its_first_run(home: Home, 
     with httpx.Client(base_url=home.api_url) as http:
         labels = http.get(f"/flow_runs/{parent}").raise_for_status().json()["labels"]
     assert "none logged the metric 'loss'" in labels["launch.notices"]
+
+
+def test_a_flow_that_logs_while_it_runs_is_ended_early(home: Home, folder: Path, queue: str) -> None:
+    rule = {"type": "threshold", "worse_than": 4, "min_iter": 3}
+    points = {"x": {"values": [5.0, 1.0]}}
+    result = sweep(home, folder, "patient", queue, queue, parameters=points, early_terminate=rule)
+    assert [run["state"] for run in result["runs"]] == ["stopped", "finished"], result["error"]
+    assert result["runs"][0]["stop_reason"] == "iteration 3: 5.333 is worse than 4, the threshold"
+    assert 5.0 < result["runs"][0]["metric"] <= 5 + 1 / 3
+
+
+def test_a_flow_that_logs_nothing_while_it_runs_cannot_be_ended_early_which_is_said(
+    home: Home, folder: Path, queue: str
+) -> None:
+    result = sweep(home, folder, "number", queue, queue, run_cap=1, early_terminate={"type": "nan"})
+    (notice,) = result["notices"]
+    assert notice.startswith("No run can be ended early: run 0 has finished and did not log 'loss' while it ran.")
 
 
 def test_a_parameter_that_the_flow_does_not_have_ends_the_sweep_with_its_name(
