@@ -107,8 +107,8 @@ def test_each_mistake_is_said_with_its_path_and_line(block: str, fault: str) -> 
 def test_all_mistakes_are_said_at_once_each_on_its_line() -> None:
     block = "early_terminate:\n- type: hyperband\n  min_iter: 0\n  etta: 2\n- type: nan\n  patience: x\n"
     assert [fault.split(": must")[0].split(": unknown")[0] for fault in _faults(block)] == [
-        "line 9: early_terminate[0].etta",
         "line 8: early_terminate[0].min_iter",
+        "line 9: early_terminate[0].etta",
         "line 11: early_terminate[1].patience",
     ]
 
