@@ -18,9 +18,11 @@ alias or a merged key becomes that place's own.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import tempfile
+import tomllib
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -28,9 +30,10 @@ from typing import TYPE_CHECKING, Any
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.runs.file_formats import UnreadableError, patched_json, patched_toml
 from launch_sdk.runs.yaml_file import patched_yaml
+from launch_sdk.tracking.config_yaml import parse_yaml
 from launch_sdk.tracking.input_paths import file_key, leaves
 from launch_sdk.tracking.key_paths import join_path
-from launch_sdk.tracking.values import plain
+from launch_sdk.tracking.values import MAX_ITEMS, is_object, plain, written_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,16 +44,26 @@ PATCHERS: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
     ".yml": patched_yaml,
     ".toml": patched_toml,
 }
+READERS: dict[str, Callable[[str], Any]] = {
+    ".json": json.loads,
+    ".yaml": parse_yaml,
+    ".yml": parse_yaml,
+    ".toml": tomllib.loads,
+}
 MAX_FILE_BYTES = 4 * 1024 * 1024
 NAMED_FILES = 5
 
 
-def patch_files(directory: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
+def patch_files(directory: Path, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Write values into config files below a directory: all of them, or none if one is refused.
 
     Args:
         directory: the run's own copy of its source.
         files: nested values by the relative path of their file.
+
+    Returns:
+        What each changed file held before, by path (`x.yaml` for `./x.yaml`), as plain values; a file of which PyYAML
+        makes something else, or nothing (a tag of somebody's own), is left out.
 
     Raises:
         NotFoundError: a file does not exist; near ones are named.
@@ -60,6 +73,7 @@ def patch_files(directory: Path, files: Mapping[str, Mapping[str, Any]]) -> None
     faults: list[Fault] = []
     missing: list[str] = []
     texts: dict[Path, str] = {}
+    targets: dict[str, Path] = {}
     for given, values in files.items():
         name = file_key(given)
         fault = _refusal(directory, name)
@@ -68,13 +82,16 @@ def patch_files(directory: Path, files: Mapping[str, Mapping[str, Any]]) -> None
         elif not (directory / name).exists():
             missing.append(name)
         elif values:
-            _patch(directory / name, name, values, texts, faults)
+            targets[name] = (directory / name).resolve()
+            _patch(targets[name], name, values, texts, faults)
     if faults:
         raise InvalidSpecError("The run", faults)
     if missing:
         raise NotFoundError(" ".join(_not_there(directory, name) for name in missing))
+    held = {name: _values_of(name, _read(path)) for name, path in targets.items()}
     for path, text in texts.items():
         _replace(path, text)
+    return {name: values for name, values in held.items() if values is not None}
 
 
 def _refusal(directory: Path, name: str) -> str:
@@ -95,8 +112,7 @@ def _refusal(directory: Path, name: str) -> str:
     return ""
 
 
-def _patch(path: Path, name: str, values: Mapping[str, Any], texts: dict[Path, str], faults: list[Fault]) -> None:
-    target = path.resolve()
+def _patch(target: Path, name: str, values: Mapping[str, Any], texts: dict[Path, str], faults: list[Fault]) -> None:
     raw = [join_path(at) for at, value in leaves(plain(values)) if isinstance(value, bytes)]
     if raw:
         faults.append(Fault(f"files.{name}", f"cannot hold bytes, which are given for {', '.join(raw)}"))
@@ -117,6 +133,17 @@ def _read(path: Path) -> str:
         raise UnreadableError(f"is not UTF-8 text: {error}") from None
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from None
+
+
+def _values_of(name: str, text: str) -> dict[str, Any] | None:
+    """Read a file's values as its program will; None if that fails."""
+    body = text.removeprefix("\ufeff")
+    try:
+        values: Any = READERS[PurePosixPath(name).suffix.lower()](body) if body.strip() else None
+        values = {} if values is None else values
+        return plain(values) if is_object(values) and written_out(values) <= MAX_ITEMS else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _not_there(directory: Path, name: str) -> str:

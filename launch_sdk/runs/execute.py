@@ -103,9 +103,10 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
             f"Entry point {program} is not in the source. It holds {', '.join(scripts) or 'no .py file'}."
             " Name one with -E, as in -E train.py"
         )
-    patch_files(run.work, spec.files)
+    held = patch_files(run.work, spec.files)
     checked = spec.inputs is not None
-    protocol.write_overrides(run.path, dict(spec.config), dict(spec.files), layer, checked=checked)
+    config, files = dict(spec.config), dict(spec.files)
+    protocol.write_overrides(run.path, config, files, layer, checked=checked, file_values=None if checked else held)
 
 
 def _refuse_what_is_no_input(spec: RunSpec) -> None:

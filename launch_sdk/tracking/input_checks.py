@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from launch_sdk.tracking.config import tree_of
 from launch_sdk.tracking.input_paths import leaves, nearest
-from launch_sdk.tracking.input_types import is_of_type, item_type, type_name
+from launch_sdk.tracking.input_types import is_of_type, item_type, schema_names, type_name
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.layers import ABSENT, LOCKING, look_up
 from launch_sdk.tracking.protocol import merge
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from launch_sdk.tracking.config import Config
     from launch_sdk.tracking.input_paths import Keys, PathFilter
 
+DELETE = "$delete"
 MAX_SHOWN = 120
 _SECRET_FORMATS = ("secret", "password")
 _GROUP: dict[str, Any] = {}
+_DELETED: Any = object()
 
 
 def config_faults(
@@ -48,29 +50,80 @@ def config_faults(
 
 
 def file_faults(
-    path: str, declaration: Mapping[str, Any], given: Any, inputs: PathFilter, *, checked: bool
+    path: str, declaration: Mapping[str, Any], given: Any, inputs: PathFilter, *, before: Any, checked: bool
 ) -> list[str]:
-    """Say which values given for a file are refused; the file has been patched with them."""
+    """Say which values given for a file are refused; the file has been patched with them.
+
+    Args:
+        path: of the file.
+        declaration: of the file, with the `values` that it holds now.
+        given: the values, nested.
+        inputs: what is an input.
+        before: what the file held before; None if that is not known.
+        checked: whether the supervisor found all of them among the job's inputs.
+    """
     if not is_object(given) or not given:
         return []
     values: Any = declaration.get("values")
-    own = values if is_object(values) else {}
+    own = before if is_object(before) else values if is_object(values) else {}
     together = inputs.filter(own)
     merge(together, inputs.filter(given))
+    _delete(together)
     where = f"files.{path}"
+    schema: Any = declaration.get("schema")
     known = [path for path, _ in leaves(inputs.filter(own))]
-    strangers = _strangers(where, given, known, inputs, checked=checked)
-    return [*strangers, *_schema_faults(where, declaration.get("schema"), together, given)]
+    faults = _strangers(where, given, known, inputs, checked=checked)
+    if is_object(before) and not checked:
+        inside = [(path, value) for path, value in _given(given) if inputs.covers(path)]
+        faults += [fault for one in inside for fault in _misfits(where, before, known, schema, *one)]
+    return [*faults, *_schema_faults(where, schema, together, given)]
+
+
+def _misfits(
+    where: str, before: Mapping[str, Any], known: list[Keys], schema: Any, path: Keys, value: Any
+) -> Iterator[str]:
+    """Compare a value given for a file with what the file had in its place; what its schema names may be new."""
+    for end in range(1, len(path) + 1):
+        own = look_up(before, path[:end])
+        if own is ABSENT:
+            if not schema_names(schema, path):
+                yield _no_input(where, path, known)
+            return
+        if is_object(own) and end < len(path):
+            continue
+        if own is not None and value is not _DELETED:
+            yield from _differences(where, path[:end], own, value if end == len(path) else _GROUP)
+        return
 
 
 def _strangers(
     where: str, given: Mapping[str, Any], known: list[Keys], inputs: PathFilter, *, checked: bool
 ) -> list[str]:
-    refused = [path for path, _ in leaves(given) if not inputs.covers(path)]
+    refused = [path for path, _ in _given(given) if not inputs.covers(path)]
     if checked:  # an include may follow, an exclude stays
         refused = [path for path in refused if any(path[: len(one)] == one for one in inputs.exclude)]
-    names = [join_path(path) for path in known]
-    return [f"{where}.{join_path(path)}: is no input; {nearest(join_path(path), names)}" for path in refused]
+    return [_no_input(where, path, known) for path in refused]
+
+
+def _given(values: Mapping[str, Any]) -> Iterator[tuple[Keys, Any]]:
+    """Give each leaf; of `{"$delete": true}` the path of what is to go, and `_DELETED`."""
+    for path, value in leaves(values):
+        is_deletion = path[-1] == DELETE and value is True and len(path) > 1
+        yield (path[:-1], _DELETED) if is_deletion else (path, value)
+
+
+def _delete(values: dict[str, Any]) -> None:
+    for key, value in list(values.items()):
+        if is_object(value):
+            if value.get(DELETE) is True:
+                del values[key]
+            else:
+                _delete(value)
+
+
+def _no_input(where: str, path: Keys, known: list[Keys]) -> str:
+    name = join_path(path)
+    return f"{where}.{name}: is no input; {nearest(name, [join_path(one) for one in known])}"
 
 
 def _type_faults(config: Config, path: Keys, value: Any) -> Iterator[str]:
@@ -80,7 +133,7 @@ def _type_faults(config: Config, path: Keys, value: Any) -> Iterator[str]:
         is_around = is_object(own) and end < len(path)
         if own is not ABSENT and not is_around:
             if own is not None:
-                yield from _differences(path[:end], plain(own), value if end == len(path) else _GROUP)
+                yield from _differences("config", path[:end], plain(own), value if end == len(path) else _GROUP)
             return
 
 
@@ -90,19 +143,19 @@ def _own_value(config: Config, path: Keys) -> Any:
     return next((value for value in reversed(said) if value is not ABSENT), ABSENT)
 
 
-def _differences(path: Keys, own: Any, found: Any) -> Iterator[str]:
+def _differences(where: str, path: Keys, own: Any, found: Any) -> Iterator[str]:
     wanted = type_name(own)
     if not is_of_type(found, wanted):
         given = "a group of keys" if found is _GROUP else _shown(found)
-        yield f"config.{join_path(path)}: must be {wanted}, not {given}"
+        yield f"{where}.{join_path(path)}: must be {wanted}, not {given}"
     elif is_array(own) and is_array(found):
-        yield from _item_faults(path, item_type(own), found)
+        yield from _item_faults(f"{where}.{join_path(path)}", item_type(own), found)
 
 
-def _item_faults(path: Keys, wanted: str | None, items: list[Any]) -> Iterator[str]:
+def _item_faults(where: str, wanted: str | None, items: list[Any]) -> Iterator[str]:
     for place, item in enumerate(items):
         if not is_of_type(item, wanted):
-            yield f"config.{join_path(path)}[{place}]: must be {wanted}, not {_shown(item)}"
+            yield f"{where}[{place}]: must be {wanted}, not {_shown(item)}"
 
 
 def _schema_faults(

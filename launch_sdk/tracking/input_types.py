@@ -11,10 +11,12 @@ from launch_sdk.tracking.values import is_array, is_object, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 _LARGEST = 2**63 - 1
+_MAX_REFERENCES = 16
 
 
 def infer_schema(value: Any) -> dict[str, Any]:
@@ -42,6 +44,36 @@ def is_of_type(value: Any, name: str | None) -> bool:
     if name == "number":
         return type(value) is int
     return name == "integer" and type(value) is float and value.is_integer()
+
+
+def schema_names(schema: Any, path: Iterable[str]) -> bool:
+    """Say whether a schema describes a value at this path, by its name or by `additionalProperties`.
+
+    Args:
+        schema: a JSON Schema; None for none.
+        path: the keys of the value.
+    """
+    here = schema
+    for key in path:
+        here = _referred(schema, here)
+        named: Any = here.get("properties") if is_object(here) else None
+        if not is_object(named) or key not in named:
+            further: Any = here.get("additionalProperties", False) if is_object(here) else False
+            return further is not False
+        here = named[key]
+    return True
+
+
+def _referred(document: Any, schema: Any) -> Any:
+    """Follow `{"$ref": "#/$defs/Trainer"}`, a bounded number of times."""
+    for _ in range(_MAX_REFERENCES):
+        target: Any = schema.get("$ref") if is_object(schema) else None
+        if not isinstance(target, str) or not target.startswith("#"):
+            break
+        schema = document
+        for part in target.split("/")[1:]:
+            schema = schema.get(part.replace("~1", "/").replace("~0", "~")) if is_object(schema) else None
+    return schema
 
 
 def item_type(values: list[Any]) -> str | None:

@@ -115,20 +115,35 @@ def publish(run: Run, declared: Declared) -> None:
         InputError: overrides are refused; the message lists all of them. Nothing is recorded then.
     """
     together = _merged(run.inputs or _nothing(), declared)
-    given = protocol.read_overrides(run.dir)
-    faults: list[str] = []
-    own = together["config"]
-    if own is not None:
-        faults += config_faults(run.config, given.config, _filter_of(own), own["schema"], checked=given.checked)
-    files = {file_key(path): values for path, values in given.files.items()}
-    for path, one in together["files"].items():
-        faults += file_faults(path, one, files.get(path, {}), _filter_of(one), checked=given.checked)
-    if faults:
-        lines = "\n".join(f"  {fault}" for fault in faults)
-        raise InputError(f"The {given.layer} gave what is no input of this program:\n{lines}")
+    require_inputs(together, run.config, protocol.read_overrides(run.dir))
     for one in together["files"].values():  # what is no input stays out of the record
         one["values"] = _filter_of(one).filter(one["values"]) if is_object(one["values"]) else None
     run.declare(together)
+
+
+def require_inputs(declared: Declared, config: Config, given: protocol.Overrides) -> None:
+    """Hold what a run was given against everything declared so far.
+
+    Args:
+        declared: in the form of an `inputs` record.
+        config: of the run, the overrides in it.
+        given: the overrides.
+
+    Raises:
+        InputError: some are no inputs or do not fit; the message lists all of them.
+    """
+    checked = given.checked
+    faults: list[str] = []
+    own = declared["config"]
+    if own is not None:
+        faults += config_faults(config, given.config, _filter_of(own), own["schema"], checked=checked)
+    files = {file_key(path): values for path, values in given.files.items()}
+    for path, one in declared["files"].items():
+        before = given.file_values.get(path)
+        faults += file_faults(path, one, files.get(path, {}), _filter_of(one), before=before, checked=checked)
+    if faults:
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        raise InputError(f"The {given.layer} gave what is no input of this program:\n{lines}")
 
 
 def _declare(path: str | None, declaration: Declared) -> None:

@@ -65,17 +65,24 @@ class Overrides:
         files: nested values by the path of the file that they go into.
         layer: who gave them: `launch` or `sweep`.
         checked: whether the supervisor knows the job's inputs and found all of these among them.
+        file_values: what the files that `files` changed held before, by path.
     """
 
-    __slots__ = ("checked", "config", "files", "layer")
+    __slots__ = ("checked", "config", "file_values", "files", "layer")
 
     def __init__(
-        self, config: dict[str, Any], files: dict[str, Any], layer: str = LAUNCH_LAYER, checked: bool = False
+        self,
+        config: dict[str, Any],
+        files: dict[str, Any],
+        layer: str = LAUNCH_LAYER,
+        checked: bool = False,
+        file_values: dict[str, Any] | None = None,
     ) -> None:
         self.config = config
         self.files = files
         self.layer = layer
         self.checked = checked
+        self.file_values = file_values or {}
 
 
 class Snapshot:
@@ -220,6 +227,7 @@ def write_overrides(
     layer: str = LAUNCH_LAYER,
     *,
     checked: bool = False,
+    file_values: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what the run is to use in place of its script's own values, before the program starts.
 
@@ -229,12 +237,13 @@ def write_overrides(
         files: nested values by the path of the file that they go into.
         layer: who gave them: `launch` or `sweep`.
         checked: whether they were checked against the job's inputs.
+        file_values: what the files that were changed held before, by path; None or left out if that is not known.
 
     Raises:
         OSError: the file cannot be written.
     """
     document = {"version": VERSION, "layer": layer, "checked": checked, "config": config, "files": files or {}}
-    write_atomically(run_dir, OVERRIDES, dumps(document))
+    write_atomically(run_dir, OVERRIDES, dumps(document | ({"file_values": file_values} if file_values else {})))
 
 
 def read_overrides(run_dir: Directory) -> Overrides:
@@ -256,9 +265,9 @@ def read_overrides(run_dir: Directory) -> Overrides:
             f'{path} is not a version {VERSION} overrides document: {{"version": {VERSION}, "config": {{}}}}'
         )
     layer = document.get("layer")
-    config, files = (_part(document, name, path) for name in ("config", "files"))
+    config, files, file_values = (_part(document, name, path) for name in ("config", "files", "file_values"))
     layer = layer if isinstance(layer, str) else LAUNCH_LAYER
-    return Overrides(config, files, layer, document.get("checked") is True)
+    return Overrides(config, files, layer, document.get("checked") is True, file_values)
 
 
 def read_provenance(run_dir: Directory) -> dict[str, list[tuple[str, Any]]]:

@@ -99,6 +99,27 @@ def test_a_run_of_no_job_takes_any_value_and_its_program_refuses_what_it_declare
     assert "config.hidden: is no input; inputs are lr" in outcome.error
 
 
+def test_a_run_of_no_job_holds_what_is_given_for_a_file_against_what_the_file_held_before(code: Path) -> None:
+    (code / "conf/train.yaml").write_text("seed: 1\no: {lr: 1e-4, wd: 0.1, betas: [1, 2], none: null}\n")
+    wrong = {"o": {"lrr": 1, "wd": "abc", "betas": [1, "x"], "deep": {"$delete": True}}, "seed": {"a": 1}}
+    outcome, run, _ = _execute(RunSpec(str(code), ("train.py",), files={"./conf/train.yaml": wrong}))
+    assert outcome.exit_code == 1
+    assert outcome.error is not None
+    assert outcome.error.splitlines()[-5:] == [
+        "  files.conf/train.yaml.o.lrr: is no input; the nearest is o.lr",
+        "  files.conf/train.yaml.o.wd: must be number, not 'abc'",
+        "  files.conf/train.yaml.o.betas[1]: must be integer, not 'x'",
+        "  files.conf/train.yaml.o.deep: is no input; inputs are seed, o.lr, o.wd, o.betas, o.none",
+        "  files.conf/train.yaml.seed: must be integer, not a group of keys",
+    ]
+    held = {"seed": 1, "o": {"lr": 1e-4, "wd": 0.1, "betas": [1, 2], "none": None}}
+    assert protocol.read_overrides(run.path).file_values == {"conf/train.yaml": held}
+    right = {"o": {"lr": 0.5, "wd": 2, "betas": {"$delete": True}, "none": {"a": 1}}, "seed": 3}
+    outcome, _, lines = _execute(RunSpec(str(code), ("train.py",), files={"conf/train.yaml": right}))
+    assert outcome.succeeded, outcome.error
+    assert "betas" not in "".join(lines)
+
+
 def test_a_config_file_that_is_not_there_is_told_before_the_program_starts(code: Path) -> None:
     with pytest.raises(NotFoundError, match=r"It holds conf/train\.yaml"):
         _execute(RunSpec(str(code), ("train.py",), files={"train.yaml": {"a": 1}}))

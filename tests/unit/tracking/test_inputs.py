@@ -326,3 +326,16 @@ def test_two_dots_in_a_name_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "link.yaml").symlink_to("a..b.yaml")
     launch.manage_config_file(Path("a..b.yaml"))
     launch.manage_config_file("link.yaml")
+
+
+def test_what_the_schema_of_a_file_names_may_be_new_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("c.json").write_text('{"trainer": {"lr": 1}, "seed": 3, "more": {"a": 1}}')
+    files = {"./c.json": {"trainer": {"optimizer": "sgd"}, "seed": 3, "more": {"a": 1}, "other": 1}}
+    _given(tmp_path, monkeypatch, {}, files, file_values={"c.json": {"trainer": {"lr": 1}, "more": {}}})
+    launch.init()
+    open_group = {"properties": {"more": {"additionalProperties": {"type": "integer"}}}}
+    for schema, refused in ((_Model, ["more.a", "other"]), (open_group, ["trainer.optimizer", "seed", "other"])):
+        with pytest.raises(launch.InputError) as caught:
+            launch.manage_config_file("c.json", schema=schema)
+        lines = str(caught.value).splitlines()[1:]
+        assert [line.split(":")[0] for line in lines] == [f"  files.c.json.{path}" for path in refused]
