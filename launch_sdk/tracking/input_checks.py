@@ -75,14 +75,15 @@ def file_faults(
     faults = _strangers(where, given, known, inputs, checked=checked)
     if is_object(before) and not checked:
         inside = [(path, value) for path, value in _given(given) if inputs.covers(path)]
-        faults += [fault for one in inside for fault in _misfits(where, before, known, schema, *one)]
+        faults += [fault for one in inside for fault in _misfits(where, before, known, schema, one)]
     return [*faults, *_schema_faults(where, schema, together, given)]
 
 
 def _misfits(
-    where: str, before: Mapping[str, Any], known: list[Keys], schema: Any, path: Keys, value: Any
+    where: str, before: Mapping[str, Any], known: list[Keys], schema: Any, given: tuple[Keys, Any]
 ) -> Iterator[str]:
     """Compare a value given for a file with what the file had in its place; what its schema names may be new."""
+    path, value = given
     for end in range(1, len(path) + 1):
         own = look_up(before, path[:end])
         if own is ABSENT:

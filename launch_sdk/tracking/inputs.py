@@ -51,7 +51,7 @@ def manage_config(
         InputError: an override is no input or does not fit, or a path is malformed.
         TypeError: an argument is of the wrong type.
     """
-    _declare(None, _declaration(include, exclude, schema))
+    _declare(None, declaration(include, exclude, schema))
 
 
 def manage_config_file(
@@ -75,13 +75,13 @@ def manage_config_file(
         InputError: the path is none of these, the file cannot be read as what it is called, or as for `manage_config`.
         TypeError: an argument is of the wrong type.
     """
-    declaration = _declaration(include, exclude, schema)
+    declared = declaration(include, exclude, schema)
     try:
         name = checked_path(os.fspath(path))
-        declaration["values"] = read_values(name)
+        declared["values"] = read_values(name)
     except ValueError as error:
         raise InputError(f"manage_config_file({os.fspath(path)!r}): {error}") from None
-    _declare(name, declaration)
+    _declare(name, declared)
 
 
 def load_config() -> Config:
@@ -114,7 +114,7 @@ def publish(run: Run, declared: Declared) -> None:
     Raises:
         InputError: overrides are refused; the message lists all of them. Nothing is recorded then.
     """
-    together = _merged(run.inputs or _nothing(), declared)
+    together = merged(run.inputs or nothing(), declared)
     require_inputs(together, run.config, protocol.read_overrides(run.dir))
     for one in together["files"].values():  # what is no input stays out of the record
         one["values"] = _filter_of(one).filter(one["values"]) if is_object(one["values"]) else None
@@ -146,20 +146,21 @@ def require_inputs(declared: Declared, config: Config, given: protocol.Overrides
         raise InputError(f"The {given.layer} gave what is no input of this program:\n{lines}")
 
 
-def _declare(path: str | None, declaration: Declared) -> None:
-    added = {**_nothing(), "config": declaration} if path is None else {**_nothing(), "files": {path: declaration}}
+def _declare(path: str | None, declared: Declared) -> None:
+    added = {**nothing(), "config": declared} if path is None else {**nothing(), "files": {path: declared}}
     run = current.current_run()
     if run is None:
-        current.stage_inputs(_merged(current.staged_inputs() or _nothing(), added))
+        current.stage_inputs(merged(current.staged_inputs() or nothing(), added))
     else:
         publish(run, added)
 
 
-def _nothing() -> Declared:
+def nothing() -> Declared:
+    """Return the declaration of nothing at all."""
     return {"config": None, "files": {}}
 
 
-def _merged(first: Declared, second: Declared) -> Declared:
+def merged(first: Declared, second: Declared) -> Declared:
     """Add declarations up; neither is changed."""
     before: Declared = first.get("files") or {}
     files: Declared = {path: dict(one) for path, one in before.items()}
@@ -180,7 +181,13 @@ def _added(first: Declared | None, second: Declared) -> Declared:
 _LISTS = ("include", "exclude")
 
 
-def _declaration(include: Iterable[str] | None, exclude: Iterable[str] | None, schema: Any) -> Declared:
+def declaration(include: Iterable[str] | None, exclude: Iterable[str] | None, schema: Any) -> Declared:
+    """Return the declaration of a config or a file as it is recorded.
+
+    Raises:
+        InputError: a path is malformed, or the schema refers to what is not in it.
+        TypeError: an argument is of the wrong type.
+    """
     return {"include": _paths("include", include), "exclude": _paths("exclude", exclude), "schema": schema_of(schema)}
 
 

@@ -1,8 +1,8 @@
 """Waits for the W&B client in the interpreter of a launched program, and costs every other program next to nothing.
 
 This directory stands first on PYTHONPATH of a launched program, so Python imports this module when it starts. Once the
-program imports the client's module of job inputs (`wandb.init` does so), `launch_wandb_declarations` listens there.
-It runs in whatever interpreter the program has, so it imports nothing of ours, and little at all.
+program imports the client's modules of the config and of job inputs (`wandb.init` does so), `launch_wandb_declarations`
+listens there. It runs in whatever interpreter the program has, so it imports nothing of ours, and little at all.
 """
 
 # ruff: noqa: PTH100, PTH120, INP001  # no package: the directory stands on the path; and pathlib costs 4 ms
@@ -17,24 +17,26 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-WAITED_FOR = "wandb.sdk.launch.inputs.internal"
+WAITED_FOR = {"wandb.sdk.wandb_config", "wandb.sdk.launch.inputs.internal"}
 LISTENER = "launch_wandb_declarations"
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class _Finder:
-    """Waits on `sys.meta_path` for one module, then steps aside."""
+    """Waits on `sys.meta_path` for the modules, then steps aside."""
 
     @classmethod
     def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if name != WAITED_FOR:
+        if name not in WAITED_FOR:
             return None
-        if cls in sys.meta_path:
-            sys.meta_path.remove(cls)
-        specs = (finder.find_spec(name, path, target) for finder in list(sys.meta_path))
+        WAITED_FOR.discard(name)
+        others = [finder for finder in sys.meta_path if finder is not cls]
+        if not WAITED_FOR:
+            sys.meta_path[:] = others
+        specs = (finder.find_spec(name, path, target) for finder in others)
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            listener = _import(LISTENER, [HERE])
+            listener = sys.modules.get(LISTENER) or _import(LISTENER, [HERE])
             if listener is not None:
                 listener.extend(spec.loader)
         return spec

@@ -247,10 +247,17 @@ def test_a_job_made_of_a_run_of_the_documentations_sample_has_exactly_its_four_i
     agent = home.start("launch-agent", "--queues", "default", **variables)
     try:
         run = home.json("launch", str(tmp_path), "-E", "train.py", "-q")
+        refused = home.run("launch", str(tmp_path), "-E", "train.py", "-q", "-s", "seed=5", "--json")
     finally:
         agent.send_signal(signal.SIGINT)
         agent.communicate(timeout=60)
     assert run["state"] == "finished", run["error"]
+    failed = json.loads(refused.stdout)
+    assert failed["state"] == "failed"
+    message = (
+        "InputError: The launch gave what is no input of this program:\n  config.seed: is no input; inputs are trainer."
+    )
+    assert message in failed["error"]
     assert home.run("launch", "job", "create", "--run", run["run_id"], "-n", "sample").returncode == 0
     inputs = home.json("launch", "job", "describe", "sample")["inputs"]
     trainer = inputs["config"]["properties"].pop("trainer")

@@ -13,6 +13,7 @@ import pytest
 from launch_sdk.environments import wandb
 from launch_sdk.environments.current import program_environment
 from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.tracking.protocol import write_overrides
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,9 +87,12 @@ def test_what_belongs_to_a_run_around_this_one_is_not_inherited(monkeypatch: pyt
     assert {key for key in inherited if key.startswith("WANDB_")} == {"WANDB_TAGS"}
 
 
-def _python(run_dir: Path, code: str, pythonpath: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+def _python(
+    run_dir: Path, code: str, pythonpath: str = "", config: dict[str, Any] | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
     inherited = {"PATH": os.environ["PATH"], "PYTHONPATH": pythonpath, "HOME": str(run_dir), **more}
-    environment = {**inherited, **_variables(run_dir, inherited, config={"lr": 0.5}), "LAUNCH_RUN_DIR": str(run_dir)}
+    contract = _variables(run_dir, inherited, config=config or {"lr": 0.5})
+    environment = {**inherited, **contract, "LAUNCH_RUN_DIR": str(run_dir)}
     run = RunDirectory(run_dir)
     run.work.mkdir(exist_ok=True)
     return subprocess.run(
@@ -149,3 +153,65 @@ def test_what_the_hook_cannot_tell_never_stops_the_program(tmp_path: Path) -> No
     done = _python(tmp_path, DECLARES)
     assert done.stdout.splitlines() == ["LaunchError", "0.5"]
     assert "launch: the inputs that this program declares with wandb are not seen: IsADirectoryError" in done.stderr
+
+
+def test_the_hook_brings_what_checks_overrides_along_where_the_programs_environment_lacks_it() -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(wandb.HOOK)!r}); import launch_wandb_declarations as hook; del sys.path[0]\n"
+        "before = list(sys.path); print(type(hook._foreign_inputs()).__name__, sys.path == before)"
+    )
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "ForeignInputs True\n"
+
+
+REFUSES = """
+import wandb
+from wandb.sdk import launch
+
+def trying(call, **given):
+    try:
+        call(**given)
+    except Exception as error:
+        print(type(error).__module__, error)
+
+config = {"trainer": {"lr": 0.1, "n": 2, "private": {"k": 1}}, "seed": 1}
+launch.manage_config_file("conf.yaml", include=["o"])
+trying(wandb.init, config=config)
+print(wandb.config.trainer)
+trying(launch.manage_wandb_config, include=["trainer.lr"], exclude=["trainer.private"])
+trying(launch.manage_wandb_config, include=["trainer"])
+"""
+
+
+def test_a_wandb_script_refuses_what_it_does_not_declare_as_one_of_our_sdk_does(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "conf.yaml").write_text("o: {lr: 3, wd: abc, lrr: 1}\nseed: 4\n")
+    config = {"trainer": {"lr": "x", "nn": 3, "private": {"k": 3}}, "seed": 5}
+    held = {"conf.yaml": {"o": {"lr": 1, "wd": 0.5}, "seed": 1}}
+    files = {"conf.yaml": {"o": {"lr": 3, "wd": "abc", "lrr": 1}, "seed": 4}}
+    write_overrides(tmp_path, config, files, file_values=held)
+    done = _python(tmp_path, REFUSES, config=config)
+    first = "launch_sdk.tracking.inputs The launch gave what is no input of this program:"
+    of_the_file = [
+        "  files.conf.yaml.seed: is no input; inputs are o.lr, o.wd",
+        "  files.conf.yaml.o.wd: must be number, not 'abc'",
+        "  files.conf.yaml.o.lrr: is no input; the nearest is o.lr",
+    ]
+    of_the_config = [
+        "  config.trainer.private.k: is no input; {}",
+        "  config.seed: is no input; {}",
+        "  config.trainer.lr: must be number, not 'x'",
+    ]
+    assert [line for line in done.stdout.splitlines() if not line.startswith("\x1b")] == [
+        first,
+        *of_the_file,
+        "{'lr': 'x', 'n': 2, 'private': {'k': 3}, 'nn': 3}",
+        first,
+        "  config.trainer.nn: is no input; the nearest is trainer.lr",
+        *(line.format("inputs are trainer.lr") for line in of_the_config),
+        *of_the_file,
+        first,
+        *(line.format("inputs are trainer.lr, trainer.n") for line in of_the_config),
+        *of_the_file,
+    ]
+    assert "launch:" not in done.stderr
