@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from launch_sdk.tracking.values import is_object
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
@@ -133,7 +135,15 @@ def _sharded(name: str, value: Mapping[str, Any]) -> dict[str, str]:
 
 def _both_spellings(files: Mapping[str, Any]) -> dict[str, Any]:
     """The client compares paths letter by letter; a script may write ./config.yaml for config.yaml."""
-    return {spelling: values for path, values in files.items() for spelling in (path, f"./{path}")}
+    given = {path: _without_deletions(values) for path, values in files.items()}
+    return {spelling: values for path, values in given.items() for spelling in (path, f"./{path}")}
+
+
+def _without_deletions(values: Any) -> Any:
+    """Leave out `{"$delete": true}`, which the client would write into the file; the keys are gone already."""
+    if not is_object(values):
+        return values
+    return {key: _without_deletions(value) for key, value in values.items() if value != {"$delete": True}}
 
 
 def _project(name: str | None) -> str | None:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 LOOK_FOR_RUNS_EVERY_S = 0.5
 MAX_RUNS = 1000
+MERGING = (
+    "launch: this program starts more than one W&B run. They are recorded as one: steps count on, and what a later one"
+    " gives in its config and summary replaces what an earlier one gave. To keep them apart, launch the program for each."
+)
 PATTERNS = ("wandb/offline-run-*/run-*.wandb", "wandb/run-*/run-*.wandb")
 
 
@@ -44,6 +48,7 @@ class WandbRuns:
         self._logs: dict[Path, RunLog] = {}
         self._next_search = 0.0
         self._notices: list[str] = []
+        self._merging_told = False
 
     def read(self, *, at_end: bool) -> tuple[list[Record], bool]:
         records = self._read_declarations(at_end=at_end)
@@ -59,6 +64,9 @@ class WandbRuns:
         told, self._notices = self._notices, []
         for log in self._logs.values():
             told += log.notices()
+        if not self._merging_told and sum(log.has_begun for log in self._logs.values()) > 1:
+            self._merging_told = True
+            told.append(MERGING)
         return told
 
     def _read_declarations(self, *, at_end: bool) -> list[Record]:
@@ -109,6 +117,10 @@ class RunLog:
         self._reader = LogReader()
         self._translator: Translator | None = None
         self._refusal_told = False
+
+    @property
+    def has_begun(self) -> bool:
+        return self._translator is not None and not self._reader.refused
 
     @property
     def finished(self) -> bool:

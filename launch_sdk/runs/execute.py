@@ -14,6 +14,7 @@ from launch_sdk.environments.current import program_arguments, program_environme
 from launch_sdk.errors import InvalidSpecError, NotFoundError
 from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
+from launch_sdk.runs.provenance import tell_provenance
 from launch_sdk.runs.supervise import Follower, run_program
 from launch_sdk.specs.inputs import JobInputs
 from launch_sdk.tracking import protocol
@@ -80,6 +81,7 @@ async def execute(
             follower=follower,
             on_look=lambda: on_summary(follower.summary),
         )
+    await asyncio.to_thread(tell_provenance, run)
     return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code) if exit_code else None)
 
 
@@ -92,7 +94,7 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     """
     _refuse_what_is_no_input(spec)
     run.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for earlier in (run.records, run.output, run.path / wandb.DECLARATIONS):
+    for earlier in (run.records, run.output, run.path / wandb.DECLARATIONS, run.path / protocol.PROVENANCE):
         earlier.unlink(missing_ok=True)
     shutil.rmtree(run.path / "wandb", ignore_errors=True)
     store.lay_out(spec.source, run.work)

@@ -47,7 +47,7 @@ def extend(loader: Any) -> None:
 def _listen(module: Any) -> None:
     declare_file, declare_config = module.handle_config_file_input, module.handle_run_config_input
     apply, run_class = module.StagedLaunchInputs.apply, sys.modules["wandb.sdk.wandb_run"].Run
-    start = run_class._on_start
+    start = run_class._on_start  # noqa: SLF001  # the client has no other place at which `wandb.init` may be refused
 
     def handle_config_file_input(path: str, include: Any = None, exclude: Any = None, schema: Any = None) -> None:
         plain = _plain(schema)
@@ -74,7 +74,7 @@ def _listen(module: Any) -> None:
     module.handle_config_file_input = handle_config_file_input
     module.handle_run_config_input = handle_run_config_input
     module.StagedLaunchInputs.apply = applied
-    run_class._on_start = started  # what is raised in `apply` the client keeps to itself
+    run_class._on_start = started  # noqa: SLF001  # what is raised in `apply` the client keeps to itself
 
 
 def _remember(module: Any) -> None:

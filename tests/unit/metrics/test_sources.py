@@ -250,7 +250,9 @@ def test_declared_inputs_add_up_and_an_odd_declaration_is_passed_over(tmp_path: 
     }
 
 
-def test_runs_one_after_the_other_go_on_counting_wherever_they_are_written(tmp_path: Path, wandb_log: bytes) -> None:
+def test_runs_one_after_the_other_go_on_counting_wherever_they_are_written_and_that_is_told_once(
+    tmp_path: Path, wandb_log: bytes
+) -> None:
     run = Collecting(tmp_path)
     first = run.run.path / "wandb" / "offline-run-1-a" / "run-a.wandb"
     second = run.run.work / "elsewhere" / "run-b.wandb"
@@ -259,8 +261,12 @@ def test_runs_one_after_the_other_go_on_counting_wherever_they_are_written(tmp_p
         path.write_bytes(wandb_log)
         if path is second:
             (run.run.path / "wandb.jsonl").write_text(json.dumps({"log": str(second)}) + "\n")
+        assert run.notices == []
         rows = run.look(at_end=True)
     assert [row["_step"] for row in rows] == list(range(242))
+    run.end()
+    (notice,) = run.notices
+    assert notice.startswith("launch: this program starts more than one W&B run. They are recorded as one")
 
 
 def test_a_file_that_is_no_log_of_wandb_is_said_to_be_none(tmp_path: Path) -> None:

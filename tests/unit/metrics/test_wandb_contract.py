@@ -26,7 +26,12 @@ def _variables(run_dir: Path, inherited: dict[str, str] | None = None, **more: A
 
 def test_the_client_is_told_the_run_and_its_overrides_and_stays_offline(tmp_path: Path) -> None:
     variables = _variables(
-        tmp_path, name="one", project="a/b", sweep_id="s1", config={"lr": 0.1}, files={"c.yaml": {"a": 1}}
+        tmp_path,
+        name="one",
+        project="a/b",
+        sweep_id="s1",
+        config={"lr": 0.1},
+        files={"c.yaml": {"a": 1, "b": {"$delete": True}}},  # the client knows no deletion and would write the mark
     )
     told = {key: value for key, value in variables.items() if key.startswith("WANDB_")}
     assert told == {
@@ -157,7 +162,8 @@ def test_what_the_hook_cannot_tell_never_stops_the_program(tmp_path: Path) -> No
 
 def test_the_hook_brings_what_checks_overrides_along_where_the_programs_environment_lacks_it() -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(wandb.HOOK)!r}); import launch_wandb_declarations as hook; del sys.path[0]\n"
+        f"import sys; sys.path.insert(0, {str(wandb.HOOK)!r})\n"
+        "import launch_wandb_declarations as hook; del sys.path[0]\n"
         "before = list(sys.path); print(type(hook._foreign_inputs()).__name__, sys.path == before)"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
