@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts
+from launch_sdk.tracking.protocol import LAUNCH_LAYER
 from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class RunView:
         recorded: the config that the program recorded, with what people changed later; None before its end.
         inputs: what the program declared as its inputs, as in the run protocol; None if nothing.
         provenance: by path, who gave each value of the config, lowest first; None if that is not known.
+        layer: who gave what is laid over its values: `launch` or `sweep`.
         is_program: whether it is a program that `run-job` has started, so that `parameters` are a RunSpec.
     """
 
@@ -59,12 +61,13 @@ class RunView:
     recorded: Mapping[str, Any] | None = None
     inputs: Mapping[str, Any] | None = None
     provenance: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+    layer: str = LAUNCH_LAYER
     is_program: bool = False
 
     @property
     def config(self) -> Mapping[str, Any]:
         """The program's config, once it has recorded it; else what is laid over it. Of another flow, its parameters."""
-        given = cast("Mapping[str, Any]", self.parameters.get("config", self.parameters))
+        given = cast("Mapping[str, Any]", self.parameters.get("config", self.parameters) or {})
         return given if self.recorded is None else self.recorded
 
     @property

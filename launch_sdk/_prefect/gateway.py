@@ -44,6 +44,7 @@ from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.tracking.protocol import LAUNCH_LAYER, SWEEP_LAYER
 from launch_sdk.tracking.values import decode, dumps, encode
 from launch_sdk.views import LogLine, RunView, SweepView
 
@@ -203,6 +204,7 @@ class PrefectGateway:
             recorded=recorded_config(flow_run, given),
             inputs=declared_inputs(flow_run),
             provenance=run_provenance(flow_run),
+            layer=SWEEP_LAYER if names.sweep_of(flow_run.tags) else LAUNCH_LAYER,
             is_program=is_ours,
         )
 

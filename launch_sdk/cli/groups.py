@@ -14,9 +14,11 @@ from launch_sdk.cli.kept_runs import kept_run
 from launch_sdk.cli.tables import print_table
 from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.specs.input_faults import DELETE
+from launch_sdk.specs.inputs import FILE_PREFIX
 from launch_sdk.specs.secrets import secret_paths
 from launch_sdk.sweeps.runs import latest_attempts
-from launch_sdk.tracking.input_paths import leaves
+from launch_sdk.tracking.input_paths import file_key, leaves
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.protocol import RECORDS
 
@@ -126,8 +128,28 @@ def _print_run(view: RunView) -> None:
         for path, value in leaves(view.config)
         for key in [join_path(path)]
     ]
+    config += _file_rows(view)
     if config:
         print_table(("config", "value", "given by"), config)
+
+
+def _file_rows(view: RunView) -> list[tuple[str, object, str]]:
+    """Lay out what was written into config files of the run's copy of its source."""
+    if not view.is_program:
+        return []
+    inputs: Any = view.parameters.get("inputs") or {}
+    declared: Mapping[str, Mapping[str, Any]] = inputs.get("files") or {}
+    schemas = {file_key(path): schema for path, schema in declared.items()}
+    rows: list[tuple[str, object, str]] = []
+    files: Mapping[str, Mapping[str, Any]] = view.parameters.get("files") or {}
+    for path, values in files.items():
+        secret = secret_paths(schemas.get(file_key(path)))
+        for at, value in leaves(values):
+            is_deletion = at[-1:] == (DELETE,)
+            keys = at[:-1] if is_deletion else at
+            shown = "(removed)" if is_deletion else "(secret)" if keys in secret else value
+            rows.append((f"{FILE_PREFIX}{file_key(path)}.{join_path(keys)}", shown, view.layer))
+    return rows
 
 
 def given_by(layers: Sequence[Mapping[str, object]] | None) -> str:

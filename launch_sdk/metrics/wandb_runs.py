@@ -26,7 +26,7 @@ LOOK_FOR_RUNS_EVERY_S = 0.5
 MAX_RUNS = 1000
 MERGING = (
     "launch: this program starts more than one W&B run. They are recorded as one: steps count on, and what a later one"
-    " gives in its config and summary replaces what an earlier one gave. To keep them apart, launch the program for each."
+    " gives in its config and summary replaces what an earlier one gave. To keep them apart, launch them one by one."
 )
 PATTERNS = ("wandb/offline-run-*/run-*.wandb", "wandb/run-*/run-*.wandb")
 

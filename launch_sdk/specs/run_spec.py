@@ -52,6 +52,11 @@ class RunSpec:
     inputs: Mapping[str, Any] | None = None
     metric_sources: tuple[Mapping[str, Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("config", "files"):  # whoever has JSON's null means nothing
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, _empty())
+
     def to_dict(self) -> dict[str, Any]:
         """Give the plain form; `from_dict` reads it."""
         return {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from launch_sdk.tracking.layers import ABSENT, SCRIPT, Tree, stripped
 from launch_sdk.tracking.protocol import merge
-from launch_sdk.tracking.values import fields_of, listed
+from launch_sdk.tracking.values import MAX_DEPTH, fields_of, listed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from launch_sdk.tracking.explanation import Explanation
     from launch_sdk.tracking.layers import Path
+
+_OUTERMOST = 2  # edits that are open when a key is assigned, or updated or merged from outside
 
 
 class Config(dict[str, "Any"]):
@@ -32,6 +34,7 @@ class Config(dict[str, "Any"]):
         KeyError: an item that does not exist is read.
         AttributeError: an attribute that does not exist is read.
         TypeError: a key is no text.
+        ValueError: a group of values is in itself, or nested more than 100 deep.
     """
 
     __slots__ = ("_path", "_tree")
@@ -74,6 +77,8 @@ class Config(dict[str, "Any"]):
         with tree:
             if tree.unchanging and tree.layer == SCRIPT and tree.depth == 1:
                 self._refuse_changes({path[-1]: value})
+            if fields is not None and tree.depth <= _OUTERMOST:
+                refuse_endless(path, value)
             locks = tree.locks_at_or_below(path)
             if path in tree.locked:
                 tree.refuse(path, value)
@@ -251,6 +256,23 @@ def as_fields(values: Any) -> dict[Any, Any]:
     from launch_sdk.tracking.config_sources import fields_from  # what is less common than a dict
 
     return fields_from(values)
+
+
+def refuse_endless(path: Path, value: Any, around: tuple[int, ...] = ()) -> None:
+    """Refuse a group of values that is in itself, before any of it is taken.
+
+    Raises:
+        ValueError: it is, or is nested too deeply.
+    """
+    fields = group_of(value)
+    if fields is None:
+        return
+    if id(value) in around:
+        raise ValueError(f"config '{'.'.join(path)}' is nested in itself")
+    if len(path) > MAX_DEPTH:
+        raise ValueError(f"config '{'.'.join(path[:3])}...' is nested more than {MAX_DEPTH} deep")
+    for key, inner in fields.items():
+        refuse_endless((*path, key), inner, (*around, id(value)))
 
 
 def place(node: Config, tree: Tree, path: Path) -> None:

@@ -94,7 +94,10 @@ def _of_the_command_line(argv: Sequence[str]) -> Iterator[str]:
             return
         option, equals, value = word.partition("=")
         if option == CONFIG_OPTION:
-            yield from _own(_split(value if equals else next(words, "")))
+            given = value if equals else next(words, None)
+            if given is not None and not _split(given):
+                warn_caller(f"{CONFIG_OPTION} {given!r} names no config file; none is read for it")
+            yield from _own(_split(given or ""))
 
 
 def _own(names: list[str]) -> list[str]:

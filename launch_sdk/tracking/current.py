@@ -121,7 +121,8 @@ def init(
         InputError: an override is no input, by what was declared before; the run is finished with exit code 1.
         OSError: the run directory cannot be made or written.
         TypeError: `config` is none of these, or a key is no text.
-        ValueError: the supervisor's overrides cannot be read, or keys are both included and excluded.
+        ValueError: the supervisor's overrides cannot be read, keys are both included and excluded, or a group of values
+            is in itself.
     """
     finish()
     staged = _current.stage()

@@ -34,6 +34,8 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.chdir(tmp_path)
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "train.py").write_text(SCRIPT)
+    (tmp_path / "code" / "conf").mkdir()
+    (tmp_path / "code" / "conf" / "net.json").write_text('{"opt": {"wd": 0.5}, "old": 1}')
     (tmp_path / "code" / "config-defaults.yaml").write_text("lr: {value: 0.5}\nkind: {value: mlp}\n")
 
     def show(named: str) -> Any:
@@ -52,8 +54,9 @@ def by_hand(tmp_path: Path, *words: str) -> Path:
 def test_a_run_in_the_foreground_says_who_gave_its_values(
     shown: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    files = ["-s", "files.conf/net.json.opt.wd=0.25", "-s", 'files.conf/net.json.old={"$delete": true}']
     with pytest.raises(SystemExit) as ended:
-        launch(["code", "-E", "train.py", "-s", "lr=0.9", "-n", "mine", "--json"])
+        launch(["code", "-E", "train.py", "-s", "lr=0.9", *files, "-n", "mine", "--json"])
     assert ended.value.code == 0
     told = json.loads(capsys.readouterr().out)
     for named in (told["directory"], told["run_id"]):
@@ -70,7 +73,11 @@ def test_a_run_in_the_foreground_says_who_gave_its_values(
         "m.x": [{"layer": "init", "value": 1}, {"layer": "script", "value": 2}],
     }
     assert main(["run", "show", told["directory"]]) == 0
-    assert "launch, over 0.1 of init, 0.5 of config-defaults.yaml" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "launch, over 0.1 of init, 0.5 of config-defaults.yaml" in printed
+    rows = [line.replace("│", " ").split() for line in printed.splitlines()]
+    assert ["files.conf/net.json.opt.wd", "0.25", "launch"] in rows
+    assert ["files.conf/net.json.old", "(removed)", "launch"] in rows
 
 
 @pytest.mark.parametrize(("word", "state"), [("", "finished"), ("fail", "failed"), ("kill", "lost")])

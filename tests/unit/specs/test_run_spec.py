@@ -22,6 +22,14 @@ def test_the_plain_form_is_read_back(entry: list[str], args: list[str], config: 
     assert RunSpec.from_dict(spec.to_dict()) == spec
 
 
+def test_null_in_place_of_values_is_no_values() -> None:
+    nothing: Any = None
+    spec = RunSpec("here", config=nothing, files=nothing)
+    assert spec == RunSpec("here")
+    assert spec.to_parameters()["config"] == {}
+    assert RunSpec.from_dict({"source": "here", "config": None, "files": None}) == spec
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

@@ -394,3 +394,23 @@ def test_the_views_of_a_dict_show_everything() -> None:
         2,
     )
     assert dict(config) == config == {"lr": 0.1, "_hidden": 1}
+
+
+def test_a_value_that_is_in_itself_is_refused_by_its_place_and_nothing_of_it_is_taken() -> None:
+    endless: dict[str, Any] = {"lr": 1, "net": {"depth": 2}}
+    endless["net"]["again"] = [endless]  # lists are values as a whole
+    launch.init(config={"fine": endless}).finish()
+    endless["net"]["back"] = endless["net"]
+    with pytest.raises(ValueError, match=r"config 'net\.back' is nested in itself"):
+        launch.init(config=endless)
+    config = Config()
+    with pytest.raises(ValueError, match=r"'net\.back' is nested in itself"):
+        config.update({"net": endless["net"]})
+    with pytest.raises(ValueError, match=r"'a\.net\.back' is nested in itself"):
+        config.a = {"net": endless["net"]}
+    deep: dict[str, Any] = {}
+    for _ in range(200):
+        deep = {"a": deep}
+    with pytest.raises(ValueError, match=r"config 'x\.a\.a\.\.\.' is nested more than 100 deep"):
+        config.x = deep
+    assert config == {}

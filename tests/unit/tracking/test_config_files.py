@@ -156,6 +156,9 @@ def test_an_option_configs_of_the_scripts_own_is_left_to_it() -> None:
     with pytest.warns(LaunchWarning, match="--configs atari,large names no .* files; it is left to the script"):
         assert read_layers({}, ["train.py", "--configs", "atari,large"]) == []
     assert read_layers({}, ["train.py", "--configs"]) == []
+    for words in (["--configs", ""], ["--configs="], ["--configs", " , "]):
+        with pytest.warns(LaunchWarning, match="--configs '.*' names no config file; none is read for it"):
+            assert read_layers({}, ["train.py", *words]) == []
     assert read_layers({}, ["train.py", "--configs-dir", "x"]) == []
 
 
