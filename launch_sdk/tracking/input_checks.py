@@ -26,7 +26,7 @@ _DELETED: Any = object()
 
 
 def config_faults(
-    config: Config, given: Mapping[str, Any], inputs: PathFilter, schema: dict[str, Any] | None, *, checked: bool
+    config: Config, given: Mapping[str, Any], inputs: PathFilter, schema: dict[str, Any] | None, *, may_follow: bool
 ) -> list[str]:
     """Say which overrides of the run config are refused.
 
@@ -35,14 +35,14 @@ def config_faults(
         given: the overrides, nested.
         inputs: what is an input.
         schema: what was declared of the values; None if nothing was.
-        checked: whether the supervisor found all of them among the job's inputs: then they may be included later.
+        may_follow: whether what is not included yet may be included later.
     """
     if not given:
         return []
     own = plain(config)
     added = {path for path, _ in leaves(given) if _own_value(config, path) is ABSENT}
     known = [path for path, _ in leaves(inputs.filter(own)) if path not in added]
-    strangers = _strangers("config", given, known, inputs, checked=checked)
+    strangers = _strangers("config", given, known, inputs, may_follow=may_follow)
     types = [
         fault for path, value in leaves(given) if inputs.covers(path) for fault in _type_faults(config, path, value)
     ]
@@ -50,7 +50,7 @@ def config_faults(
 
 
 def file_faults(
-    path: str, declaration: Mapping[str, Any], given: Any, inputs: PathFilter, *, before: Any, checked: bool
+    path: str, declaration: Mapping[str, Any], given: Any, inputs: PathFilter, *, before: Any, may_follow: bool
 ) -> list[str]:
     """Say which values given for a file are refused; the file has been patched with them.
 
@@ -59,8 +59,8 @@ def file_faults(
         declaration: of the file, with the `values` that it holds now.
         given: the values, nested.
         inputs: what is an input.
-        before: what the file held before; None if that is not known.
-        checked: whether the supervisor found all of them among the job's inputs.
+        before: what the file held before; None if that is not known, or the values need not be held against it.
+        may_follow: whether what is not included yet may be included later.
     """
     if not is_object(given) or not given:
         return []
@@ -72,8 +72,8 @@ def file_faults(
     where = f"files.{path}"
     schema: Any = declaration.get("schema")
     known = [path for path, _ in leaves(inputs.filter(own))]
-    faults = _strangers(where, given, known, inputs, checked=checked)
-    if is_object(before) and not checked:
+    faults = _strangers(where, given, known, inputs, may_follow=may_follow)
+    if is_object(before):
         inside = [(path, value) for path, value in _given(given) if inputs.covers(path)]
         faults += [fault for one in inside for fault in _misfits(where, before, known, schema, one)]
     return [*faults, *_schema_faults(where, schema, together, given)]
@@ -98,10 +98,10 @@ def _misfits(
 
 
 def _strangers(
-    where: str, given: Mapping[str, Any], known: list[Keys], inputs: PathFilter, *, checked: bool
+    where: str, given: Mapping[str, Any], known: list[Keys], inputs: PathFilter, *, may_follow: bool
 ) -> list[str]:
     refused = [path for path, _ in _given(given) if not inputs.covers(path)]
-    if checked:  # an include may follow, an exclude stays
+    if may_follow:  # an exclude stays
         refused = [path for path in refused if any(path[: len(one)] == one for one in inputs.exclude)]
     return [_no_input(where, path, known) for path in refused]
 

@@ -37,9 +37,10 @@ def manage_config(
 
     Without a declaration all of them may. Several calls add up; the last schema counts. May be called before `init()`.
 
-    Under a supervisor its overrides are checked against everything declared so far: that each is an input, is of the
-    type that the script itself gives to the value (if it gives one by now: an integer may stand for a float; None is of
-    any type), and fits the schema (if `jsonschema` can be imported). What is not overridden is not checked.
+    Under a supervisor its overrides are checked against everything declared: that each is an input, is of the type that
+    the script itself gives to the value (if it gives one by now: an integer may stand for a float; None fits any), and
+    fits the schema (if `jsonschema` can be imported). What is not overridden is not checked. During a run another call
+    may include more until the first `log()`, which refuses what none has included.
 
     Args:
         include: paths of what may be set, with all that is below them: `["trainer.lr"]`; all if there are none. `\.`
@@ -104,46 +105,63 @@ manage_wandb_config = manage_config
 load_wandb_config = load_config
 
 
-def publish(run: Run, declared: Declared) -> None:
+def publish(run: Run, declared: Declared, *, may_follow: bool = False) -> None:
     """Check the overrides of a run against what is declared, and record it.
 
     Args:
         run: a run that goes on.
         declared: everything declared, added to what the run has.
+        may_follow: whether another declaration may include what this one does not; the run is asked again when it logs.
 
     Raises:
         InputError: overrides are refused; the message lists all of them. Nothing is recorded then.
     """
     together = merged(run.inputs or nothing(), declared)
-    require_inputs(together, run.config, protocol.read_overrides(run.dir))
+    given = protocol.read_overrides(run.dir)
+
+    def require_all() -> None:
+        whole = together if together["config"] or given.checked else {**together, "config": _NO_INPUT}
+        require_inputs(whole, run.config, given)
+
+    if run.step > 0:
+        require_all()
+    else:
+        require_inputs(together, run.config, given, may_follow=may_follow)
     for one in together["files"].values():  # what is no input stays out of the record
         one["values"] = _filter_of(one).filter(one["values"]) if is_object(one["values"]) else None
-    run.declare(together)
+    run.declare(together, require_all)
 
 
-def require_inputs(declared: Declared, config: Config, given: protocol.Overrides) -> None:
+def require_inputs(declared: Declared, config: Config, given: protocol.Overrides, *, may_follow: bool = False) -> None:
     """Hold what a run was given against everything declared so far.
 
     Args:
         declared: in the form of an `inputs` record.
         config: of the run, the overrides in it.
         given: the overrides.
+        may_follow: whether a declaration may follow that includes more; what is excluded is refused at once.
 
     Raises:
         InputError: some are no inputs or do not fit; the message lists all of them.
     """
-    checked = given.checked
-    faults: list[str] = []
-    own = declared["config"]
-    if own is not None:
-        faults += config_faults(config, given.config, _filter_of(own), own["schema"], checked=checked)
-    files = {file_key(path): values for path, values in given.files.items()}
-    for path, one in declared["files"].items():
-        before = given.file_values.get(path)
-        faults += file_faults(path, one, files.get(path, {}), _filter_of(one), before=before, checked=checked)
+    faults = _faults(declared, config, given, may_follow=may_follow or given.checked)
+    if faults and may_follow:  # then all at once
+        faults = _faults(declared, config, given, may_follow=given.checked)
     if faults:
         lines = "\n".join(f"  {fault}" for fault in faults)
         raise InputError(f"The {given.layer} gave what is no input of this program:\n{lines}")
+
+
+def _faults(declared: Declared, config: Config, given: protocol.Overrides, *, may_follow: bool) -> list[str]:
+    faults: list[str] = []
+    own = declared["config"]
+    if own is not None:
+        faults += config_faults(config, given.config, _filter_of(own), own["schema"], may_follow=may_follow)
+    files = {file_key(path): values for path, values in given.files.items()}
+    for path, one in declared["files"].items():
+        before = None if given.checked else given.file_values.get(path)
+        faults += file_faults(path, one, files.get(path, {}), _filter_of(one), before=before, may_follow=may_follow)
+    return faults
 
 
 def _declare(path: str | None, declared: Declared) -> None:
@@ -152,7 +170,7 @@ def _declare(path: str | None, declared: Declared) -> None:
     if run is None:
         current.stage_inputs(merged(current.staged_inputs() or nothing(), added))
     else:
-        publish(run, added)
+        publish(run, added, may_follow=run.step == 0)
 
 
 def nothing() -> Declared:
@@ -179,6 +197,7 @@ def _added(first: Declared | None, second: Declared) -> Declared:
 
 
 _LISTS = ("include", "exclude")
+_NO_INPUT: Declared = {"include": [], "exclude": [[]], "schema": None}  # of the config, where only files are declared
 
 
 def declaration(include: Iterable[str] | None, exclude: Iterable[str] | None, schema: Any) -> Declared:

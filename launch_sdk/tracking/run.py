@@ -19,7 +19,7 @@ from launch_sdk.tracking.writer import RecordWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Any, Self
 
@@ -66,6 +66,7 @@ class Run:
         self._warned_of_steps = False
         before = protocol.read_snapshot(self.dir)  # a run that was preempted goes on where it was
         self.inputs = before.inputs
+        self._require_inputs: Callable[[], None] | None = None
         self._values = before.summary
         self._step = -1 if before.last_step is None else before.last_step
         self.summary = Summary(self._values, self._write_summary)
@@ -107,13 +108,15 @@ class Run:
 
         Raises:
             TypeError: `data` is no mapping.
-            ValueError: the run is finished, or `step` is negative.
+            ValueError: the run is finished, or `step` is negative; or an override is no input, at the first call.
         """
         values = encode(data)
         if not isinstance(values, dict):
             raise TypeError(f"log() takes a dict of values by name, not {type(data).__name__}")
         with self._lock:
             self._require_open("log")
+            if self._require_inputs is not None:
+                self._refuse()
             number = self._step + 1 if step is None else self._checked(step)
             if step is not None or commit is not False:
                 self._step = max(number, self._step)
@@ -125,10 +128,19 @@ class Run:
 
         Args:
             exit_code: 0 for success; None means 0.
+
+        Raises:
+            ValueError: an override is no input, of a run that has logged nothing; it is over all the same, as failed.
         """
         with self._lock:
             if not self._open or self._owner != os.getpid():
                 return
+            if self._require_inputs is not None and not exit_code:
+                try:
+                    self._refuse()
+                except ValueError:
+                    self.finish(1)
+                    raise
             self._open = False
             listen(self.config, None)
             restore_locked(self.config)
@@ -148,8 +160,13 @@ class Run:
     def __repr__(self) -> str:
         return f"Run(id={self.id!r}, name={self.name!r}, project={self.project!r}, dir={self.dir!r})"
 
-    def declare(self, inputs: dict[str, Any]) -> None:
+    def declare(self, inputs: dict[str, Any], require: Callable[[], None] | None = None) -> None:
         """Record the inputs: everything declared so far, in the form of an `inputs` record.
+
+        Args:
+            inputs: the declarations.
+            require: refuses what they do not make an input, by a ValueError; called when no declaration is to follow,
+                since the run logs or is over. None if that has been done.
 
         Raises:
             ValueError: the run is finished.
@@ -157,7 +174,13 @@ class Run:
         with self._lock:
             self._require_open("manage_config")
             self.inputs = inputs
+            self._require_inputs = require
             self._write({"inputs": inputs})
+
+    def _refuse(self) -> None:
+        require, self._require_inputs = self._require_inputs, None
+        if require is not None:
+            require()
 
     @property
     def config_static(self) -> ConfigView:

@@ -15,7 +15,7 @@ r"""How any Python value becomes JSON that every reader accepts, and comes back.
 | datetime, date, time | ISO 8601 text |
 | timedelta | its seconds |
 | anything else with `__float__` (Decimal, Fraction) | the number |
-| anything else, a larger array, a value below `MAX_DEPTH` | its `repr`, at most `MAX_TEXT` characters |
+| anything else, a larger array, a value below `MAX_DEPTH` or in itself | its `repr`, at most `MAX_TEXT` characters |
 
 Half a surrogate pair, which UTF-8 cannot hold, becomes the six characters of its escape, `\udc80`.
 """
@@ -72,7 +72,7 @@ def encode(value: Any) -> Json:
     Args:
         value: anything. It is not changed, and nothing of the result is shared with it.
     """
-    return _encode(value, 0)
+    return _encode(value, ())
 
 
 def decode(value: Json) -> Any:
@@ -97,7 +97,7 @@ def decode(value: Json) -> Any:
 
 def dumps(value: Any) -> str:
     """Write a value as one line of ASCII JSON; never raises."""
-    return to_text(_encode(value, 0))
+    return to_text(_encode(value, ()))
 
 
 def loads(text: str) -> Any:
@@ -114,7 +114,7 @@ def loads(text: str) -> Any:
 
 def plain(value: Any) -> Any:
     """Return the value as a reader of the run will see it: `decode(encode(value))`."""
-    return decode(_encode(value, 0))
+    return decode(_encode(value, ()))
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
@@ -170,7 +170,7 @@ def _objects() -> Any:
     return objects
 
 
-def _encode(value: Any, depth: int) -> Json:  # noqa: PLR0911  # a flat dispatch, the common kinds first
+def _encode(value: Any, around: tuple[int, ...]) -> Json:  # noqa: PLR0911  # a flat dispatch, the common kinds first
     kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is float:
         return value if isfinite(value) else _float(value)
@@ -180,55 +180,56 @@ def _encode(value: Any, depth: int) -> Json:  # noqa: PLR0911  # a flat dispatch
         return value
     if kind is int:
         return value if _SMALLEST <= value <= _LARGEST else _large_integer(value)
-    if depth >= MAX_DEPTH:
+    if len(around) >= MAX_DEPTH or id(value) in around:
         return _described(value)
+    inner = (*around, id(value))
     try:
         if kind is dict:  # not left to the general case because every log() comes here
-            return {_key(key): _encode(item, depth + 1) for key, item in dict(value).items()}
-        return _encode_object(value, depth)
+            return {_key(key): _encode(item, inner) for key, item in dict(value).items()}
+        return _encode_object(value, inner)
     except Exception:  # noqa: BLE001  # a foreign object's own method failed; that must not end the training
         return _described(value)
 
 
-def _encode_object(value: Any, depth: int) -> Json:  # noqa: PLR0911  # as above
+def _encode_object(value: Any, around: tuple[int, ...]) -> Json:  # noqa: PLR0911  # as above
     fields = fields_of(value)
     if fields is not None:
-        return {_key(key): _encode(item, depth + 1) for key, item in dict(fields).items()}
+        return {_key(key): _encode(item, around) for key, item in dict(fields).items()}
     if isinstance(value, (list, tuple, range)):
-        return _items(value, depth)  # pyright: ignore[reportUnknownArgumentType]
+        return _items(value, around)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, AbstractSet):
-        return sorted(_items(value, depth), key=to_text)  # pyright: ignore[reportUnknownArgumentType]
+        return sorted(_items(value, around), key=to_text)  # pyright: ignore[reportUnknownArgumentType]
     if isinstance(value, Enum):
         member: Any = value.value
-        return _encode(member, depth + 1) if isinstance(member, (bool, int, float, str)) else value.name
+        return _encode(member, around) if isinstance(member, (bool, int, float, str)) else value.name
     for base, convert in _PLAIN_BASES:
         if isinstance(value, base):
-            return _encode(convert(value), depth + 1)
+            return _encode(convert(value), around)
     if isinstance(value, (bytes, bytearray)):
         return {"$bytes": b2a_base64(value, newline=False).decode()}
-    return _encode_foreign(value, depth)
+    return _encode_foreign(value, around)
 
 
-def _encode_foreign(value: Any, depth: int) -> Json:
+def _encode_foreign(value: Any, around: tuple[int, ...]) -> Json:
     """Encode what is known by its methods only, so that numpy, torch and the like need not be imported."""
     if isinstance(value, type):
         return _described(value)
     items = listed(value)
     if items is not value:
-        return _encode(items, depth + 1)
+        return _encode(items, around)
     shape = getattr(value, "shape", None)
     count = prod(int(length) for length in shape) if isinstance(shape, Sequence) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if count is not None and count != 1:
-        return _encode(value.tolist(), depth + 1) if count <= MAX_ITEMS else _described(value)
+        return _encode(value.tolist(), around) if count <= MAX_ITEMS else _described(value)
     for method, convert in _FOREIGN:
         if hasattr(value, method):
             inner = convert(value)
-            return _encode(inner if type(inner) is not type(value) else float(inner), depth + 1)
+            return _encode(inner if type(inner) is not type(value) else float(inner), around)
     return _described(value)
 
 
-def _items(values: Iterable[Any], depth: int) -> list[Json]:
-    return [_encode(item, depth + 1) for item in values]
+def _items(values: Iterable[Any], around: tuple[int, ...]) -> list[Json]:
+    return [_encode(item, around) for item in values]
 
 
 def _key(key: Any) -> str:

@@ -121,6 +121,47 @@ def test_includes_that_wait_are_held_against_the_overrides_together(
     assert launch.init(config={"a": 1, "b": 2}).config.b == 3
 
 
+def test_includes_during_a_run_add_up_until_it_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _given(tmp_path, monkeypatch, {"b": 3})
+    run = launch.init(config={"a": 1, "b": 2})
+    launch.manage_config(include=["a"])
+    launch.manage_config(include=["b"])
+    run.log({"loss": 1})
+    launch.manage_config(include=["a"])
+
+
+def test_what_no_declaration_has_included_is_refused_when_the_run_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = _given(tmp_path, monkeypatch, {"b": 3})
+    run = launch.init(config={"a": 1, "b": 2})
+    launch.manage_config(include=["a"])
+    with pytest.raises(launch.InputError, match=r"config\.b: is no input; inputs are a"):
+        run.log({"loss": 1})
+    assert read_snapshot(directory).last_step is None
+
+
+def test_what_no_declaration_has_included_is_refused_at_the_end_of_a_run_that_logs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = _given(tmp_path, monkeypatch, {"b": 3})
+    with pytest.raises(launch.InputError), launch.init(config={"a": 1, "b": 2}):
+        launch.manage_config(include=["a"])
+    assert read_snapshot(directory).exit_code == 1
+
+
+def test_where_only_files_are_declared_no_value_of_the_config_is_an_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _given(tmp_path, monkeypatch, {"b": 3})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.json").write_text("{}")
+    launch.manage_config_file("model.json")
+    run = launch.init(config={"b": 2})
+    with pytest.raises(launch.InputError, match=r"config\.b: is no input; there is none"):
+        run.log({"loss": 1})
+
+
 def test_what_the_supervisor_checked_may_be_included_later_but_not_excluded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

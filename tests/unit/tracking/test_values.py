@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launch_sdk.tracking.values import MAX_DEPTH, MAX_ITEMS, MAX_TEXT, decode, dumps, encode, loads, written_out
+from launch_sdk.tracking.values import MAX_ITEMS, MAX_TEXT, decode, dumps, encode, loads, written_out
 
 _TEXT = st.text()  # Hypothesis leaves surrogates out: they have their own test below
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _TEXT | st.binary()
@@ -178,15 +178,19 @@ def test_a_long_repr_is_cut() -> None:
     assert text.endswith("...")
 
 
-def test_a_value_that_contains_itself_ends() -> None:
-    loop: list[Any] = []
-    loop.append(loop)
-    value = encode(loop)
-    depth = 0
-    while isinstance(value, list):
-        value, depth = value[0], depth + 1
-    assert depth == MAX_DEPTH
-    assert isinstance(value, str)
+def test_a_value_that_contains_itself_is_described_where_it_does() -> None:
+    twice: list[Any] = []
+    twice += [twice, twice]
+    assert encode(twice) == ["[[...], [...]]", "[[...], [...]]"]
+    child: dict[str, Any] = {}
+    parent = {"children": [child, child]}
+    child["parent"] = parent
+    assert loads(dumps(parent)) == {"children": [{"parent": repr(parent)}] * 2}
+
+
+def test_a_value_that_stands_in_several_places_is_written_in_each() -> None:
+    shared = {"a": 1}
+    assert encode([shared, shared]) == [{"a": 1}, {"a": 1}]
 
 
 @pytest.mark.parametrize("text", ['{"$number":"one"}', '{"$bytes":"!"}', '{"$number":3}', '{"$other":"x"}'])
