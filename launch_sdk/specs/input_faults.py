@@ -63,6 +63,9 @@ def file_faults(schemas: Mapping[str, Mapping[str, Any]], files: Mapping[str, Ma
             found.append(Fault(f"files.{key}", "is no input: the job takes no config file"))
         else:
             found.append(Fault(f"files.{key}", f"is no input; {nearest(key, list(known))}"))
+    given = {file_key(path) for path in files}
+    for key, schema in known.items():
+        found += [] if key in given else override_faults(f"files.{key}", schema, {})
     return found
 
 

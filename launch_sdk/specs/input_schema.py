@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from launch_sdk.tracking.input_paths import PathFilter
 
 _SAYS_MORE = frozenset({"enum", "const", "anyOf", "oneOf", "allOf", "not", "if"})
+_OVER_SEVERAL = frozenset(
+    {"minProperties", "dependentRequired", "dependentSchemas", "dependencies", "not", "if", "then", "else"}
+)
+_TAKES_NAMES = frozenset({"properties", "required", *_OVER_SEVERAL} - {"not", "if", "then", "else"})
 _BRANCHES = ("anyOf", "oneOf", "allOf")
 _NONE: Any = object()
 _SECRET_FORMATS = frozenset({"secret", "password"})
@@ -44,7 +48,8 @@ def overlay(inferred: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> 
 
     An object takes the keys of both, unless the declared one says `additionalProperties: false`: then its own only. An
     object that names its properties and says nothing of others takes no others. A default that the declared schema
-    refuses is left out, and so is that of a secret.
+    refuses is left out, and so is that of a secret. What is required of the whole is required of nobody who launches
+    the job where the program gives it.
 
     Args:
         inferred: as `infer_schema` makes it; None where there is no value.
@@ -79,8 +84,8 @@ def restrict(schema: Any, paths: PathFilter, at: tuple[str, ...] = ()) -> Any:
         cut["additionalProperties"] = False
         if not cut["properties"]:
             return None
-        if is_array(schema.get("required")):
-            cut["required"] = [name for name in schema["required"] if name in cut["properties"]]
+        if "required" in schema:
+            cut["required"] = [name for name in _required(schema) if name in cut["properties"]]
     return cut
 
 
@@ -103,15 +108,23 @@ def _overlay_object(inferred: Mapping[str, Any], declared: Mapping[str, Any]) ->
     closed = declared.get("additionalProperties") is False and "patternProperties" not in declared
     names = [name for name in known if name in said or not closed]
     names += [name for name in said if name not in known]
+    required = _required(declared)
+    names += [] if closed else [name for name in required if name not in names]
     properties = {name: _overlay_property(known.get(name), said.get(name)) for name in names}
     result = {**inferred, **declared, "type": "object", "properties": properties}
     if "additionalProperties" not in declared and "patternProperties" not in declared:
         result["additionalProperties"] = False
-    # The script has a value of its own for a secret, which no default says.
-    hidden = {name for name in names if name in known and is_secret(said.get(name))}
-    if is_array(declared.get("required")):
-        result["required"] = [name for name in declared["required"] if name not in hidden]
+    if required:
+        result["required"] = [name for name in required if not _needs_nobody(properties.get(name), name in known)]
     return result
+
+
+def _needs_nobody(schema: Any, is_recorded: bool) -> bool:
+    """Say whether the program has a required value that no default tells of.
+
+    No record keeps the value of a secret: that the program has none cannot be known.
+    """
+    return is_secret(schema) or (is_recorded and default_of(schema) is _NONE and not _required(schema))
 
 
 def _overlay_property(known: Mapping[str, Any] | None, said: Any) -> Any:
@@ -134,14 +147,55 @@ def _overlay_leaf(inferred: Mapping[str, Any], declared: Mapping[str, Any]) -> d
     return result
 
 
-def default_of(schema: Mapping[str, Any]) -> Any:
+def of_a_part(schema: Any, *, required: bool) -> Any:
+    """Return a schema that takes every part of what the given one takes, for whom does not know the other values.
+
+    Rules over several values go; what each value is by itself stays.
+
+    Args:
+        schema: of an object, flat.
+        required: whether the names stay that an object requires and that have no default. Those that one of several
+            forms of an object requires never do.
+    """
+    return _part(schema, default_of(schema), required=required)
+
+
+def _part(schema: Any, given: Any, *, required: bool) -> Any:
+    forms = [one for key in _BRANCHES for one in schema.get(key) or ()] if is_object(schema) else []
+    if not any(_takes_names(one) for one in (schema, *forms)):
+        return schema
+    kept = {key: value for key, value in schema.items() if key not in {*_OVER_SEVERAL, "required"}}
+    has: Mapping[str, Any] = given if is_object(given) else {}
+    names_kept = required and not forms
+    properties = _properties(schema)
+    if properties is not None:
+        below = {name: _part(one, has.get(name), required=names_kept) for name, one in properties.items()}
+        kept["properties"] = below
+    wanted = [name for name in _required(schema) if name not in has or _required((_properties(kept) or {}).get(name))]
+    if names_kept and wanted:
+        kept["required"] = wanted
+    kept.update({key: [_part(one, None, required=False) for one in schema[key]] for key in _BRANCHES if key in schema})
+    if "oneOf" in kept:  # several forms may have the same part
+        several: list[Any] = [{"anyOf": kept.pop("oneOf")}]
+        kept["allOf"] = [*kept.get("allOf", ()), *several]
+    return kept
+
+
+def _takes_names(schema: Any) -> bool:
+    """Say whether a schema is one of objects."""
+    return is_object(schema) and (_is_object(schema) or not _TAKES_NAMES.isdisjoint(schema))
+
+
+def default_of(schema: Any) -> Any:
     """Return the default of a schema; of an object the defaults below it, if there are any, else a mark."""
+    if not is_object(schema):
+        return _NONE
     if "default" in schema:
         return schema["default"]
     properties = _properties(schema)
     if properties is None:
         return _NONE
-    values = {name: default_of(one) for name, one in properties.items() if is_object(one)}
+    values = {name: default_of(one) for name, one in properties.items()}
     return {name: value for name, value in values.items() if value is not _NONE}
 
 
@@ -154,6 +208,11 @@ def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _properties(schema: Any) -> dict[str, Any] | None:
     found = cast("Any", schema).get("properties") if is_object(schema) else None
     return found if is_object(found) else None
+
+
+def _required(schema: Any) -> list[str]:
+    found = cast("Any", schema).get("required") if is_object(schema) else None
+    return found if is_array(found) else []
 
 
 def _is_object(schema: Mapping[str, Any] | None) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.declared_schema import flat_schema
 from launch_sdk.specs.input_faults import file_faults, override_faults
-from launch_sdk.specs.input_schema import empty_schema, open_schema, overlay, restrict
+from launch_sdk.specs.input_schema import empty_schema, of_a_part, open_schema, overlay, restrict
 from launch_sdk.tracking.input_paths import PathFilter
 from launch_sdk.tracking.input_types import infer_schema
 from launch_sdk.tracking.key_paths import split_path
@@ -71,7 +71,7 @@ class JobInputs:
 
         Values that are no inputs are named with the nearest inputs. The others are checked together with the defaults,
         so a rule over several values holds whichever of them are given; only what concerns a given value, or is
-        required and has no value, is a fault.
+        required and has no value, is a fault. A file that is given nothing is checked for that too.
 
         Args:
             config: nested values for the run config.
@@ -141,7 +141,8 @@ def _of_declaration(where: str, one: Any, values: Mapping[str, Any] | None, faul
         return open_schema(paths)
     inferred = infer_schema(paths.filter(values or {}))
     if declared is not None:
-        inferred = overlay(inferred, _read(f"{where}.schema", declared, faults))
+        said = _read(f"{where}.schema", declared, faults)
+        inferred = overlay(inferred, said if values is not None else of_a_part(said, required=False))
     return restrict(inferred, paths) or empty_schema()
 
 

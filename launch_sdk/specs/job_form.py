@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from launch_sdk.specs.input_schema import of_a_part
 from launch_sdk.specs.inputs import JobInputs
 from launch_sdk.tracking.values import is_object
 
@@ -19,14 +20,17 @@ FIXED = ("source", "entry_point", "environment", "name", "project", "job", "inpu
 def form_schema(spec: RunSpec) -> dict[str, Any]:
     """Make the parameter schema of a job's deployment: the form of the Prefect UI, and what the server enforces.
 
+    The server sees what somebody gives, without what the program has already, so it checks each value by itself. Rules
+    over several values are checked by the client and by the flow, see `JobInputs.faults`.
+
     The form has `config`, `files` and `args`. What makes the job what it is has its values in the deployment and no
     field in the form; patterns let the server accept these names and refuse all others.
     """
     inputs = JobInputs(ANYTHING) if spec.inputs is None else JobInputs.from_dict(spec.inputs)
-    groups = {path: {**_field(schema), "title": path} for path, schema in inputs.files.items()}
+    groups = {path: {**_group(schema), "title": path} for path, schema in inputs.files.items()}
     fields: dict[str, Any] = {}
     if inputs.config is not None:
-        fields["config"] = {**_field(inputs.config), "title": "config"}
+        fields["config"] = {**_group(inputs.config), "title": "config"}
     if groups:
         said = "Values written into config files of the run's copy of the source."
         shape = {"type": "object", "properties": groups, "additionalProperties": False}
@@ -49,6 +53,10 @@ def _patterns(fields: Mapping[str, Any], *, is_open: bool) -> dict[str, Any]:
     nothing: dict[str, Any] = {"type": "object"} if is_open else {"type": "object", "maxProperties": 0}
     absent = {f"^{name}$": nothing for name in ("config", "files") if name not in fields}
     return {f"^({'|'.join(FIXED)})$": {}, **absent}
+
+
+def _group(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return _field(of_a_part(schema, required=True))
 
 
 def _field(schema: Mapping[str, Any]) -> dict[str, Any]:

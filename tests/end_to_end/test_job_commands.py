@@ -26,8 +26,10 @@ import launch_sdk as launch
 with launch.init(config={"trainer": {"lr": 0.1, "steps": 3}, "fast": False, "key": "k"}, register="REGISTER") as run:
     launch.manage_config(
         include=["trainer", "key"],
-        schema={"type": "object", "properties": {
-            "trainer": {"type": "object", "properties": {"lr": {"type": "number", "minimum": 0}}},
+        schema={"type": "object", "required": ["trainer", "key"], "properties": {
+            "trainer": {"type": "object", "required": ["lr", "steps"], "properties": {
+                "lr": {"type": "number", "minimum": 0}, "steps": {"type": "integer"},
+            }},
             "key": {"type": "string", "format": "secret"},
         }},
     )
@@ -216,6 +218,7 @@ def test_a_job_of_code_learns_its_inputs_from_its_first_run(home: Home, agent: N
     shown = home.json("launch", "job", "describe", "from-code")
     assert (shown["version"], set(shown["inputs"]["config"]["properties"])) == ("v1", {"trainer", "key"})
     assert home.run("launch", "--job", "from-code", "-s", "fast=true").returncode == 2
+    assert home.json("launch", "--job", "from-code")["summary"] == {"loss": 0.1}  # what is required has a value
     assert home.run("launch", "job", "delete", "from-code").returncode == 0
     gone = home.run("launch", "--job", "from-code")
     assert (gone.returncode, "Job 'from-code' does not exist" in gone.stderr) == (2, True)

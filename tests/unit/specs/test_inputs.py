@@ -211,9 +211,27 @@ def test_every_violation_of_a_schema_is_told_at_once() -> None:
 
 def test_what_is_required_and_has_no_recorded_value_must_be_given() -> None:
     inputs = _of_trainer({"lr": 0.5})
-    wanted = ["config.name: is required and has no value", "config.token: is required and has no value"]
-    assert _faults(inputs, {"lr": 0.2}) == wanted
-    assert _faults(inputs, {"name": "net", "token": "t"}) == []
+    assert _faults(inputs, {"lr": 0.2}) == ["config.name: is required and has no value"]
+    assert _faults(inputs, {"name": "net"}) == []  # no record keeps a secret: the program may have one
+
+
+def test_what_is_required_and_was_recorded_need_not_be_given_whatever_the_record_holds() -> None:
+    schema: _Plain = {"required": ["lr", "path", "model", "more"], "properties": {"path": {"type": "string"}}}
+    schema["properties"] |= {"model": {"required": ["depth", "width"]}}
+    recorded = {"lr": float("nan"), "path": None, "model": {"depth": 2}}
+    inputs = infer_inputs(_declared(schema=schema), recorded)
+    wanted = ["config.more: is required and has no value", "config.model.width: is required and has no value"]
+    assert _faults(inputs, {}) == wanted
+    assert _faults(inputs, {"model": {"width": 3}, "more": "any"}) == []
+
+
+def test_what_a_file_requires_and_does_not_hold_must_be_given() -> None:
+    declared: _Plain = {"include": [], "exclude": [], "schema": {"required": ["a", "b"]}}
+    known = infer_inputs({"config": None, "files": {"x.yaml": {**declared, "values": {"a": 1}}}}, {})
+    assert _faults(known, {}) == ["files.x.yaml.b: is required and has no value"]
+    assert _faults(known, {}, {"x.yaml": {"b": 2}}) == []
+    unread = infer_inputs({"config": None, "files": {"x.yaml": {**declared, "values": None}}}, {})
+    assert _faults(unread, {}) == []
 
 
 def test_a_default_that_its_own_schema_refuses_is_left_out_and_is_no_fault_of_the_user() -> None:

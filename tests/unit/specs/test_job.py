@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from launch_sdk.errors import InvalidSpecError, NotFoundError
+from launch_sdk.specs.inputs import infer_inputs
 from launch_sdk.specs.job import Job, check_name, parse_reference, refuse_version, suggested_name
 from launch_sdk.specs.job_form import form_schema, touched, without_defaults
 from launch_sdk.specs.run_spec import RunSpec
@@ -144,6 +145,59 @@ def test_the_schema_takes_inputs_and_what_makes_the_job_and_nothing_else(
     parameters: dict[str, Any], is_taken: bool
 ) -> None:
     assert _accepts(SPEC, parameters) is is_taken
+
+
+FORMS: dict[str, Any] = {
+    "anyOf": [
+        {"type": "object", "required": ["n", "kind"], "properties": {"n": {"type": "integer"}, "kind": {"const": "a"}}},
+        {"type": "null"},
+    ]
+}
+REQUIRING: dict[str, Any] = {
+    "type": "object",
+    "required": ["n", "opt", "model", "path", "either"],
+    "minProperties": 3,
+    "dependentRequired": {"n": ["path"]},
+    "if": {"required": ["n"]},
+    "then": {"required": ["opt"]},
+    "properties": {
+        "n": {"type": "integer"},
+        "opt": {"type": "object", "required": ["lr"], "properties": {"lr": {"type": "number"}}},
+        "model": FORMS,
+        "path": {"type": "string"},
+        "either": {"oneOf": FORMS["anyOf"]},
+    },
+}
+RECORDED = {"n": 3, "opt": {"lr": 0.1}, "model": {"n": 1, "kind": "a"}, "path": "x", "either": {"n": 2, "kind": "a"}}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"n": 4},
+        {"opt": {"lr": 1}},
+        {"opt": {}},
+        {"model": {"n": 2}},
+        {"model": None},
+        {"either": {"n": 7}},
+    ],
+)
+def test_the_server_requires_nothing_that_the_program_has_already(given: dict[str, Any]) -> None:
+    declared: dict[str, Any] = {"config": {"include": [], "exclude": [], "schema": REQUIRING}, "files": {}}
+    inputs = infer_inputs(declared, RECORDED)
+    assert _accepts(RunSpec(PACKED, inputs=inputs.to_dict()), {"config": given})
+    assert inputs.faults(given, {}) == []
+
+
+def test_the_server_requires_what_nothing_gives() -> None:
+    plain = {key: value for key, value in REQUIRING.items() if key != "if"}
+    declared: dict[str, Any] = {"config": {"include": [], "exclude": [], "schema": plain}, "files": {}}
+    spec = RunSpec(PACKED, inputs=infer_inputs(declared, {"n": 3, "either": None, "model": None}).to_dict())
+    assert not _accepts(spec, {"config": {"path": "x"}})
+    assert not _accepts(spec, {"config": {"path": "x", "opt": {}}})
+    assert not _accepts(spec, {"config": {"path": "x", "opt": {"lr": 1}, "model": {"n": "1"}}})
+    assert _accepts(spec, {"config": {"path": "x", "opt": {"lr": 1}}})
 
 
 def test_a_job_that_has_not_run_yet_takes_anything() -> None:
