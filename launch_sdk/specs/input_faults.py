@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from launch_sdk.errors import Fault
 from launch_sdk.specs.input_schema import defaults, is_secret
 from launch_sdk.specs.validation import SlowPatternError, further_keys, violations
-from launch_sdk.tracking.input_paths import file_key, leaves, nearest
+from launch_sdk.tracking.input_paths import ends, file_key, nearest
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.protocol import merge
 from launch_sdk.tracking.values import is_array, is_object, plain
@@ -38,7 +38,7 @@ def override_faults(where: str, schema: Mapping[str, Any] | None, values: Mappin
     values = plain(values)
     if schema is None:
         message = "is no input: the job takes no run config"
-        return [Fault(_dotted(where, path), message) for path, _ in leaves(values)]
+        return [Fault(_dotted(where, path), message) for path, _ in ends(values)]
     try:
         strangers = list(_strangers(schema, values, ()))
         wrong = _violations(where, schema, values)
@@ -85,10 +85,10 @@ def _strangers(schema: Mapping[str, Any], values: Mapping[str, Any], at: Keys) -
     unknown = set(further_keys(schema, values)) if schema.get("additionalProperties") is False else set[str]()
     for key, value in values.items():
         below = named.get(key)
-        if key in unknown and (not is_object(value) or is_deletion(value)):
+        if key in unknown and (not is_object(value) or not value or is_deletion(value)):
             yield (*at, key)
         elif key in unknown:
-            yield from (path for path, _ in leaves(value, (*at, key)))
+            yield from (path for path, _ in ends(value, (*at, key)))
         elif is_object(value) and is_object(below) and not is_deletion(value):
             yield from _strangers(below, value, (*at, key))
 
@@ -98,7 +98,7 @@ def _violations(where: str, schema: Mapping[str, Any], values: Mapping[str, Any]
     together = deepcopy(defaults(schema))
     merge(together, given)
     _delete(together)
-    touched = [path for path, _ in leaves(given)]
+    touched = [path for path, _ in ends(given)]
     return [
         fault
         for error in violations(schema, together)

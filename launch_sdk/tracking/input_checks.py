@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from launch_sdk.tracking.config import tree_of
-from launch_sdk.tracking.input_paths import leaves, nearest
+from launch_sdk.tracking.input_paths import ends, leaves, nearest
 from launch_sdk.tracking.input_types import is_of_type, item_type, schema_names, type_name
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.layers import ABSENT, LOCKING, look_up
@@ -44,7 +44,7 @@ def config_faults(
     known = [path for path, _ in leaves(inputs.filter(own)) if path not in added]
     strangers = _strangers("config", given, known, inputs, may_follow=may_follow)
     types = [
-        fault for path, value in leaves(given) if inputs.covers(path) for fault in _type_faults(config, path, value)
+        fault for path, value in ends(given) if inputs.covers(path) for fault in _type_faults(config, path, value)
     ]
     return [*strangers, *types, *_schema_faults("config", schema, inputs.filter(own), given)]
 
@@ -100,15 +100,15 @@ def _misfits(
 def _strangers(
     where: str, given: Mapping[str, Any], known: list[Keys], inputs: PathFilter, *, may_follow: bool
 ) -> list[str]:
-    refused = [path for path, _ in _given(given) if not inputs.covers(path)]
+    refused = [path for path, value in _given(given) if not _is_input(path, value, inputs)]
     if may_follow:  # an exclude stays
         refused = [path for path in refused if any(path[: len(one)] == one for one in inputs.exclude)]
     return [_no_input(where, path, known) for path in refused]
 
 
 def _given(values: Mapping[str, Any]) -> Iterator[tuple[Keys, Any]]:
-    """Give each leaf; of `{"$delete": true}` the path of what is to go, and `_DELETED`."""
-    for path, value in leaves(values):
+    """Give each leaf and empty group; of `{"$delete": true}` the path of what is to go, and `_DELETED`."""
+    for path, value in ends(values):
         is_deletion = path[-1] == DELETE and value is True and len(path) > 1
         yield (path[:-1], _DELETED) if is_deletion else (path, value)
 
@@ -125,6 +125,11 @@ def _delete(values: dict[str, Any]) -> None:
 def _no_input(where: str, path: Keys, known: list[Keys]) -> str:
     name = join_path(path)
     return f"{where}.{name}: is no input; {nearest(name, [join_path(one) for one in known])}"
+
+
+def _is_input(path: Keys, value: Any, inputs: PathFilter) -> bool:
+    """Say whether a value may be given; an empty group changes nothing where a group of inputs is."""
+    return inputs.covers(path) or (value == {} and inputs.covers_some_below(path))
 
 
 def _type_faults(config: Config, path: Keys, value: Any) -> Iterator[str]:
@@ -171,7 +176,7 @@ def _schema_faults(
     except ImportError:
         return []
     validator: Any = Draft202012Validator(schema, registry=Registry())  # an empty one fetches nothing
-    touched = [path for path, _ in leaves(given)]
+    touched = [path for path, _ in ends(given)]
     try:
         errors = [error for error in validator.iter_errors(values) if _concerns(error, touched)]
     except RecursionError:

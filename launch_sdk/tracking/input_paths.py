@@ -88,6 +88,15 @@ def leaves(tree: Mapping[str, Any], at: Keys = ()) -> Iterator[tuple[Keys, Any]]
             yield (*at, key), value
 
 
+def ends(tree: Mapping[str, Any], at: Keys = ()) -> Iterator[tuple[Keys, Any]]:
+    """Give each leaf of a nested dict with its path, and each empty dict below it too."""
+    for key, value in tree.items():
+        if is_object(value) and value:
+            yield from ends(value, (*at, key))
+        else:
+            yield (*at, key), value
+
+
 def file_key(path: str) -> str:
     """Return the one way to write a file's path: `./conf//x.yaml` is `conf/x.yaml`."""
     parts = [part for part in path.split("/") if part not in {"", "."}]

@@ -76,7 +76,10 @@ def test_the_example_of_the_documentation_has_exactly_its_four_inputs() -> None:
         ({"trainer": 3}, "config.trainer: must be object, not 3"),
         ({"trainer": {"model": {"a": 1}}}, "config.trainer.model: must be string, not {'a': 1}"),
         ({"trainer": {"model": None}}, "config.trainer.model: must be string, not null"),
-        ({"trainer": {}, "seed": {}}, None),
+        ({"trainer": {}}, None),
+        ({"seed": {}}, "config.seed: must be integer, not {}"),
+        ({"trainer": {"private": {}}}, None),
+        ({"trainer": {"more": {}}}, "config.trainer.more: is no input; the nearest is trainer.model"),
         ({"trainer": {"learning_rate": 1, "batch_size": 2.0}}, None),
     ],
 )
@@ -88,7 +91,10 @@ def test_a_declaration_of_files_alone_leaves_the_run_config_out() -> None:
     one: _Plain = {"include": [], "exclude": [], "schema": None, "values": {"lr": 0.1}}
     inputs = infer_inputs({"config": None, "files": {"conf/a.yaml": one}}, {"lr": 1})
     assert inputs.config is None
-    assert _faults(inputs, {"lr": 2}) == ["config.lr: is no input: the job takes no run config"]
+    for value in (2, {}, {"x": {}}):
+        path = "config.lr.x" if value == {"x": {}} else "config.lr"
+        assert _faults(inputs, {"lr": value}) == [f"{path}: is no input: the job takes no run config"]
+    assert _faults(inputs, {}, {"conf/a.yaml": {"nope": {}}}) == ["files.conf/a.yaml.nope: is no input; inputs are lr"]
     assert _faults(inputs, {}, {"./conf/a.yaml": {"lr": 2}}) == []
     assert _faults(inputs, {}, {"conf/a.yaml": {"lr": "x"}}) == ["files.conf/a.yaml.lr: must be number, not 'x'"]
     assert _faults(inputs, {}, {"a.yaml": {"lr": 1}}) == ["files.a.yaml: is no input; the nearest is conf/a.yaml"]

@@ -100,6 +100,8 @@ def test_a_space_within_the_inputs_has_no_fault() -> None:
 @pytest.mark.parametrize(
     ("parameters", "path", "message"),
     [
+        ({"rate": {"value": {}}}, ("rate",), "is no input"),
+        ({"lr": {"value": {}}}, ("lr",), "must be number, not {}"),
         ({"rate": {"value": 1}}, ("rate",), "is no input; inputs are lr, batch"),
         ({"lr": {"min": 0.0, "max": 2.0}}, ("lr",), "must be at most 1, not 2.0"),
         ({"lr": {"distribution": "normal", "mu": 5.0}}, ("lr",), "must be at"),

@@ -101,6 +101,19 @@ def test_an_override_that_is_no_input_is_refused_with_the_nearest_inputs(
     assert run.is_open
 
 
+def test_an_empty_group_is_refused_where_no_input_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "c.json").write_text('{"a": {"x": 1}}')
+    _given(tmp_path, monkeypatch, {"zz": {}, "trainer": {}}, {"c.json": {"b": {}, "a": {}}})
+    launch.manage_config(include=["trainer.lr"])
+    launch.manage_config_file("c.json", include=["a.x"])
+    with pytest.raises(launch.InputError) as caught:
+        launch.init(config={"trainer": {"lr": 0.1}})
+    assert str(caught.value).splitlines()[1:] == [
+        "  config.zz: is no input; inputs are trainer.lr",
+        "  files.c.json.b: is no input; inputs are a.x",
+    ]
+
+
 def test_a_declaration_that_waited_refuses_at_the_start_and_ends_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +200,8 @@ def test_what_the_supervisor_checked_may_be_included_later_but_not_excluded(
         ([1, "a"], [1.5], None),
         ({"a": 1}, 3, "config.v: must be object, not 3"),
         (1, {"a": 1}, "config.v: must be integer, not a group of keys"),
+        (1, {}, "config.v: must be integer, not {}"),
+        ({"a": 1}, {}, None),
     ],
 )
 def test_an_override_must_be_of_the_type_that_the_script_gives(
