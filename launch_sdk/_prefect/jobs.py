@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from launch_sdk._prefect import names
 from launch_sdk._prefect.queues import ensure_queue, project_steps
 from launch_sdk.errors import ConflictError, NotFoundError
+from launch_sdk.specs.deletions import gathered
 from launch_sdk.specs.job import Job, check_name, parse_reference, refuse_version
 from launch_sdk.specs.job_form import form_schema
 from launch_sdk.specs.run_spec import RunSpec
@@ -125,7 +126,8 @@ async def _write(client: PrefectClient, flow_id: UUID, job: Job) -> UUID:
 
 def job_parameters(spec: RunSpec) -> dict[str, Any]:
     """Give the parameters of one run of a job: what its form has, and its name and project."""
-    given = spec.to_parameters()
+    files = {path: gathered(values) for path, values in spec.files.items()}
+    given = replace(spec, files=files).to_parameters()
     taken = spec.inputs or {"config": {}, "files": {"any": {}}}
     wanted = {"config": taken["config"] is not None or spec.config, "files": taken["files"] or spec.files}
     return {key: given[key] for key in ("args", "name", "project", *(key for key in wanted if wanted[key]))}

@@ -140,11 +140,11 @@ def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
         given = {**wanted.config, **({"files": wanted.files} if wanted.files else {})}
         return _launch_deployment(options, replace(wanted, config=merged(view.parameters, given), files={}), view.job)
     again = wanted.spec_over(spec)
-    check_inputs(again)
     return _launch_spec(options, again, wanted.queue)
 
 
 def _launch_spec(options: argparse.Namespace, spec: RunSpec, queue: str | None) -> int:
+    check_inputs(spec)
     if options.dry_run:
         from launch_sdk.tracking.values import encode
 

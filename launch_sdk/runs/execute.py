@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.environments import wandb
 from launch_sdk.environments.current import program_arguments, program_environment
-from launch_sdk.errors import InvalidSpecError, NotFoundError
+from launch_sdk.errors import NotFoundError
 from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
 from launch_sdk.runs.provenance import tell_provenance
 from launch_sdk.runs.supervise import Follower, run_program
-from launch_sdk.specs.inputs import JobInputs
+from launch_sdk.specs.job import check_inputs
 from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
         NotFoundError: the source, or the entry point or a config file in it, does not exist.
         InvalidSpecError: a value is no input of the job or does not fit, or a config file cannot take it.
     """
-    _refuse_what_is_no_input(spec)
+    check_inputs(spec)
     run.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for earlier in (run.records, run.output, run.path / wandb.DECLARATIONS, run.path / protocol.PROVENANCE):
         earlier.unlink(missing_ok=True)
@@ -109,14 +109,6 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     checked = spec.inputs is not None
     config, files = dict(spec.config), dict(spec.files)
     protocol.write_overrides(run.path, config, files, layer, checked=checked, file_values=None if checked else held)
-
-
-def _refuse_what_is_no_input(spec: RunSpec) -> None:
-    if spec.inputs is None:
-        return
-    faults = JobInputs.from_dict(spec.inputs).faults(spec.config, spec.files)
-    if faults:
-        raise InvalidSpecError(f"The run of the job {spec.job}" if spec.job else "The run", faults)
 
 
 def _environment(spec: RunSpec, run: RunDirectory, identity: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from launch_sdk.specs.input_faults import is_deletion
+from launch_sdk.specs.deletions import is_deletion
 from launch_sdk.tracking.values import is_object
 
 if TYPE_CHECKING:

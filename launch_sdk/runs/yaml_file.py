@@ -14,7 +14,7 @@ import yaml
 
 from launch_sdk.runs.file_formats import UnreadableError, require_mapping
 from launch_sdk.runs.file_merge import key_in, lay_over
-from launch_sdk.specs.input_faults import is_deletion
+from launch_sdk.specs.deletions import is_deletion
 from launch_sdk.tracking.values import MAX_ITEMS, is_array, is_object, written_out
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault
+from launch_sdk.specs.deletions import DELETE, deletions, is_deletion
 from launch_sdk.specs.input_schema import defaults, is_secret
+from launch_sdk.specs.secrets import without_paths
 from launch_sdk.specs.validation import SlowPatternError, further_keys, violations
 from launch_sdk.tracking.input_paths import ends, file_key, nearest
 from launch_sdk.tracking.key_paths import join_path
@@ -18,13 +20,22 @@ if TYPE_CHECKING:
 
     Keys = tuple[str, ...]
 
-DELETE = "$delete"
 MAX_SHOWN = 120
 
 
-def is_deletion(value: Any) -> bool:
-    """Say whether a value of a config file means that what stands there is to go: `{"$delete": true}`."""
-    return is_object(value) and value.get(DELETE) is True and len(value) == 1
+def config_faults(schema: Mapping[str, Any] | None, values: Mapping[str, Any]) -> list[Fault]:
+    """List what is wrong with values for a run config; `schema` as in `override_faults`."""
+    values = plain(values)
+    marks = list(deletions(values))
+    if not marks:
+        return override_faults("config", schema, values)
+    return [*deletion_faults(values), *override_faults("config", schema, without_paths(values, marks))]
+
+
+def deletion_faults(config: Mapping[str, Any]) -> list[Fault]:
+    """List the values of a run config that are marks of deletion: they are for config files."""
+    message = 'cannot be removed: {"$delete": true} is for the keys of config files. Give null, or another value'
+    return [Fault(_dotted("config", path), message) for path in deletions(plain(config))]
 
 
 def override_faults(where: str, schema: Mapping[str, Any] | None, values: Mapping[str, Any]) -> list[Fault]:

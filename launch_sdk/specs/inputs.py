@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.declared_schema import flat_schema
-from launch_sdk.specs.input_faults import file_faults, override_faults
+from launch_sdk.specs.input_faults import config_faults, file_faults
 from launch_sdk.specs.input_schema import empty_schema, of_a_part, open_schema, overlay, restrict
 from launch_sdk.tracking.input_paths import PathFilter
 from launch_sdk.tracking.input_types import infer_schema
@@ -77,8 +77,7 @@ class JobInputs:
             config: nested values for the run config.
             files: nested values by the path of their config file; `{"$delete": true}` removes a value.
         """
-        found = override_faults("config", self.config, config)
-        return [*found, *file_faults(self.files, files)]
+        return [*config_faults(self.config, config), *file_faults(self.files, files)]
 
 
 def infer_inputs(declared: Mapping[str, Any] | None, config: Mapping[str, Any]) -> JobInputs:

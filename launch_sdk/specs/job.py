@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.specs.input_faults import deletion_faults
 from launch_sdk.specs.inputs import JobInputs
 from launch_sdk.tracking.values import encode
 
@@ -105,7 +106,8 @@ def check_inputs(spec: RunSpec) -> None:
         InvalidSpecError: with every fault at once.
     """
     inputs = None if spec.inputs is None else JobInputs.from_dict(spec.inputs)
-    if inputs is not None and (faults := inputs.faults(spec.config, spec.files)):
+    faults = deletion_faults(spec.config) if inputs is None else inputs.faults(spec.config, spec.files)
+    if faults:
         subject = f"The run of job {spec.job!r}" if spec.job else "The run"
         raise InvalidSpecError(subject, faults)
 

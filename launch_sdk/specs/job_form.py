@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from launch_sdk.specs.deletions import DELETE, GATHERED
 from launch_sdk.specs.input_schema import of_a_part
 from launch_sdk.specs.inputs import JobInputs
 from launch_sdk.tracking.values import is_object
@@ -27,7 +29,7 @@ def form_schema(spec: RunSpec) -> dict[str, Any]:
     field in the form; patterns let the server accept these names and refuse all others.
     """
     inputs = JobInputs(ANYTHING) if spec.inputs is None else JobInputs.from_dict(spec.inputs)
-    groups = {path: {**_group(schema), "title": path} for path, schema in inputs.files.items()}
+    groups = {path: {**_file(schema), "title": path} for path, schema in inputs.files.items()}
     fields: dict[str, Any] = {}
     if inputs.config is not None:
         fields["config"] = {**_group(inputs.config), "title": "config"}
@@ -57,6 +59,15 @@ def _patterns(fields: Mapping[str, Any], *, is_open: bool) -> dict[str, Any]:
 
 def _group(schema: Mapping[str, Any]) -> dict[str, Any]:
     return _field(of_a_part(schema, required=True))
+
+
+def _file(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the field of a config file, which takes the keys to be removed beside its values, see `deletions`."""
+    group = _group(schema)
+    return {
+        **group,
+        "patternProperties": {**group.get("patternProperties", {}), rf"^\$?{re.escape(DELETE)}$": GATHERED},
+    }
 
 
 def _field(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.deletions import scattered
 from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.tracking.values import encode
 
@@ -165,7 +166,7 @@ def _files(value: object, faults: list[Fault]) -> dict[str, Mapping[str, Any]]:
         if not isinstance(path, str) or not isinstance(values, Mapping):
             faults.append(Fault(f"files.{path}", "must be a mapping of values by the path of their file"))
         else:
-            found[path] = cast("Mapping[str, Any]", values)
+            found[path] = scattered(cast("Mapping[str, Any]", values))
     return found
 
 

@@ -43,9 +43,7 @@ def config_faults(
     added = {path for path, _ in leaves(given) if _own_value(config, path) is ABSENT}
     known = [path for path, _ in leaves(inputs.filter(own)) if path not in added]
     strangers = _strangers("config", given, known, inputs, may_follow=may_follow)
-    types = [
-        fault for path, value in ends(given) if inputs.covers(path) for fault in _type_faults(config, path, value)
-    ]
+    types = [fault for path, value in ends(given) if inputs.covers(path) for fault in _type_faults(config, path, value)]
     return [*strangers, *types, *_schema_faults("config", schema, inputs.filter(own), given)]
 
 

@@ -218,7 +218,9 @@ def test_a_job_of_code_learns_its_inputs_from_its_first_run(home: Home, agent: N
     shown = home.json("launch", "job", "describe", "from-code")
     assert (shown["version"], set(shown["inputs"]["config"]["properties"])) == ("v1", {"trainer", "key"})
     assert home.run("launch", "--job", "from-code", "-s", "fast=true").returncode == 2
-    assert home.json("launch", "--job", "from-code")["summary"] == {"loss": 0.1}  # what is required has a value
+    removed = home.run("launch", "--job", "from-code", "-s", 'files.conf/model.yaml.kind={"$delete": true}', "--json")
+    assert json.loads(removed.stdout)["summary"] == {"loss": 0.1}, removed.stderr  # what is required has a value
+    assert "kind" not in seen(removed)["file"]
     assert home.run("launch", "job", "delete", "from-code").returncode == 0
     gone = home.run("launch", "--job", "from-code")
     assert (gone.returncode, "Job 'from-code' does not exist" in gone.stderr) == (2, True)

@@ -84,7 +84,7 @@ def test_what_is_no_input_is_refused_before_the_program_starts(code: Path) -> No
     with pytest.raises(InvalidSpecError) as caught:
         _execute(spec)
     text = str(caught.value)
-    assert text.startswith("The run of the job net has 4 faults:")
+    assert text.startswith("The run of job 'net' has 4 faults:")
     assert "config.hidden: is no input; inputs are lr" in text
     assert "config.lr: must be number, not 'x'" in text
     assert "files.conf/train.yaml.sed: is no input; the nearest is seed" in text

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from launch_sdk._prefect.jobs import job_parameters
 from launch_sdk.errors import InvalidSpecError, NotFoundError
+from launch_sdk.specs.deletions import gathered
 from launch_sdk.specs.inputs import infer_inputs
-from launch_sdk.specs.job import Job, check_name, parse_reference, refuse_version, suggested_name
+from launch_sdk.specs.job import Job, check_inputs, check_name, parse_reference, refuse_version, suggested_name
 from launch_sdk.specs.job_form import form_schema, touched, without_defaults
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.validation import violations
@@ -188,6 +191,29 @@ def test_the_server_requires_nothing_that_the_program_has_already(given: dict[st
     inputs = infer_inputs(declared, RECORDED)
     assert _accepts(RunSpec(PACKED, inputs=inputs.to_dict()), {"config": given})
     assert inputs.faults(given, {}) == []
+
+
+def test_keys_to_be_removed_from_a_file_come_to_the_server_beside_its_values() -> None:
+    mark = {"$delete": True}
+    files = {"conf/m.yaml": {"depth": mark, "opt": {"lr": 1, "eps": mark}, "new": {}, "gone": {"deep": mark}}}
+    values = gathered(files["conf/m.yaml"])
+    paths = [["depth"], ["opt", "eps"], ["gone", "deep"]]
+    assert values == {"opt": {"lr": 1}, "new": {}, "$delete": paths}
+    assert RunSpec.from_dict(RunSpec(PACKED, files={"conf/m.yaml": values}).to_dict()).files == files
+    assert gathered({"depth": 1}) == {"depth": 1}
+    given = replace(SPEC, files={"conf/m.yaml": {"depth": mark}})
+    assert _accepts(SPEC, {"files": job_parameters(given)["files"]})
+    assert not _accepts(SPEC, {"files": given.to_parameters()["files"]})
+    assert not _accepts(SPEC, {"config": {"$delete": [["fast"]]}})
+
+
+@pytest.mark.parametrize("inputs", [None, SPEC.inputs])
+def test_nothing_can_be_removed_from_the_run_config(inputs: Any) -> None:
+    given = {"trainer": {"lr": {"$delete": True}}, "fast": True}
+    with pytest.raises(InvalidSpecError) as caught:
+        check_inputs(RunSpec(PACKED, config=given, job="digits", inputs=inputs))
+    assert [fault.path for fault in caught.value.faults] == ["config.trainer.lr"]
+    assert "is for the keys of config files" in str(caught.value)
 
 
 def test_the_server_requires_what_nothing_gives() -> None:
