@@ -32,6 +32,7 @@ from launch_sdk.tracking.values import decode, dumps
 SUMMARY_EVERY_S = 2.0
 LAST_WRITE_TIMEOUT_S = 2.0
 MAX_LOGGED_LINES = 5_000
+NO_JOB = "No job was made of this run. %s"
 
 
 @flow(name="run-job", description="Run one program: its source, with these arguments and this config.")
@@ -147,7 +148,8 @@ async def _keep(
         try:
             job = await register(client, run, spec, _flow_run().work_pool_name or names.DEFAULT_QUEUE, store)
         except LaunchError as error:
-            logger.warning("No job was made of this run. %s", error)
+            told = "Job %s still takes anything: this run could not say what it takes. %s" if spec.job else NO_JOB
+            logger.warning(told, *([spec.job] if spec.job else []), error)
         else:
             if job is not None:
                 logger.info("This run is job %s:%s. Start it: launch --job %s", job.name, job.version, job.name)

@@ -17,7 +17,7 @@ from launch_sdk.specs.job import check_name, suggested_name
 from launch_sdk.specs.secrets import secret_paths, without_paths
 from launch_sdk.tracking import protocol
 from launch_sdk.tracking.key_paths import join_path
-from launch_sdk.tracking.values import dumps
+from launch_sdk.tracking.values import dumps, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,8 +69,9 @@ def _schema(snapshot: protocol.Snapshot) -> Mapping[str, Any] | None:
         return None
     try:
         return infer_inputs(snapshot.inputs, snapshot.config).config
-    except InvalidSpecError:  # told where a job is made of the run
-        return None
+    except InvalidSpecError:  # told where a job is made of the run; it may still say what is secret
+        own: Any = snapshot.inputs.get("config")
+        return own.get("schema") if is_object(own) else None
 
 
 async def register(client: PrefectClient, run: RunDirectory, spec: RunSpec, queue: str, store: RunStore) -> Job | None:

@@ -84,7 +84,7 @@ def _create(client: LaunchClient, options: argparse.Namespace) -> None:
         return
     say(f"Job {job.name}:{job.version} is on queue {job.queue!r}. Start a run of it: launch --job {job.name}")
     if job.inputs is None:
-        say("What it takes is not known until a run of it has finished; until then it takes anything.")
+        say("What it takes is not known until a run of it has said so; until then it takes anything.")
 
 
 def _code(options: argparse.Namespace) -> RunSpec:
@@ -125,7 +125,10 @@ def _describe(client: LaunchClient, options: argparse.Namespace) -> None:
     print_table(("field", "value"), [row for row in rows if row[1]])
     inputs = list(_inputs(job))
     if job.inputs is None:
-        say("It takes anything: what its inputs are is known once a run of it has finished.")
+        say(
+            "It takes anything: no finished run of it has said yet what its inputs are. If one declares them wrongly, it"
+        )
+        say("stays so, and the log of that run says what is wrong: launch run logs RUN_ID")
     elif not inputs:
         say("It takes no values.")
     else:

@@ -141,6 +141,10 @@ def _of_declaration(where: str, one: Any, values: Mapping[str, Any] | None, faul
     inferred = infer_schema(paths.filter(values or {}))
     if declared is not None:
         said = _read(f"{where}.schema", declared, faults)
+        kinds = said.get("type", "object")
+        if "object" not in (kinds if is_array(kinds) else [kinds]):
+            faults.append(Fault(f"{where}.schema/type", f"must be 'object', the type of the whole, not {kinds!r}"))
+            return {}
         inferred = overlay(inferred, said if values is not None else of_a_part(said, required=False))
     return restrict(inferred, paths) or empty_schema()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from launch_sdk.tracking.config import tree_of
+from launch_sdk.tracking.declared_schemas import checkable
 from launch_sdk.tracking.input_paths import ends, leaves, nearest
 from launch_sdk.tracking.input_types import is_of_type, item_type, schema_names, type_name
 from launch_sdk.tracking.key_paths import join_path
@@ -173,7 +174,7 @@ def _schema_faults(
         from referencing import Registry
     except ImportError:
         return []
-    validator: Any = Draft202012Validator(schema, registry=Registry())  # an empty one fetches nothing
+    validator: Any = Draft202012Validator(checkable(schema), registry=Registry())  # an empty one fetches nothing
     touched = [path for path, _ in ends(given)]
     try:
         errors = [error for error in validator.iter_errors(values) if _concerns(error, touched)]

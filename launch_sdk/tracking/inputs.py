@@ -11,6 +11,7 @@ import os
 
 from launch_sdk.tracking import current, protocol
 from launch_sdk.tracking.config import Config
+from launch_sdk.tracking.declared_schemas import schema_faults
 from launch_sdk.tracking.input_checks import config_faults, file_faults
 from launch_sdk.tracking.input_files import checked_path, read_values
 from launch_sdk.tracking.input_paths import PathFilter, file_key, split_prefix
@@ -49,7 +50,7 @@ def manage_config(
         schema: JSON Schema of the values as a dict, or a pydantic model or an instance of one.
 
     Raises:
-        InputError: an override is no input or does not fit, or a path is malformed.
+        InputError: an override is no input or does not fit, a path is malformed, or the schema is no valid one.
         TypeError: an argument is of the wrong type.
     """
     _declare(None, declaration(include, exclude, schema))
@@ -237,7 +238,7 @@ def schema_of(given: Any) -> dict[str, Any] | None:
         given: a dict, a pydantic model or an instance of one; None is none.
 
     Raises:
-        InputError: it refers to what is not in it.
+        InputError: it refers to what is not in it, or is no valid schema of an object; every fault is listed.
         TypeError: it is none of these.
     """
     if given is None:
@@ -250,6 +251,8 @@ def schema_of(given: Any) -> dict[str, Any] | None:
     outside = sorted(set(_outside_references(schema)))
     if outside:
         raise InputError(f"schema refers to {', '.join(outside)}, which is not fetched; put the definition under $defs")
+    if faults := schema_faults(schema):
+        raise InputError("The declared schema is no JSON Schema of inputs:\n" + "\n".join(f"  {one}" for one in faults))
     return schema
 
 

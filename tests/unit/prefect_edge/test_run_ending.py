@@ -71,6 +71,13 @@ def test_config_inputs_provenance_and_summary_are_written_in_one_call_without_se
     assert "hush" not in json.dumps(labels[names.PROVENANCE])
 
 
+def test_a_broken_schema_still_says_what_is_secret(run: RunDirectory) -> None:
+    schema = {**SCHEMA, "type": "objekt"}
+    record = {"time": 2.0, "inputs": {**INPUTS, "config": {**INPUTS["config"], "schema": schema}}}
+    run.records.write_text(run.records.read_text() + json.dumps(record) + "\n")
+    assert _labels_of(run, {})[0][names.CONFIG] == {"lr": 0.5}
+
+
 def test_what_is_too_large_is_left_out_and_named_but_never_the_summary(run: RunDirectory) -> None:
     record = {"time": 2.0, "config": {"text": "x" * MAX_LABEL}}
     run.records.write_text(json.dumps(record) + "\n")

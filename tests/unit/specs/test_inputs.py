@@ -101,6 +101,11 @@ def test_a_declaration_of_files_alone_leaves_the_run_config_out() -> None:
     assert _faults(JobInputs(), {}, {"a.yaml": {}}) == ["files.a.yaml: is no input: the job takes no config file"]
 
 
+def test_a_declared_schema_of_no_object_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match="config.schema/type: must be 'object'"):
+        infer_inputs(_declared(schema={"type": "string"}), {"a": 1})
+
+
 def test_each_file_has_its_own_include_and_exclude() -> None:
     tree = {"key1": 1, "key2": 2, "key3": {"key4": {"key6": 6, "key7": 7}, "key5": 5}}
     one: _Plain = {

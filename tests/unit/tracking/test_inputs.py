@@ -280,6 +280,42 @@ def test_a_schema_that_leads_out_of_itself_is_refused_by_name() -> None:
         launch.manage_config(schema={"properties": {"a": {"$ref": "https://example.org/s.json"}}})
 
 
+@pytest.mark.parametrize(
+    ("schema", "faults"),
+    [
+        ({"type": "objekt"}, ["schema/type: 'objekt' is not valid", "schema/type: must be 'object'"]),
+        (
+            {"properties": {"a": {"$ref": "#/$defs/nope"}}},
+            ["schema/properties/a/$ref: '#/$defs/nope' leads to nothing"],
+        ),
+        ({"properties": {"a": {"minimum": "x"}}}, ["schema/properties/a/minimum: 'x' is not of type 'number'"]),
+        ({"properties": {"a": {"pattern": "("}}}, ["schema/properties/a/pattern: '(' is no regular expression"]),
+        ({"type": "string"}, ["schema/type: must be 'object', the type of the whole, not 'string'"]),
+        ({"$ref": "#/$defs/A", "$defs": {"A": {"type": "array"}}}, ["schema/type: must be 'object'"]),
+    ],
+)
+def test_a_schema_that_is_none_is_refused_where_it_is_declared(
+    tmp_path: Path, schema: dict[str, Any], faults: list[str]
+) -> None:
+    (tmp_path / "c.json").write_text("{}")
+    for declare in (launch.manage_config, lambda **more: launch.manage_config_file("c.json", **more)):  # pyright: ignore[reportUnknownLambdaType, reportUnknownVariableType]
+        with pytest.raises(launch.InputError) as caught:
+            declare(schema=schema)
+        told = str(caught.value).splitlines()[1:]
+        assert len(told) == len(faults)
+        assert all(line.startswith(f"  {fault}") for line, fault in zip(told, faults, strict=True))
+
+
+def test_a_schema_may_have_what_jsonschema_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _given(tmp_path, monkeypatch, {"a": "x", "pattern": 3})
+    launch.init(config={"a": "b", "pattern": 1})
+    own = {"type": "string", "required": True, "pattern": r"^\p{L}+$"}
+    schema = {"properties": {"a": own, "pattern": {"maximum": 2, "default": {"pattern": "("}}}}
+    with pytest.raises(launch.InputError, match=r"config\.pattern: 3 is greater") as caught:
+        launch.manage_config(schema=schema)
+    assert "config.a" not in str(caught.value)
+
+
 @pytest.mark.parametrize("paths", ["trainer", [1], [["a"]]])
 def test_paths_are_a_list_of_texts(paths: Any) -> None:
     with pytest.raises(TypeError, match="include must be a list"):
