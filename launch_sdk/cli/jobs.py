@@ -125,10 +125,8 @@ def _describe(client: LaunchClient, options: argparse.Namespace) -> None:
     print_table(("field", "value"), [row for row in rows if row[1]])
     inputs = list(_inputs(job))
     if job.inputs is None:
-        say(
-            "It takes anything: no finished run of it has said yet what its inputs are. If one declares them wrongly, it"
-        )
-        say("stays so, and the log of that run says what is wrong: launch run logs RUN_ID")
+        say("It takes anything: no finished run of it has said what its inputs are.")
+        say("If one has finished, its log says why it could not: launch run logs RUN_ID")
     elif not inputs:
         say("It takes no values.")
     else:

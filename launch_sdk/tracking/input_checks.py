@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from launch_sdk.tracking.config import tree_of
-from launch_sdk.tracking.declared_schemas import checkable
 from launch_sdk.tracking.input_paths import ends, leaves, nearest
 from launch_sdk.tracking.input_types import is_of_type, item_type, schema_names, type_name
 from launch_sdk.tracking.key_paths import join_path
@@ -169,6 +168,8 @@ def _schema_faults(
     """Check by `jsonschema`, if it can be imported; what does not concern a given value is passed over."""
     if schema is None:
         return []
+    from launch_sdk.tracking.declared_schemas import checkable
+
     try:
         from jsonschema import Draft202012Validator
         from referencing import Registry

@@ -11,7 +11,6 @@ import os
 
 from launch_sdk.tracking import current, protocol
 from launch_sdk.tracking.config import Config
-from launch_sdk.tracking.declared_schemas import schema_faults
 from launch_sdk.tracking.input_checks import config_faults, file_faults
 from launch_sdk.tracking.input_files import checked_path, read_values
 from launch_sdk.tracking.input_paths import PathFilter, file_key, split_prefix
@@ -251,6 +250,8 @@ def schema_of(given: Any) -> dict[str, Any] | None:
     outside = sorted(set(_outside_references(schema)))
     if outside:
         raise InputError(f"schema refers to {', '.join(outside)}, which is not fetched; put the definition under $defs")
+    from launch_sdk.tracking.declared_schemas import schema_faults  # most scripts declare no schema
+
     if faults := schema_faults(schema):
         raise InputError("The declared schema is no JSON Schema of inputs:\n" + "\n".join(f"  {one}" for one in faults))
     return schema

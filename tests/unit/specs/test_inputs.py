@@ -91,9 +91,9 @@ def test_a_declaration_of_files_alone_leaves_the_run_config_out() -> None:
     one: _Plain = {"include": [], "exclude": [], "schema": None, "values": {"lr": 0.1}}
     inputs = infer_inputs({"config": None, "files": {"conf/a.yaml": one}}, {"lr": 1})
     assert inputs.config is None
-    for value in (2, {}, {"x": {}}):
-        path = "config.lr.x" if value == {"x": {}} else "config.lr"
-        assert _faults(inputs, {"lr": value}) == [f"{path}: is no input: the job takes no run config"]
+    assert _faults(inputs, {"lr": 2}) == ["config.lr: is no input: the job takes no run config"]
+    assert _faults(inputs, {"lr": {}}) == ["config.lr: is no input: the job takes no run config"]
+    assert _faults(inputs, {"lr": {"x": {}}}) == ["config.lr.x: is no input: the job takes no run config"]
     assert _faults(inputs, {}, {"conf/a.yaml": {"nope": {}}}) == ["files.conf/a.yaml.nope: is no input; inputs are lr"]
     assert _faults(inputs, {}, {"./conf/a.yaml": {"lr": 2}}) == []
     assert _faults(inputs, {}, {"conf/a.yaml": {"lr": "x"}}) == ["files.conf/a.yaml.lr: must be number, not 'x'"]
@@ -102,7 +102,7 @@ def test_a_declaration_of_files_alone_leaves_the_run_config_out() -> None:
 
 
 def test_a_declared_schema_of_no_object_is_refused() -> None:
-    with pytest.raises(InvalidSpecError, match="config.schema/type: must be 'object'"):
+    with pytest.raises(InvalidSpecError, match=r"config\.schema/type: must be 'object'"):
         infer_inputs(_declared(schema={"type": "string"}), {"a": 1})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +299,7 @@ def test_a_schema_that_is_none_is_refused_where_it_is_declared(
     tmp_path: Path, schema: dict[str, Any], faults: list[str]
 ) -> None:
     (tmp_path / "c.json").write_text("{}")
-    for declare in (launch.manage_config, lambda **more: launch.manage_config_file("c.json", **more)):  # pyright: ignore[reportUnknownLambdaType, reportUnknownVariableType]
+    for declare in (launch.manage_config, partial(launch.manage_config_file, "c.json")):
         with pytest.raises(launch.InputError) as caught:
             declare(schema=schema)
         told = str(caught.value).splitlines()[1:]
