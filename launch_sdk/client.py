@@ -12,7 +12,7 @@ from launch_sdk.job_making import check_space, job_spec
 from launch_sdk.runs.packing import pack_program, pack_source
 from launch_sdk.session import Gateway, Session
 from launch_sdk.specs.document import Document, read_document
-from launch_sdk.specs.job import check_inputs, check_name, suggested_name
+from launch_sdk.specs.job import check_name, checked, suggested_name
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
 from launch_sdk.specs.sweep_spec import parse_sweep
 
@@ -58,7 +58,7 @@ class LaunchClient:
             NotFoundError: the directory or the queue does not exist.
             InvalidSpecError: a value is given that its inputs do not have.
         """
-        check_inputs(spec)
+        spec = checked(spec)
         queue = queue or DEFAULT_QUEUE
         self._session.do(self._session.gateway.ensure_queue(queue))
         run_id = self._session.do(self._session.gateway.submit_run(pack_source(spec, self._store()), queue))

@@ -14,7 +14,7 @@ from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.supervise import Follower
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
-from launch_sdk.specs.job import check_inputs
+from launch_sdk.specs.job import checked
 from launch_sdk.specs.launch_config import LaunchConfig, merged, program_words, read_launch_config
 from launch_sdk.specs.run_spec import split_entry_point
 from launch_sdk.specs.run_state import RunState
@@ -144,7 +144,7 @@ def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
 
 
 def _launch_spec(options: argparse.Namespace, spec: RunSpec, queue: str | None) -> int:
-    check_inputs(spec)
+    spec = checked(spec)
     if options.dry_run:
         from launch_sdk.tracking.values import encode
 

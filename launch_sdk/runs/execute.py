@@ -16,7 +16,7 @@ from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
 from launch_sdk.runs.provenance import tell_provenance
 from launch_sdk.runs.supervise import Follower, run_program
-from launch_sdk.specs.job import check_inputs
+from launch_sdk.specs.job import checked
 from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
@@ -68,8 +68,9 @@ async def execute(
         on_summary: given the summary so far, about ten times a second; the same mapping each time.
 
     Raises:
-        LaunchError: the run could not be started.
+        LaunchError: the run could not be started; a value is no input of its job, or does not fit.
     """
+    spec = checked(spec)
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
     await asyncio.to_thread(prepare, spec, run, store, layer)
     with closing(_collector(spec, run, on_lines)) as collector:
@@ -90,9 +91,8 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
 
     Raises:
         NotFoundError: the source, or the entry point or a config file in it, does not exist.
-        InvalidSpecError: a value is no input of the job or does not fit, or a config file cannot take it.
+        InvalidSpecError: a config file cannot take a value.
     """
-    check_inputs(spec)
     run.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for earlier in (run.records, run.output, run.path / wandb.DECLARATIONS, run.path / protocol.PROVENANCE):
         earlier.unlink(missing_ok=True)

@@ -205,6 +205,36 @@ def defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
     return found if is_object(found) else {}
 
 
+def with_integers(schema: Any, value: Any) -> Any:
+    """Return a value with an integer for each whole number that stands where the schema wants an integer.
+
+    JSON Schema counts 8.0 as an integer, and Python does not: `range(8.0)` fails.
+    """
+    if not is_object(schema):
+        return value
+    kinds = set(_kinds(schema))
+    if isinstance(value, float) and "integer" in kinds and "number" not in kinds and value.is_integer():
+        return int(value)
+    if is_array(value):
+        return [with_integers(schema.get("items"), item) for item in value]
+    if not is_object(value):
+        return value
+    forms = [schema, *(form for key in _BRANCHES for form in schema.get(key) or ())]
+    for form in forms:
+        properties = _properties(form) or {}
+        value = {key: with_integers(properties.get(key), item) for key, item in value.items()}
+    return value
+
+
+def _kinds(schema: Any) -> list[str]:
+    """Return the types that a schema names, those of its several forms too."""
+    if not is_object(schema):
+        return []
+    own: Any = schema.get("type", [])
+    forms = [form for key in _BRANCHES for form in schema.get(key) or ()]
+    return [*(own if is_array(own) else [own]), *(kind for form in forms for kind in _kinds(form))]
+
+
 def _properties(schema: Any) -> dict[str, Any] | None:
     found = cast("Any", schema).get("properties") if is_object(schema) else None
     return found if is_object(found) else None

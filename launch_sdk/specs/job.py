@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.specs.input_faults import deletion_faults
+from launch_sdk.specs.input_schema import with_integers
 from launch_sdk.specs.inputs import JobInputs
+from launch_sdk.tracking.input_paths import file_key
 from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
@@ -76,11 +78,10 @@ class Job:
             InvalidSpecError: something given is no input, or is not what the input may be; every fault at once.
         """
         own = self.spec
-        spec = replace(
+        given = replace(
             own, config=config, files=files, args=tuple(args) or own.args, name=name, project=project or own.project
         )
-        check_inputs(spec)
-        return spec
+        return checked(given)
 
     def has_version(self, alias: str) -> bool:
         return alias in {LATEST, self.version}
@@ -99,8 +100,8 @@ class Job:
         }
 
 
-def check_inputs(spec: RunSpec) -> None:
-    """Check what a spec gives to its program against what its job takes.
+def checked(spec: RunSpec) -> RunSpec:
+    """Check what a spec gives to its program against what its job takes, and give it as the job has it: 8 for 8.0.
 
     Raises:
         InvalidSpecError: with every fault at once.
@@ -110,6 +111,10 @@ def check_inputs(spec: RunSpec) -> None:
     if faults:
         subject = f"The run of job {spec.job!r}" if spec.job else "The run"
         raise InvalidSpecError(subject, faults)
+    if inputs is None:
+        return spec
+    files = {path: with_integers(inputs.files.get(file_key(path)), values) for path, values in spec.files.items()}
+    return replace(spec, config=with_integers(inputs.config, spec.config), files=files)
 
 
 def parse_reference(reference: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from launch_sdk.tracking.layers import ABSENT, SCRIPT, Tree, stripped
 from launch_sdk.tracking.protocol import merge
-from launch_sdk.tracking.values import MAX_DEPTH, fields_of, listed
+from launch_sdk.tracking.values import MAX_DEPTH, fields_of, listed, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +81,9 @@ class Config(dict[str, "Any"]):
                 refuse_endless(path, value)
             locks = tree.locks_at_or_below(path)
             if path in tree.locked:
+                given = tree.locked[path].value
+                if tree.fit_lock(path, value) is not given:
+                    super().__setitem__(path[-1], plain(tree.locked[path].value))
                 tree.refuse(path, value)
                 tree.note_said(path, value)
             elif fields is not None:

@@ -9,7 +9,7 @@ from threading import RLock
 
 from launch_sdk.tracking.config import Config, as_fields, group_of, tree_of
 from launch_sdk.tracking.key_paths import join_path
-from launch_sdk.tracking.layers import INIT, LOCKING, SCRIPT, leaves_of, look_up, stripped
+from launch_sdk.tracking.layers import INIT, LOCKING, SCRIPT, as_whole, leaves_of, look_up, put, stripped
 from launch_sdk.tracking.protocol import LAUNCH_LAYER
 from launch_sdk.tracking.values import dumps, plain
 
@@ -55,6 +55,8 @@ def override(config: Config, values: Mapping[str, Any], layer: str = LAUNCH_LAYE
                 tree.note_said(path, plain(value))
             locks, tree.locked, tree.layer = tree.overrides(), {}, None
             for path, lock in locks.items():
+                lock.value = as_whole(lock.value, tree.own(path))
+                put(tree.said[lock.layer], path, lock.value)
                 _force(config, path, plain(lock.value))
             tree.locked = locks
         finally:

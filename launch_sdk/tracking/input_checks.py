@@ -6,7 +6,7 @@ from launch_sdk.tracking.config import tree_of
 from launch_sdk.tracking.input_paths import ends, leaves, nearest
 from launch_sdk.tracking.input_types import is_of_type, item_type, schema_names, type_name
 from launch_sdk.tracking.key_paths import join_path
-from launch_sdk.tracking.layers import ABSENT, LOCKING, look_up
+from launch_sdk.tracking.layers import ABSENT
 from launch_sdk.tracking.protocol import merge
 from launch_sdk.tracking.values import is_array, is_object, plain
 
@@ -143,8 +143,7 @@ def _type_faults(config: Config, path: Keys, value: Any) -> Iterator[str]:
 
 def _own_value(config: Config, path: Keys) -> Any:
     """Return what the script and its config files give to a path, whether or not an override hides it."""
-    said = [look_up(values, path) for layer, values in tree_of(config).layers() if layer not in LOCKING]
-    return next((value for value in reversed(said) if value is not ABSENT), ABSENT)
+    return tree_of(config).own(path)
 
 
 def _differences(where: str, path: Keys, own: Any, found: Any) -> Iterator[str]:

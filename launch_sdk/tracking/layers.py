@@ -149,6 +149,21 @@ class Tree:
             merge(merged, self.said.get(layer, {}))
         return {path: Lock(self._locking(path), value) for path, value in leaves_of(merged)}
 
+    def own(self, path: Path) -> Any:
+        """Return what the script and its config files last said of a path, whether or not a lock hides it."""
+        said = [look_up(values, path) for layer, values in self.layers() if layer not in LOCKING]
+        return next((value for value in reversed(said) if value is not ABSENT), ABSENT)
+
+    def fit_lock(self, path: Path, own: Any) -> Any:
+        """Make a locked 8.0 the integer 8 where the script has an integer of its own; return the locked value."""
+        lock = self.locked[path]
+        value = as_whole(lock.value, own)
+        if dumps(value) != dumps(lock.value):
+            lock.value = value
+            put(self.said.setdefault(lock.layer, {}), path, value)
+            put(self.changed, path, value)
+        return lock.value
+
     def refuse(self, path: Path, value: Any) -> None:
         """Warn the script, once for each leaf, that it wrote another value to a locked one."""
         lock = self.locked[path]
@@ -160,6 +175,15 @@ class Tree:
     def _locking(self, path: Path) -> str:
         launched = look_up(self.said.get(LAUNCH_LAYER, {}), path) is not ABSENT
         return LAUNCH_LAYER if launched else SWEEP_LAYER
+
+
+def as_whole(value: Any, own: Any) -> Any:
+    """Return an integer for a whole number that stands in the place of one; in lists too."""
+    if type(own) is int and type(value) is float and value.is_integer():
+        return int(value)
+    if isinstance(value, list) and isinstance(own, list) and own and all(type(item) is int for item in own):
+        return [as_whole(item, own[0]) for item in value]
+    return value
 
 
 def stripped(key: Any) -> Any:

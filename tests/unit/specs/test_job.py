@@ -11,7 +11,7 @@ from launch_sdk._prefect.jobs import job_parameters
 from launch_sdk.errors import InvalidSpecError, NotFoundError
 from launch_sdk.specs.deletions import gathered
 from launch_sdk.specs.inputs import infer_inputs
-from launch_sdk.specs.job import Job, check_inputs, check_name, parse_reference, refuse_version, suggested_name
+from launch_sdk.specs.job import Job, check_name, checked, parse_reference, refuse_version, suggested_name
 from launch_sdk.specs.job_form import form_schema, touched, without_defaults
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.validation import violations
@@ -207,11 +207,26 @@ def test_keys_to_be_removed_from_a_file_come_to_the_server_beside_its_values() -
     assert not _accepts(SPEC, {"config": {"$delete": [["fast"]]}})
 
 
+def test_a_whole_number_for_an_integer_is_given_as_one() -> None:
+    number, integer = {"type": "number"}, {"type": "integer"}
+    several = {"anyOf": [{"type": "object", "properties": {"n": integer}}, {"type": "null"}]}
+    fields = {"n": integer, "x": number, "o": {"anyOf": [integer, {"type": "null"}]}, "l": {"items": integer}}
+    fields |= {"either": {"type": ["integer", "number"]}, "model": several, "g": {"properties": {"n": integer}}}
+    schema = {"type": "object", "properties": fields}
+    spec = RunSpec(PACKED, inputs={"config": schema, "files": {"c.yaml": schema}})
+    given = {"n": 8.0, "x": 8.0, "o": 8.0, "l": [1.0], "either": 8.0, "model": {"n": 8.0}, "g": {"n": 8.0, "q": 8.0}}
+    wanted = {"n": 8, "x": 8.0, "o": 8, "l": [1], "either": 8.0, "model": {"n": 8}, "g": {"n": 8, "q": 8.0}}
+    made = checked(replace(spec, config=given, files={"./c.yaml": given}))
+    assert repr(made.config) == repr(wanted)
+    assert repr(made.files["./c.yaml"]) == repr(wanted)
+    assert repr(Job("digits", "default", spec).spec_with({"n": 8.0}, {}).config) == repr({"n": 8})
+
+
 @pytest.mark.parametrize("inputs", [None, SPEC.inputs])
 def test_nothing_can_be_removed_from_the_run_config(inputs: Any) -> None:
     given = {"trainer": {"lr": {"$delete": True}}, "fast": True}
     with pytest.raises(InvalidSpecError) as caught:
-        check_inputs(RunSpec(PACKED, config=given, job="digits", inputs=inputs))
+        checked(RunSpec(PACKED, config=given, job="digits", inputs=inputs))
     assert [fault.path for fault in caught.value.faults] == ["config.trainer.lr"]
     assert "is for the keys of config files" in str(caught.value)
 

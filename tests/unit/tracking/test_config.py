@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import launch_sdk as launch
 from launch_sdk.tracking.changes import ConfigChangedError
 from launch_sdk.tracking.config import Config
-from launch_sdk.tracking.config_root import add_layer, listen, override
+from launch_sdk.tracking.config_root import add_layer, listen, override, provenance
 from launch_sdk.tracking.config_view import ReadOnlyConfigError
 from launch_sdk.tracking.notices import LaunchWarning
 from launch_sdk.tracking.protocol import config_update, merge, read_snapshot
@@ -228,6 +228,33 @@ def test_replacing_a_mapping_keeps_its_locked_leaves() -> None:
     override(config, {"model": {"layers": 9, "head": {"dropout": 0.1}}})
     add_layer(config, {"model": {"layers": 3, "width": 8}, "lr": 1})
     assert config == {"model": {"layers": 9, "head": {"dropout": 0.1}, "width": 8}, "lr": 1}
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "expected"),
+    [
+        (4, 8.0, 8),
+        ([1, 2], [3.0], [3]),
+        (4, 8.5, 8.5),
+        (4.0, 8.0, 8.0),
+        (True, 8.0, 8.0),
+        (None, 8.0, 8.0),
+        (4, 8, 8),
+    ],
+)
+def test_a_whole_number_in_place_of_an_integer_is_one(own: Any, given: Any, expected: Any) -> None:
+    first, later = Config({"a": {"n": own}}), Config()
+    override(first, {"a": {"n": given}})
+    override(later, {"a": {"n": given}})
+    seen: list[Any] = []
+    listen(later, lambda changed, _: seen.append(changed))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        later.a = {"n": own}
+    for config in (first, later):
+        assert repr(config.a.n) == repr(expected)
+        assert repr(provenance(config)["a.n"][-1]["value"]) == repr(expected)
+    assert repr(seen) == repr([{"a": {"n": expected}}] if repr(given) != repr(expected) else [])
 
 
 def test_a_locked_leaf_cannot_be_deleted() -> None:
