@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.specs.deletions import is_deletion
-from launch_sdk.tracking.values import is_object
+from launch_sdk.tracking.values import is_array, is_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
@@ -30,7 +31,25 @@ def lay_over(own: MutableMapping[Any, Any], given: Mapping[str, Any], new: New =
         elif is_object(value) and is_object(present):
             lay_over(present, value, new)
         elif not is_object(value) or value or key not in own:
-            own[key if key in own else new(key, None)] = new(without_deletions(value), present)
+            own[key if key in own else new(key, None)] = new(_as_time(without_deletions(value), present), present)
+
+
+def _as_time(value: Any, present: Any) -> Any:
+    """Return a date or a time, which come here as texts, where one stands in the file."""
+    if is_array(value) and is_array(present) and present:
+        return [_as_time(item, present[0]) for item in value]
+    kind = next((one for one in (datetime, date, time) if isinstance(present, one)), None)
+    if kind is None or not isinstance(value, str):
+        return value
+    for one in (kind, *_IN_PLACE_OF.get(kind, ())):
+        try:
+            return one.fromisoformat(value)
+        except ValueError:
+            continue
+    return value
+
+
+_IN_PLACE_OF: dict[Any, tuple[Any, ...]] = {date: (datetime,)}
 
 
 def key_in(own: Mapping[Any, Any], name: str) -> Any:

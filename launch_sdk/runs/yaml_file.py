@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 import re
+from decimal import Decimal
 from functools import cache
+from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NESTED = re.compile(r"^( *)[^\s#-][^\n]*:[ \t]*(?:#[^\n]*)?\n(?:[ \t]*(?:#[^\n]*)?\n)*( *)(-[ ])?", re.MULTILINE)
+_EXPONENT = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+")
 _UNFOLDED = 1_000_000
 _FLOAT = "tag:yaml.org,2002:float"
 
@@ -101,6 +104,10 @@ def _representer() -> Any:
     def represent_written(self: Any, value: Any) -> Any:
         return self.represent_scalar(_FLOAT, value.written, anchor=value.yaml_anchor(any=True))
 
+    def represent_without_point(self: Any, value: _WithoutPoint) -> Any:
+        return self.represent_scalar(_FLOAT, value.written)
+
+    Representer.add_representer(_WithoutPoint, represent_without_point)  # pyright: ignore[reportUnknownMemberType]
     Representer.add_representer(float, represent_float)  # pyright: ignore[reportUnknownMemberType]
     Representer.add_representer(ScalarFloat, represent_written)  # pyright: ignore[reportUnknownMemberType]
     return Representer
@@ -188,7 +195,33 @@ def _new(value: Any, present: Any) -> Any:
         if present is None or not isinstance(present, CommentedSeq) or present.fa.flow_style():  # pyright: ignore[reportUnknownMemberType]
             items.fa.set_flow_style()
         return items
+    if _is_text_in_yaml_1_1(present) and (number := _number(value)) is not None:
+        return _WithoutPoint(number)
     return DoubleQuotedScalarString(value) if isinstance(value, str) and _is_ambiguous(value) else value
+
+
+class _WithoutPoint(float):
+    """A number in the form `15e-6`, in place of one of this form: for YAML 1.1 it is a text, for others a number."""
+
+    @property
+    def written(self) -> str:
+        if not isfinite(self):
+            return {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}[repr(float(self))]
+        sign, digits, exponent = Decimal(repr(float(self))).normalize().as_tuple()
+        return f"{'-' if sign else ''}{''.join(map(str, digits))}e{exponent}"
+
+
+def _is_text_in_yaml_1_1(present: Any) -> bool:
+    """Say whether what stands in a file is a number that PyYAML takes for a text, as in `lr: 3e-4`."""
+    written: Any = getattr(present, "written", None)
+    return isinstance(written, str) and isinstance(yaml.safe_load(written), str)
+
+
+def _number(value: Any) -> float | None:
+    """Return a number, also one that is given as the text that PyYAML takes it for."""
+    if isinstance(value, bool) or not (isinstance(value, (int, float)) or _EXPONENT.fullmatch(str(value))):
+        return None
+    return float(value)
 
 
 def _is_ambiguous(text: str) -> bool:

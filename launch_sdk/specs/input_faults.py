@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault
 from launch_sdk.specs.deletions import DELETE, deletions, is_deletion
 from launch_sdk.specs.input_schema import defaults, is_secret
 from launch_sdk.specs.secrets import without_paths
-from launch_sdk.specs.validation import SlowPatternError, further_keys, violations
-from launch_sdk.tracking.input_paths import ends, file_key, nearest
+from launch_sdk.specs.validation import SlowPatternError, fits, further_keys, violations
+from launch_sdk.tracking.input_paths import ends, file_key, leaves, nearest
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.protocol import merge
-from launch_sdk.tracking.values import is_array, is_object, plain
+from launch_sdk.tracking.values import encode, is_array, is_object, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,6 +51,8 @@ def override_faults(where: str, schema: Mapping[str, Any] | None, values: Mappin
     if schema is None:
         message = "is no input: the job takes no run config"
         return [Fault(_dotted(where, path), message) for path, _ in ends(values)]
+    if faults := _faults_of_numbers(where, schema, values):
+        return faults
     try:
         strangers = list(_strangers(schema, values, ()))
         wrong = _violations(where, schema, values)
@@ -88,6 +91,27 @@ def input_paths(schema: Mapping[str, Any], at: Keys = ()) -> list[Keys]:
         inner = input_paths(below, (*at, key)) if is_object(below) else []
         found += inner or [(*at, key)]
     return found
+
+
+def _faults_of_numbers(where: str, schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[Fault]:
+    """Refuse numbers that JSON has not, where the server, which gets them in a form of ours, checks for a number."""
+    message = "is no number that a job can be given: the server checks JSON, which has no NaN and no infinity"
+    found: list[Fault] = []
+    for path, value in leaves(values):
+        items: list[Any] = value if is_array(value) else [value]
+        odd = any(isinstance(item, float) and not isfinite(item) for item in items)
+        if odd and not fits(_schema_at(schema, path), encode(value)):
+            found.append(Fault(_dotted(where, path), f"{_shown(value)} {message}"))
+    return found
+
+
+def _schema_at(schema: Mapping[str, Any], path: Keys) -> Mapping[str, Any]:
+    """Return the schema of a value, by the names of the groups that it is in; `{}` if none is named."""
+    for key in path:
+        properties: Mapping[str, Any] = schema.get("properties") or {}
+        below = properties.get(key)
+        schema = below if is_object(below) else {}
+    return schema
 
 
 def _strangers(schema: Mapping[str, Any], values: Mapping[str, Any], at: Keys) -> Iterator[Keys]:

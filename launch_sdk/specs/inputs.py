@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE_PREFIX = "files."
+_YAML = (".yaml", ".yml")
+_NUMBER = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+")
 _FILE_END = re.compile(r"(?<!\\)\.(?:json|ya?ml|toml)(?=\.)")
 
 
@@ -139,6 +141,8 @@ def _of_declaration(where: str, one: Any, values: Mapping[str, Any] | None, faul
     if values is None and declared is None:
         return open_schema(paths)
     inferred = infer_schema(paths.filter(values or {}))
+    if where.endswith(_YAML):
+        inferred = _with_numbers(inferred)
     if declared is not None:
         said = _read(f"{where}.schema", declared, faults)
         kinds = said.get("type", "object")
@@ -147,6 +151,17 @@ def _of_declaration(where: str, one: Any, values: Mapping[str, Any] | None, faul
             return {}
         inferred = overlay(inferred, said if values is not None else of_a_part(said, required=False))
     return restrict(inferred, paths) or empty_schema()
+
+
+def _with_numbers(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let a number stand where PyYAML, which follows YAML 1.1, takes one for a text: `3e-4`."""
+    if is_object(schema.get("properties")):
+        return {**schema, "properties": {name: _with_numbers(one) for name, one in schema["properties"].items()}}
+    default = schema.get("default")
+    if not isinstance(default, str) or not _NUMBER.fullmatch(default):
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "type"}
+    return {**rest, "anyOf": [{"type": "number"}, {"type": "string"}]}
 
 
 def _paths(where: str, value: Any, faults: list[Fault]) -> list[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from threading import RLock
 
 from launch_sdk.tracking.notices import warn_caller
 from launch_sdk.tracking.protocol import LAUNCH_LAYER, SWEEP_LAYER, merge
-from launch_sdk.tracking.values import dumps, is_object
+from launch_sdk.tracking.values import dumps, is_array, is_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def as_whole(value: Any, own: Any) -> Any:
     """Return an integer for a whole number that stands in the place of one; in lists too."""
     if type(own) is int and type(value) is float and value.is_integer():
         return int(value)
-    if isinstance(value, list) and isinstance(own, list) and own and all(type(item) is int for item in own):
+    if is_array(value) and is_array(own) and own and all(type(item) is int for item in own):
         return [as_whole(item, own[0]) for item in value]
     return value
 

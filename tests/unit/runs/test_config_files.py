@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import tomllib
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import tomlkit
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from launch_sdk.errors import InvalidSpecError, NotFoundError
 from launch_sdk.runs.config_files import patch_files
@@ -180,6 +182,33 @@ def test_a_group_may_take_the_place_of_a_value_in_toml() -> None:
 def test_toml_has_no_null() -> None:
     with pytest.raises(UnreadableError, match=r"cannot hold null, which is given for a\.b\.0"):
         patched_toml("", {"a": {"b": [None]}})
+
+
+def test_dates_and_times_stay_what_they_are() -> None:
+    own = "d: 2020-01-01 # day\nt: 2020-01-01T10:00:00\nl: [2020-01-01]\nother: 2020-01-01\n"
+    given = {"d": "2021-02-03", "t": "2021-02-03T11:00:00", "l": ["2021-02-03"], "other": "soon"}
+    day, moment = date(2021, 2, 3), datetime(2021, 2, 3, 11)  # noqa: DTZ001  # as the file has it
+    expected = {"d": day, "t": moment, "l": [day], "other": "soon"}
+    patched = patched_yaml(own, given)
+    assert yaml.safe_load(patched) == expected
+    assert patched.startswith("d: 2021-02-03 # day\n")
+    toml = "d = 2020-01-01 # day\nt = 2020-01-01T10:00:00\nl = [2020-01-01]\nother = 2020-01-01\nat = 10:00:00\n"
+    patched = patched_toml(toml, {**given, "at": "11:30:00"})
+    assert tomllib.loads(patched) == {**expected, "at": time(11, 30)}
+    assert patched.startswith("d = 2021-02-03 # day\n")
+
+
+@pytest.mark.parametrize("own", ["3e-4", "1.5e5", "1E5"])
+@pytest.mark.parametrize(
+    ("given", "written"), [(1e-5, "1e-5"), (0.5, "5e-1"), (3, "3e0"), (-1.5e-7, "-15e-8"), ("1e-5", "1e-5")]
+)
+def test_a_number_without_a_point_is_written_so_that_every_reader_takes_it_as_before(
+    own: str, given: Any, written: str
+) -> None:
+    patched = patched_yaml(f"lr: {own} # rate\n", {"lr": given})
+    assert patched.split() == ["lr:", written, "#", "rate"]
+    assert yaml.safe_load(patched) == {"lr": written}
+    assert YAML(typ="safe", pure=True).load(patched) == {"lr": float(given)}  # pyright: ignore[reportUnknownMemberType]
 
 
 def test_comments_alone_are_kept() -> None:

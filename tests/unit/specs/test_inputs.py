@@ -26,6 +26,9 @@ _SEED = {
 }
 
 
+_NO_NUMBER = "is no number that a job can be given: the server checks JSON, which has no NaN and no infinity"
+
+
 def _declared(**declaration: Any) -> dict[str, Any]:
     return {"config": {"include": [], "exclude": [], "schema": None, **declaration}, "files": {}}
 
@@ -76,6 +79,10 @@ def test_the_example_of_the_documentation_has_exactly_its_four_inputs() -> None:
         ({"trainer": 3}, "config.trainer: must be object, not 3"),
         ({"trainer": {"model": {"a": 1}}}, "config.trainer.model: must be string, not {'a': 1}"),
         ({"trainer": {"model": None}}, "config.trainer.model: must be string, not null"),
+        (
+            {"trainer": {"learning_rate": float("nan")}},
+            f"config.trainer.learning_rate: nan {_NO_NUMBER}",
+        ),
         ({"trainer": {}}, None),
         ({"seed": {}}, "config.seed: must be integer, not {}"),
         ({"trainer": {"private": {}}}, None),
@@ -122,7 +129,17 @@ def test_each_file_has_its_own_include_and_exclude() -> None:
 def test_a_file_whose_values_nobody_could_read_takes_any() -> None:
     one: _Plain = {"include": [], "exclude": [], "schema": None, "values": None}
     inputs = infer_inputs({"config": None, "files": {"a.yaml": one}}, {})
-    assert _faults(inputs, {}, {"a.yaml": {"x": {"y": 1}}}) == []
+    assert _faults(inputs, {}, {"a.yaml": {"x": {"y": 1, "z": float("inf")}}}) == []
+
+
+def test_a_number_that_pyyaml_takes_for_text_may_be_given_as_a_number() -> None:
+    values = {"lr": "3e-4", "g": {"eps": "1.5e5"}, "name": "e4"}
+    one: _Plain = {"include": [], "exclude": [], "schema": None, "values": values}
+    inputs = infer_inputs({"config": None, "files": {"a.yaml": one, "a.json": one}}, {})
+    assert _faults(inputs, {}, {"a.yaml": {"lr": 1e-5, "g": {"eps": 3}}}) == []
+    assert _faults(inputs, {}, {"a.yaml": {"lr": "1e-5"}}) == []
+    assert _faults(inputs, {}, {"a.yaml": {"lr": True}}) == ["files.a.yaml.lr: must be number or string, not True"]
+    assert len(_faults(inputs, {}, {"a.yaml": {"name": 1}, "a.json": {"lr": 1e-5}})) == 2
 
 
 def test_of_such_a_file_only_what_is_included_is_taken() -> None:
