@@ -6,7 +6,7 @@ from launch_sdk.tracking.config import tree_of
 from launch_sdk.tracking.input_paths import ends, leaves, nearest
 from launch_sdk.tracking.input_types import is_of_type, item_type, schema_names, type_name
 from launch_sdk.tracking.key_paths import join_path
-from launch_sdk.tracking.layers import ABSENT
+from launch_sdk.tracking.layers import ABSENT, look_up
 from launch_sdk.tracking.protocol import merge
 from launch_sdk.tracking.values import is_array, is_object, plain
 
