@@ -14,6 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 
+from launch_sdk._prefect import names
 from launch_sdk._prefect.run_store import store_holding
 from launch_sdk._prefect.sweep_identity import identify
 from launch_sdk._prefect.sweep_report import SweepReport
@@ -55,7 +56,11 @@ async def run_sweep(
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
         return Failed(message=str(error))
     logger.info("The sweep has ended: %s", finish.reason)
-    return Completed(message=finish.reason) if finish.outcome == "finished" else Failed(message=finish.reason)
+    if finish.outcome == "failed":
+        return Failed(message=finish.reason)
+    if finish.outcome == "stopped":
+        return Completed(message=finish.reason, name=names.STOPPED)
+    return Completed(message=finish.reason)
 
 
 async def _drive(
@@ -70,7 +75,7 @@ async def _drive(
             seen = await runs.open()
             opened = time.time()
             while True:
-                actions = await asyncio.to_thread(plan, spec, seen, sampler, early_stop)
+                actions = await asyncio.to_thread(plan, spec, seen, sampler, early_stop, runs.wish)
                 for action in actions:
                     if isinstance(action, Finish):
                         await report.close(seen, action)

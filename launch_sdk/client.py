@@ -185,10 +185,10 @@ class LaunchClient:
         return handle
 
     def resume_sweep(self, sweep_id: str) -> LaunchedSweep:
-        """Continue a sweep whose parent has ended early.
+        """Continue a sweep that is paused or has ended early.
 
         Raises:
-            ConflictError: it is running, or has finished.
+            ConflictError: it goes on already, or has finished.
         """
         self._session.do(self._session.gateway.resume_sweep(sweep_id))
         return LaunchedSweep(self._session, sweep_id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from launch_sdk.edits import EditableValues, Edits
 from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.sweeps.export import data_frame, flat_rows
 from launch_sdk.sweeps.runs import SweepRun, latest_attempts
 from launch_sdk.views import LogLine, RunView, SweepView
 
@@ -125,8 +126,56 @@ class LaunchedSweep:
         return _until_over(self.refresh, f"Sweep {self.id}", timeout_s)
 
     def stop(self) -> None:
-        """End it and its runs; it can be resumed."""
+        """Start no more runs; it ends when those that run have ended. It can be resumed."""
         self._session.do(self._session.gateway.stop_sweep(self.id))
+
+    def cancel(self) -> None:
+        """End it and its runs now; it can be resumed."""
+        self._session.do(self._session.gateway.cancel_sweep(self.id))
+
+    def pause(self) -> None:
+        """Start no more runs until it is resumed; those that run go on.
+
+        Raises:
+            ConflictError: it has ended.
+        """
+        self._session.do(self._session.gateway.pause_sweep(self.id))
+
+    def resume(self) -> None:
+        """Go on after a pause, or after it has ended early.
+
+        Raises:
+            ConflictError: it goes on already, or has finished.
+        """
+        self._session.do(self._session.gateway.resume_sweep(self.id))
+
+    def rerun_failed(self) -> int:
+        """Start every run again that has failed or was lost, with its own parameters, also when the sweep is over.
+
+        Returns:
+            How many they are.
+
+        Raises:
+            ConflictError: there is none.
+        """
+        return self._session.do(self._session.gateway.rerun_failed(self.id))
+
+    def delete(self) -> None:
+        """Delete it and its runs from the server; their directories stay.
+
+        Raises:
+            ConflictError: it, or a run of it, goes on.
+        """
+        self._session.do(self._session.gateway.delete_sweep(self.id))
+
+    def to_pandas(self) -> Any:
+        """Return a data frame with a row for each index: state, metric, times, `parameters.*` and `summary.*`.
+
+        Raises:
+            ConflictError: pandas is not installed.
+        """
+        view = self.refresh()
+        return data_frame(flat_rows(view.spec.metric, view.runs))
 
 
 def _until_over(refresh: Callable[[], V], what: str, timeout_s: float | None) -> V:

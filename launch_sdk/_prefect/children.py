@@ -31,15 +31,18 @@ class Children:
         client: of the server.
         sweep_id: the sweep.
         ui: address of the UI, for links.
+        parent_id: flow run that drives the sweep, to be read along with its runs; None leaves it out.
     """
 
-    def __init__(self, client: PrefectClient, sweep_id: str, ui: str) -> None:
+    def __init__(self, client: PrefectClient, sweep_id: str, ui: str, parent_id: UUID | None = None) -> None:
         self.client = client
         self.ui = ui
         self.tag = names.sweep_tag(sweep_id)
         self.known: dict[str, SweepRun] = {}
         self.flow_runs: dict[str, FlowRun] = {}
         self.newest: datetime | None = None
+        self.parent_id = parent_id
+        self.parent: FlowRun | None = None
 
     async def read(self) -> list[SweepRun]:
         """Return all attempts of all indices, as of now."""
@@ -52,6 +55,7 @@ class Children:
 
         tags = FlowRunFilterTags(all_=[self.tag])
         unsettled = [UUID(run_id) for run_id, run in self.known.items() if _may_change(run)]
+        unsettled += [self.parent_id] if self.parent_id else []
         if unsettled:
             await self._take(FlowRunFilter(id=FlowRunFilterId(any_=unsettled)))
         since = None
@@ -59,6 +63,11 @@ class Children:
             since = FlowRunFilterExpectedStartTime.model_validate({"after_": self.newest - OVERLAP})
         await self._take(FlowRunFilter(tags=tags, expected_start_time=since))
         return list(self.known.values())
+
+    async def read_all(self) -> list[SweepRun]:
+        """Return all attempts of all indices, also those anew that had ended."""
+        self.newest = None
+        return await self.read()
 
     async def _take(self, wanted: FlowRunFilter) -> None:
         from prefect.client.schemas.sorting import FlowRunSort
@@ -76,6 +85,8 @@ class Children:
 
     def note(self, flow_run: FlowRun) -> None:
         """Take in one flow run, just read or just created."""
+        if flow_run.id == self.parent_id:
+            self.parent = flow_run
         run = sweep_run(flow_run, self.ui)
         if run is None:
             return

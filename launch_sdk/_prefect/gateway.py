@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import UUID
 
 from launch_sdk._prefect import embedded, names
-from launch_sdk._prefect.children import Children, scheduler_identifier
+from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.jobs import delete_job, job_deployment, job_parameters, list_jobs, read_job, save_job
 from launch_sdk._prefect.labels import write_labels
+from launch_sdk._prefect.parents import end_flow_run, find_parent, seen_state, sweep_ids, sweep_state
 from launch_sdk._prefect.queues import (
     create_queue,
     ensure_deployment,
@@ -24,6 +25,7 @@ from launch_sdk._prefect.queues import (
 )
 from launch_sdk._prefect.run_store import run_store
 from launch_sdk._prefect.server_errors import told
+from launch_sdk._prefect.sweep_life import SweepLife
 from launch_sdk._prefect.views import (
     declared_inputs,
     is_program,
@@ -38,11 +40,9 @@ from launch_sdk._prefect.views import (
     ui_url,
 )
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
-from launch_sdk.runs.processes import is_dead
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
-from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.tracking.protocol import LAUNCH_LAYER, SWEEP_LAYER
 from launch_sdk.tracking.values import decode, dumps, encode
@@ -65,6 +65,7 @@ class PrefectGateway:
     def __init__(self, client: PrefectClient, api_url: str) -> None:
         self.client = client
         self.ui = ui_url(api_url)
+        self.life = SweepLife(client, self.ui)
         self.children: dict[str, Children] = {}
         self.jobs: dict[UUID, str] = {}
 
@@ -177,7 +178,7 @@ class PrefectGateway:
 
     @told
     async def list_sweeps(self, limit: int) -> list[SweepView]:
-        return [await self.read_sweep(sweep_id) for sweep_id in await self._sweep_ids(limit)]
+        return [await self.read_sweep(sweep_id) for sweep_id in await sweep_ids(self.client, limit)]
 
     @told
     async def read_run(self, run_id: str) -> RunView:
@@ -191,7 +192,7 @@ class PrefectGateway:
         return RunView(
             run_id=str(flow_run.id),
             name=flow_run.name,
-            state=self._state(flow_run),
+            state=seen_state(flow_run),
             job=(parameters.get("job") if is_ours else None) or job,
             queue=flow_run.work_pool_name,
             parameters=parameters,
@@ -221,14 +222,14 @@ class PrefectGateway:
 
     @told
     async def cancel_run(self, run_id: str) -> None:
-        await self._end(await self._flow_run(run_id))
+        await end_flow_run(self.client, await self._flow_run(run_id))
 
     @told
     async def stop_run(self, run_id: str, reason: str) -> None:
         flow_run = await self._flow_run(run_id)
         if not run_state(flow_run).is_terminal:
             await write_labels(self.client, flow_run.id, {names.STOP_REASON: reason})
-            await self._end(flow_run)
+            await end_flow_run(self.client, flow_run)
 
     @told
     async def submit_sweep(self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str) -> str:
@@ -252,7 +253,7 @@ class PrefectGateway:
 
     @told
     async def read_sweep(self, sweep_id: str) -> SweepView:
-        parent = await self._parent(sweep_id)
+        parent = await find_parent(self.client, sweep_id)
         children = self.children.setdefault(sweep_id, Children(self.client, sweep_id, self.ui))
         labels = run_labels(parent)
         notices = labels.get(names.NOTICES)
@@ -260,7 +261,7 @@ class PrefectGateway:
         return SweepView(
             sweep_id=sweep_id,
             name=parent.name,
-            state=self._state(parent),
+            state=sweep_state(parent),
             spec=parse_sweep(Document(decode(parameters["sweep"]), f"Sweep {sweep_id}")),
             runs=tuple(await children.read()),
             scheduler={
@@ -277,52 +278,28 @@ class PrefectGateway:
 
     @told
     async def stop_sweep(self, sweep_id: str) -> None:
-        await self._end(await self._parent(sweep_id))
+        await self.life.stop(sweep_id)
+
+    @told
+    async def cancel_sweep(self, sweep_id: str) -> None:
+        await self.life.cancel(sweep_id)
+
+    @told
+    async def pause_sweep(self, sweep_id: str) -> None:
+        await self.life.pause(sweep_id)
 
     @told
     async def resume_sweep(self, sweep_id: str) -> None:
-        from prefect.states import Scheduled
+        await self.life.resume(sweep_id)
 
-        parent = await self._parent(sweep_id)
-        state = self._state(parent)
-        if state is RunState.FINISHED:
-            message = parent.state.message if parent.state else ""
-            raise ConflictError(f"Sweep {sweep_id} has finished ({message}); there is nothing to resume.")
-        if not state.is_terminal:
-            labels = run_labels(parent)
-            where = f"process {labels.get(names.SCHEDULER_PID)} on {labels.get(names.SCHEDULER_HOST)}"
-            raise ConflictError(
-                f"Sweep {sweep_id} is {state.value} already ({where}). Stop it first: launch sweep stop {sweep_id}"
-            )
-        await ensure_deployment(self.client, names.RUN_SWEEP, parent.work_pool_name or names.DEFAULT_QUEUE)
-        fresh = {names.NOTICES: "[]", names.SCHEDULER_PID: 0, names.SCHEDULER_STARTED: -1.0}
-        await write_labels(self.client, parent.id, fresh)  # the dead process must not speak for the next one
-        await self.client.update_flow_run(parent.id, infrastructure_pid="")
-        await self.client.set_flow_run_state(parent.id, Scheduled(message="Resumed."), force=True)
+    @told
+    async def rerun_failed(self, sweep_id: str) -> int:
+        return await self.life.rerun_failed(sweep_id)
 
-    async def _end(self, flow_run: FlowRun) -> None:
-        """Ask a flow run to end; one that no agent has taken, or whose process is gone, ends here and now."""
-        from prefect.states import Cancelled, Cancelling
-
-        state = run_state(flow_run)
-        if state.is_terminal:
-            return
-        unattended = state is RunState.QUEUED or self._is_lost(flow_run)
-        await self.client.set_flow_run_state(flow_run.id, Cancelled() if unattended else Cancelling(), force=unattended)
-
-    def _state(self, flow_run: FlowRun) -> RunState:
-        """The state of a run or a sweep; if its process is known to be gone, whatever the server still believes."""
-        state = run_state(flow_run)
-        if not self._is_lost(flow_run):
-            return state
-        stopped = RunState.STOPPED if run_labels(flow_run).get(names.STOP_REASON) else RunState.CANCELLED
-        return stopped if state is RunState.STOPPING else RunState.LOST
-
-    def _is_lost(self, flow_run: FlowRun) -> bool:
-        state = run_state(flow_run)
-        if state not in {RunState.RUNNING, RunState.STOPPING}:
-            return False
-        return is_dead(flow_run.infrastructure_pid) or is_dead(scheduler_identifier(run_labels(flow_run)))
+    @told
+    async def delete_sweep(self, sweep_id: str) -> None:
+        await self.life.delete(sweep_id)
+        self.children.pop(sweep_id, None)
 
     async def _flow_run(self, run_id: str) -> FlowRun:
         from prefect.exceptions import ObjectNotFound
@@ -333,28 +310,6 @@ class PrefectGateway:
             raise NotFoundError(
                 f"{run_id!r} is neither a directory nor a run of this server. See {self.ui}/runs"
             ) from None
-
-    async def _parent(self, sweep_id: str) -> FlowRun:
-        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
-        from prefect.client.schemas.sorting import FlowRunSort
-
-        wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=[names.PARENT_TAG, names.sweep_tag(sweep_id)]))
-        found = await self.client.read_flow_runs(flow_run_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=1)
-        if not found:
-            known = ", ".join(await self._sweep_ids(5)) or "none yet"
-            raise NotFoundError(f"Sweep {sweep_id!r} does not exist on this server; there are {known}.")
-        return found[0]
-
-    async def _sweep_ids(self, limit: int) -> list[str]:
-        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
-        from prefect.client.schemas.sorting import FlowRunSort
-
-        found = await self.client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[names.PARENT_TAG])),
-            sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-            limit=limit,
-        )
-        return [sweep_id for run in found if (sweep_id := names.sweep_of(run.tags))]
 
     async def _job_of(self, flow_run: FlowRun) -> str | None:
         from prefect.exceptions import ObjectNotFound

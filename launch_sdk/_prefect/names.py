@@ -37,6 +37,10 @@ SCHEDULER_HOST = "launch.scheduler.host"
 SCHEDULER_PID = "launch.scheduler.pid"
 SCHEDULER_STARTED = "launch.scheduler.started"
 
+CONTROL = "launch.control"  # of a sweep: what its user wants of it, "pause" or "stop"; empty for nothing
+REREAD = "launch.reread"  # of a sweep: changes when something about its ended runs has changed
+AGAIN = "launch.again"  # of a run that has ended: its user wants it started again
+
 NOTICES = "launch.notices"  # JSON list of what the user of a sweep should know while it runs
 
 
@@ -52,4 +56,5 @@ def sweep_of(tags: Iterable[str]) -> str | None:
 
 
 JOB_TAG = "launch-job"  # carried by the deployments that are jobs, their flows and their runs
+STOPPED = "Stopped"  # name of the Completed state of a sweep that its user has stopped
 PARENT_TAG = "launch-sweep"  # carried by the parent flow runs of sweeps

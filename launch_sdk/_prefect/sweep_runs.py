@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.children import Children
@@ -23,6 +23,7 @@ from launch_sdk._prefect.flow_job import returned_summary
 from launch_sdk._prefect.jobs import job_deployment, job_parameters, read_job
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
+from launch_sdk._prefect.views import run_labels
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.job_making import check_space
 from launch_sdk.runs.processes import is_dead, process_start_time
@@ -31,6 +32,7 @@ from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_inputs import split_parameters
+from launch_sdk.sweeps.planning import Wish
 from launch_sdk.sweeps.report import flat_parameters, short, short_names
 from launch_sdk.tracking.values import dumps, encode
 
@@ -73,7 +75,8 @@ class SweepRuns:
         self.client = client
         self.spec = spec
         self.identity = identity
-        self.children = Children(client, identity.sweep_id, ui)
+        self.children = Children(client, identity.sweep_id, ui, identity.parent_id)
+        self.reread: object = None
         self.parent_task_run: UUID | None = None
         self.deployment: DeploymentResponse | None = None
         self.job: Job | None = None
@@ -101,6 +104,9 @@ class SweepRuns:
         """Return every attempt of every index; a finished flow's return value is kept as its summary."""
         before = {run_id for run_id, run in self.children.known.items() if run.state.is_terminal}
         await self.children.read()
+        if (token := self._label(names.REREAD)) != self.reread:
+            self.reread = token
+            await self.children.read_all()
         for run_id, run in self.children.known.items():
             if (
                 self.spec.job
@@ -111,6 +117,16 @@ class SweepRuns:
             ):
                 await self._keep_result(run_id)
         return list(self.children.known.values())
+
+    @property
+    def wish(self) -> Wish | None:
+        """What the sweep's user wants of it, as of the last `read`."""
+        wanted = self._label(names.CONTROL)
+        return cast("Wish", wanted) if wanted in get_args(Wish) else None
+
+    def _label(self, name: str) -> object:
+        parent = self.children.parent
+        return None if parent is None else run_labels(parent).get(name)
 
     @property
     def known(self) -> list[SweepRun]:

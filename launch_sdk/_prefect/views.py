@@ -24,6 +24,8 @@ def run_state(flow_run: FlowRun) -> RunState:
     state = flow_run.state
     if state is None:
         return RunState.QUEUED
+    if state.type.value == "COMPLETED" and state.name == names.STOPPED:
+        return RunState.STOPPED
     if state.type.value in {"CANCELLED", "CRASHED"} and run_labels(flow_run).get(names.STOP_REASON):
         return RunState.STOPPED
     return {
@@ -127,6 +129,7 @@ def sweep_run(flow_run: FlowRun, ui: str) -> SweepRun | None:
         parameters=cast("dict[str, Any]", loads(parameters)),
         summary=run_summary(flow_run),
         acknowledged=bool(labels.get(names.ACKNOWLEDGED, False)),
+        again=bool(labels.get(names.AGAIN, False)),
         started=flow_run.start_time.timestamp() if flow_run.start_time else None,
         ended=flow_run.end_time.timestamp() if flow_run.end_time else None,
         error=run_error(flow_run),

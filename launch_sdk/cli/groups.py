@@ -17,7 +17,6 @@ from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.specs.input_faults import DELETE
 from launch_sdk.specs.inputs import FILE_PREFIX
 from launch_sdk.specs.secrets import secret_paths
-from launch_sdk.sweeps.runs import latest_attempts
 from launch_sdk.tracking.input_paths import file_key, leaves
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.protocol import RECORDS
@@ -26,16 +25,13 @@ if TYPE_CHECKING:
     import argparse
 
     from launch_sdk.client import LaunchClient
-    from launch_sdk.views import RunView, SweepView
+    from launch_sdk.views import RunView
 
 EXAMPLES = {
     "run": """\
   launch run list                            the latest runs
   launch run show RUN --json                 one run, for a program to read
   launch run logs RUN                        what it printed""",
-    "sweep": """\
-  launch sweep show SWEEP                    its runs, its best, what went wrong
-  launch sweep stop SWEEP                    end it; launch-sweep --resume_id SWEEP goes on""",
     "queue": """\
   launch queue create gpu                    then serve it: launch-agent --queues gpu
   launch queue list                          the queues, and whether anybody serves them""",
@@ -50,6 +46,10 @@ def main(arguments: Sequence[str]) -> int:
         from launch_sdk.cli.server import main as server
 
         return server(arguments[1:])
+    if group == "sweep":
+        from launch_sdk.cli.sweeps import main as sweeps
+
+        return sweeps(arguments[1:])
     if group == "job":
         from launch_sdk.cli.jobs import main as jobs
 
@@ -187,39 +187,6 @@ def _run_cancel(client: LaunchClient, options: argparse.Namespace) -> None:
         say(f"Asked run {run.id} to end.")
 
 
-def _sweep_list(client: LaunchClient, options: argparse.Namespace) -> None:
-    views = client.sweeps(options.limit)
-    if options.json:
-        print_json([view.to_json() for view in views])
-        return
-    rows = [(v.sweep_id, v.state.value, len(latest_attempts(v.runs)), _best(v), v.name) for v in views]
-    print_table(("sweep", "state", "runs", "best", "name"), rows)
-
-
-def _best(view: SweepView) -> str:
-    value = view.best.metric(view.spec.metric) if view.best else None
-    return "" if value is None or view.spec.metric is None else f"{view.spec.metric.name} {value:.6g}"
-
-
-def _sweep_show(client: LaunchClient, options: argparse.Namespace) -> None:
-    view = client.sweep(options.id).refresh()
-    if options.json:
-        print_json(view.to_json())
-        return
-    from launch_sdk.cli.sweep_view import print_sweep
-
-    print_sweep(view)
-
-
-def _sweep_stop(client: LaunchClient, options: argparse.Namespace) -> None:
-    sweep = client.sweep(options.id)
-    sweep.stop()
-    if options.json:
-        print_json(sweep.refresh().to_json())
-    else:
-        say(f"Asked sweep {sweep.id} and its runs to end. Go on with: launch-sweep --resume_id {sweep.id}")
-
-
 def _queue_list(client: LaunchClient, options: argparse.Namespace) -> None:
     queues = client.queues()[: options.limit]
     served = {queue: client.queue_has_agent(queue) for queue in queues}
@@ -244,11 +211,6 @@ ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {
         "logs": ("Print what a run has logged.", "RUN", _run_logs),
         "stop": ("End a run; what it has logged counts as its result.", "RUN", _run_stop),
         "cancel": ("Give a run up: its program is ended.", "RUN", _run_cancel),
-    },
-    "sweep": {
-        "list": ("List the latest sweeps.", None, _sweep_list),
-        "show": ("Show a sweep and its runs.", "SWEEP", _sweep_show),
-        "stop": ("End a sweep and its runs; it can be resumed.", "SWEEP", _sweep_stop),
     },
     "queue": {
         "list": ("List the queues.", None, _queue_list),

@@ -56,7 +56,7 @@ def _main(arguments: Sequence[str]) -> int:
 
     with LaunchClient() as client:
         launched = _start(client, document, options.queue, options.resume_id)
-        return _follow(client, launched, detach=options.detach, as_json=options.json)
+        return follow(client, launched, detach=options.detach, as_json=options.json)
 
 
 def _announce(spec: SweepSpec) -> None:
@@ -80,7 +80,8 @@ def _start(client: LaunchClient, document: Document | None, queue: str | None, r
     return sweep
 
 
-def _follow(client: LaunchClient, launched: LaunchedSweep, *, detach: bool, as_json: bool) -> int:
+def follow(client: LaunchClient, launched: LaunchedSweep, *, detach: bool, as_json: bool) -> int:
+    """See that somebody drives a sweep; watch it to its end, or leave it to them."""
     view = launched.refresh()
     agent = OwnAgent(client, view)
     agent.start_if_needed()
@@ -103,7 +104,7 @@ def _follow(client: LaunchClient, launched: LaunchedSweep, *, detach: bool, as_j
             agent.stop()
     if as_json:
         print_json(view.to_json())
-    return DONE if view.state is RunState.FINISHED else FAILED
+    return DONE if view.state.has_result else FAILED
 
 
 class OwnAgent:
@@ -180,7 +181,7 @@ def _watch(launched: LaunchedSweep, agent: OwnAgent) -> SweepView:
 def _interrupt(launched: LaunchedSweep) -> SweepView:
     """Stop the sweep and its runs, and wait until they are over; a second Ctrl-C stops waiting."""
     say(f"\nStopping sweep {launched.id} and its runs (Ctrl-C again to leave them to the agent) ...")
-    launched.stop()
+    launched.cancel()
     view = launched.refresh()
     try:
         deadline = time.monotonic() + STOP_TIMEOUT_S

@@ -113,7 +113,7 @@ def print_result(view: SweepView) -> None:
     """Print the end of a sweep: why it ended, the best runs, what to do next."""
     console = wide_console(stderr=True)
     console.print(_status_line(view), soft_wrap=True)
-    style = "green" if view.state is RunState.FINISHED else "red"
+    style = "green" if view.state.has_result else "red"
     reason = view.message or "its process has ended"
     console.print(Text(f"Sweep {view.sweep_id} {view.state.value}: {reason}", style=style), soft_wrap=True)
     if best := ranked(view.spec, view.runs)[:BEST_SHOWN]:
@@ -121,7 +121,7 @@ def print_result(view: SweepView) -> None:
         console.print("Repeat the best run:")
         console.print(Text(f"  {how_to_call('launch')} {best[0].run_id}", style="bold"), soft_wrap=True)
     console.print(Text.assemble("Look at it: ", (view.url, "underline")), soft_wrap=True)
-    if view.state in {RunState.LOST, RunState.CANCELLED}:
+    if view.state in {RunState.LOST, RunState.CANCELLED, RunState.STOPPED}:
         console.print(Text(f"Go on with: {how_to_call('launch-sweep')} --resume_id {view.sweep_id}"), soft_wrap=True)
 
 

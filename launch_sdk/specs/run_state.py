@@ -17,6 +17,7 @@ class RunState(Enum):
     CANCELLED = "cancelled"  # the user gave it up
     FAILED = "failed"  # its program ended without success
     LOST = "lost"  # its process is gone and nobody saw it end
+    PAUSED = "paused"  # of a sweep alone: its runs go on, and it starts no others
 
     @property
     def is_terminal(self) -> bool:

@@ -42,29 +42,36 @@ class Stop:
 
 @dataclass(frozen=True)
 class Finish:
-    """End the sweep: nothing runs and nothing is left to start."""
+    """End the sweep: nothing runs and nothing is left to start, or its user wants no more."""
 
-    outcome: Literal["finished", "failed"]
+    outcome: Literal["finished", "failed", "stopped"]
     reason: str
 
 
 Action = Launch | Stop | Finish
+Wish = Literal["pause", "stop"]
 
 
 def plan(
-    spec: SweepSpec, runs: Sequence[SweepRun], sampler: Sampler, early_stop: EarlyStop | None = None
+    spec: SweepSpec,
+    runs: Sequence[SweepRun],
+    sampler: Sampler,
+    early_stop: EarlyStop | None = None,
+    wish: Wish | None = None,
 ) -> list[Action]:
     """Decide what to do next.
 
     Law: the same arguments give the same actions; at most `num_workers` runs are ever active; no index is launched
-    twice unless its run was cut short: cancelled and not acknowledged, or lost fewer than `MAX_ATTEMPTS` times; only a
-    running run is stopped early, and its worker is free once it has ended; after `Finish` there is no other action.
+    twice unless its run was cut short: cancelled and not acknowledged, or lost fewer than `MAX_ATTEMPTS` times, or its
+    user wants it again; only a running run is stopped early, and its worker is free once it has ended; after `Finish`
+    there is no other action. A wish ends no run: a paused sweep starts none, a stopped one ends with its last.
 
     Args:
         spec: the sweep.
         runs: every run of it that exists, in any order, all attempts.
         sampler: what chooses parameters.
         early_stop: what ends runs that are not worth going on with; None ends none.
+        wish: what the sweep's user wants of it; None for nothing but its runs.
 
     Returns:
         The actions in the order to carry them out; empty means wait.
@@ -74,6 +81,9 @@ def plan(
     if ending := _ending(spec, current):
         return [Stop(run.run_id, ending.reason) for run in active] if active else [ending]
     stops = [Stop(run_id, reason) for run_id, reason in early_stop.decide(_histories(current))] if early_stop else []
+    if wish is not None:
+        is_over = wish == "stop" and not active
+        return [Finish("stopped", f"stopped by its user after {len(current)} runs")] if is_over else [*stops]
     launches = _launches(spec, current, spec.num_workers - len(active), sampler)
     if launches or active:
         return [*stops, *launches]
@@ -107,6 +117,8 @@ def _launches(spec: SweepSpec, current: Sequence[SweepRun], free: int, sampler: 
 
 def _starts_again(run: SweepRun) -> bool:
     """A run that went down with its sweep does; one whose own process is lost does a few times."""
+    if run.again and run.state.is_terminal:
+        return True
     if run.acknowledged:
         return False
     return run.state is RunState.CANCELLED or (run.state is RunState.LOST and run.attempt + 1 < MAX_ATTEMPTS)

@@ -34,6 +34,7 @@ class SweepRun:
         parameters: the sweep's suggestion, nested.
         summary: last values that it logged.
         acknowledged: the sweep has seen it end cut short and does not start it again.
+        again: its user wants it started again, whatever became of it.
         started, ended: unix seconds; None if not yet.
         error: why it failed; None if it did not.
         stop_reason: why it was asked to end early; None if it was not.
@@ -49,6 +50,7 @@ class SweepRun:
     parameters: Mapping[str, Any]
     summary: Mapping[str, Any] = field(default_factory=_nothing)
     acknowledged: bool = False
+    again: bool = False
     started: float | None = None
     ended: float | None = None
     error: str | None = None

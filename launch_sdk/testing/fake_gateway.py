@@ -21,8 +21,8 @@ from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundEr
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.job import Job, check_name, parse_reference, refuse_version
 from launch_sdk.specs.run_state import RunState
-from launch_sdk.sweeps.planning import Finish, Launch, plan
-from launch_sdk.sweeps.runs import SweepRun
+from launch_sdk.sweeps.planning import Finish, Launch, Wish, plan
+from launch_sdk.sweeps.runs import SweepRun, latest_attempts
 from launch_sdk.sweeps.samplers import make_sampler
 from launch_sdk.views import LogLine, RunView, SweepView
 
@@ -45,6 +45,7 @@ class FakeGateway:
     Attributes:
         runs: every run, by its id.
         sweeps: every sweep, by its id.
+        wishes: what users want of sweeps that go on, by id.
         logs: the lines of each run, by its id.
         jobs: somebody's deployments that exist, each with its queue.
         own_jobs: the jobs, by name.
@@ -57,6 +58,7 @@ class FakeGateway:
     runs: dict[str, RunView] = field(default_factory=dict[str, RunView])
     stop_reasons: dict[str, str] = field(default_factory=dict[str, str])
     sweeps: dict[str, SweepView] = field(default_factory=dict[str, SweepView])
+    wishes: dict[str, Wish] = field(default_factory=dict[str, Wish])
     logs: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     jobs: dict[str, str] = field(default_factory=dict[str, str])
     own_jobs: dict[str, Job] = field(default_factory=dict[str, Job])
@@ -119,9 +121,11 @@ class FakeGateway:
             return view
         runs = [self._ended(run, objective) if run.is_active else run for run in view.runs]
         message = view.message
-        state = RunState.RUNNING
+        wish = self.wishes.get(sweep_id)
+        state = view.state if wish else RunState.RUNNING
         goal = view.spec.metric.goal if view.spec.metric else "minimize"
-        for action in plan(view.spec, runs, make_sampler(view.spec.method, goal=goal, seed=view.spec.seed)):
+        sampler = make_sampler(view.spec.method, goal=goal, seed=view.spec.seed)
+        for action in plan(view.spec, runs, sampler, wish=wish):
             if isinstance(action, Launch):
                 runs.append(self._launched(sweep_id, action))
             elif isinstance(action, Finish):
@@ -266,6 +270,23 @@ class FakeGateway:
 
     async def stop_sweep(self, sweep_id: str) -> None:
         view = await self.read_sweep(sweep_id)
+        if view.state is RunState.QUEUED:
+            self.sweeps[sweep_id] = replace(view, state=RunState.STOPPED, message="stopped by its user")
+        elif not view.state.is_terminal:
+            self._wish(view, "stop", RunState.STOPPING)
+
+    async def pause_sweep(self, sweep_id: str) -> None:
+        view = await self.read_sweep(sweep_id)
+        if view.state.is_terminal or view.state is RunState.STOPPING:
+            raise ConflictError(f"Sweep {sweep_id} is {view.state.value}; only one that goes on can be paused.")
+        self._wish(view, "pause", RunState.PAUSED)
+
+    def _wish(self, view: SweepView, wish: Wish, state: RunState) -> None:
+        self.wishes[view.sweep_id] = wish
+        self.sweeps[view.sweep_id] = replace(view, state=state)
+
+    async def cancel_sweep(self, sweep_id: str) -> None:
+        view = await self.read_sweep(sweep_id)
         if view.state.is_terminal:
             return
         ended = self._tick()
@@ -276,11 +297,33 @@ class FakeGateway:
         view = await self.read_sweep(sweep_id)
         if view.state is RunState.FINISHED:
             raise ConflictError(f"Sweep {sweep_id} has finished ({view.message}); there is nothing to resume.")
-        if not view.state.is_terminal:
+        if not view.state.is_terminal and sweep_id not in self.wishes:
             raise ConflictError(
-                f"Sweep {sweep_id} is {view.state.value} already. Stop it first: launch sweep stop {sweep_id}"
+                f"Sweep {sweep_id} is {view.state.value} already. End it first: launch sweep cancel {sweep_id}"
             )
-        self.sweeps[sweep_id] = replace(view, state=RunState.QUEUED, message=None)
+        self._restart(view)
+
+    def _restart(self, view: SweepView) -> None:
+        state = RunState.QUEUED if view.state.is_terminal else RunState.RUNNING
+        self.wishes.pop(view.sweep_id, None)
+        self.sweeps[view.sweep_id] = replace(view, state=state, message=None)
+
+    async def rerun_failed(self, sweep_id: str) -> int:
+        view = await self.read_sweep(sweep_id)
+        broken = {run.run_id for run in latest_attempts(view.runs) if run.state in {RunState.FAILED, RunState.LOST}}
+        if not broken:
+            raise ConflictError(f"No run of sweep {sweep_id} has failed.")
+        runs = tuple(replace(run, again=run.again or run.run_id in broken) for run in view.runs)
+        self.sweeps[sweep_id] = view = replace(view, runs=runs)
+        if view.state.is_terminal:
+            self._restart(view)
+        return len(broken)
+
+    async def delete_sweep(self, sweep_id: str) -> None:
+        view = await self.read_sweep(sweep_id)
+        if not view.state.is_terminal or any(run.is_active for run in view.runs):
+            raise ConflictError(f"Sweep {sweep_id} goes on. End it first: launch sweep cancel {sweep_id}")
+        del self.sweeps[sweep_id]
 
     async def close(self) -> None:
         """Give nothing back: there is no connection."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -304,6 +305,50 @@ def test_target_reached_ends_the_sweep_early(home: Home, project: Path) -> None:
     assert view["state"] == "finished"
     assert len(view["runs"]) == 3
     assert "reached the target" in view["message"]
+
+
+def test_a_sweep_is_paused_resumed_stopped_exported_and_deleted(home: Home, project: Path) -> None:
+    sweep = write_sweep(project, points=12, constants={"seconds": 1.5, "fail_at": 0})
+    sweep_id = home.json("launch-sweep", str(sweep), "--detach")["sweep_id"]
+    eventually(lambda: len(programs_of(project)) == 2, "two programs should run")
+    assert home.json("launch", "sweep", "pause", sweep_id)["state"] == "paused"
+    eventually(lambda: not programs_of(project), "what runs should end by itself")
+    time.sleep(2.5)  # longer than the sweep sleeps
+    paused = home.json("launch", "sweep", "show", sweep_id)
+    assert paused["state"] == "paused"
+    assert {run["state"] for run in paused["runs"]} == {"failed", "finished"}
+    started = marks(project, "started")
+    assert 2 <= len(started) <= 7
+
+    home.run("launch", "sweep", "resume", sweep_id)
+    eventually(lambda: programs_of(project), "the sweep should go on")
+    assert home.json("launch", "sweep", "stop", sweep_id)["state"] == "stopping"
+    stopped = eventually(
+        lambda: (now := home.json("launch", "sweep", "show", sweep_id))["state"] == "stopped" and now,
+        "the sweep should end with its runs",
+    )
+    assert len(started) < len(stopped["runs"]) < 12
+    assert {run["state"] for run in stopped["runs"]} == {"failed", "finished"}
+
+    best = home.json("launch", "sweep", "best", sweep_id)
+    assert best["index"] == stopped["best"]["index"]
+    config = home.run("launch", "sweep", "best", sweep_id, "--config")
+    (project / "best.yaml").write_text(config.stdout)
+    (project / "repeat.py").write_text(re.sub(r"config=\{.*\}", 'config="best.yaml"', PROGRAM))
+    repeated = home.json("launch", str(project), "-E", "repeat.py")
+    assert repeated["summary"]["loss"] == best["metric"]
+    home.run("launch", "sweep", "export", sweep_id, "-o", str(project / "runs.csv"))
+    lines = (project / "runs.csv").read_text().splitlines()
+    assert len(lines) == len(stopped["runs"]) + 1
+    assert "parameters.x" in lines[0]
+
+    again = home.run("launch", "sweep", "rerun-failed", sweep_id, "--wait", "--json")
+    after = json.loads(again.stdout)
+    assert (after["state"], len(after["runs"])) == ("finished", 12), again.stderr
+    assert marks(project, "started").count(0) == 2
+    assert home.run("launch", "sweep", "delete", sweep_id).returncode == 0
+    gone = home.run("launch", "sweep", "show", sweep_id)
+    assert (gone.returncode, "does not exist" in gone.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

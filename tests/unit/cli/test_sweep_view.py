@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from launch_sdk.cli.groups import ACTIONS
 from launch_sdk.cli.sweep_view import print_result, print_sweep
+from launch_sdk.cli.sweeps import ACTIONS
 from launch_sdk.client import LaunchClient
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
@@ -68,7 +68,7 @@ def test_the_list_of_sweeps_shows_the_best_value_of_each(
 ) -> None:
     (tmp_path / "train.py").write_text("")
     sweep = client.submit_sweep(Document({**DOCUMENT, "run_cap": 1}, directory=tmp_path))
-    lists = ACTIONS["sweep"]["list"][2]
+    lists = ACTIONS["list"][1]
     lists(client, Namespace(limit=5, json=False))
     assert "loss" not in capsys.readouterr().out
     gateway = client._session.gateway  # pyright: ignore[reportPrivateUsage]  # the server is the test's own

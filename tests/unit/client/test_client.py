@@ -172,7 +172,7 @@ def test_a_stopped_sweep_is_resumed_and_repeats_what_was_cut_short(
     server.advance_sweep(sweep.id, _loss)
     with pytest.raises(ConflictError, match="is running already"):
         client.resume_sweep(sweep.id)
-    sweep.stop()
+    sweep.cancel()
     assert sweep.refresh().state is RunState.CANCELLED
     client.resume_sweep(sweep.id)
     while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
@@ -194,3 +194,70 @@ def test_what_is_not_finite_is_still_json(client: LaunchClient, server: FakeGate
     document = json.loads(json.dumps(run.refresh().to_json(), allow_nan=False))
     assert document["summary"] == {"loss": {"$number": "nan"}}
     assert (document["state"], document["error"], document["duration_s"]) == ("failed", "it broke", 1.0)
+
+
+def test_a_paused_sweep_starts_nothing_until_it_is_resumed(
+    client: LaunchClient, server: FakeGateway, code: Path
+) -> None:
+    sweep = client.submit_sweep(_sweep(code, scheduler={"num_workers": 1}))
+    server.advance_sweep(sweep.id, _loss)
+    sweep.pause()
+    assert sweep.refresh().state is RunState.PAUSED
+    server.advance_sweep(sweep.id, _loss)
+    assert [run.state for run in server.advance_sweep(sweep.id, _loss).runs] == [RunState.FINISHED]
+    sweep.resume()
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    assert (sweep.refresh().state, len(sweep.runs)) == (RunState.FINISHED, 3)
+    with pytest.raises(ConflictError, match="only one that goes on can be paused"):
+        sweep.pause()
+
+
+def test_a_stopped_sweep_lets_its_runs_end_and_can_be_resumed(
+    client: LaunchClient, server: FakeGateway, code: Path
+) -> None:
+    sweep = client.submit_sweep(_sweep(code, scheduler={"num_workers": 1}))
+    server.advance_sweep(sweep.id, _loss)
+    sweep.stop()
+    assert (sweep.refresh().state, sweep.runs[0].state) == (RunState.STOPPING, RunState.RUNNING)
+    view = server.advance_sweep(sweep.id, _loss)
+    assert (view.state, view.message) == (RunState.STOPPED, "stopped by its user after 1 runs")
+    assert [run.state for run in view.runs] == [RunState.FINISHED]
+    sweep.resume()
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    assert (sweep.refresh().state, len(sweep.runs)) == (RunState.FINISHED, 3)
+
+
+def test_failed_runs_start_again_though_the_sweep_is_over(
+    client: LaunchClient, server: FakeGateway, code: Path
+) -> None:
+    sweep = client.submit_sweep(_sweep(code))
+
+    def fails_at_first(parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return {"loss": 1.0} if parameters["x"] != 2 else {"loss": parameters["no"]}
+
+    while not server.advance_sweep(sweep.id, fails_at_first).state.is_terminal:
+        pass
+    assert [run.state.value for run in sweep.runs] == ["finished", "finished", "failed"]
+    assert sweep.rerun_failed() == 1
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    assert [(run.attempt, run.parameters["x"], run.state.value) for run in sweep.runs] == [
+        (0, 3, "finished"),
+        (0, 1, "finished"),
+        (1, 2, "finished"),
+    ]
+    with pytest.raises(ConflictError, match=r"No run of sweep .* has failed"):
+        sweep.rerun_failed()
+
+
+def test_a_sweep_is_deleted_once_it_is_over(client: LaunchClient, server: FakeGateway, code: Path) -> None:
+    sweep = client.submit_sweep(_sweep(code))
+    server.advance_sweep(sweep.id, _loss)
+    with pytest.raises(ConflictError, match=f"launch sweep cancel {sweep.id}"):
+        sweep.delete()
+    sweep.cancel()
+    sweep.delete()
+    with pytest.raises(NotFoundError):
+        client.sweep(sweep.id)

@@ -16,7 +16,7 @@ from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import Metric, SweepSpec, parse_sweep
 from launch_sdk.sweeps.curve import Curve
 from launch_sdk.sweeps.early_stop import make_early_stop
-from launch_sdk.sweeps.planning import MAX_ATTEMPTS, SETTLE_S, Finish, Launch, Stop, plan, settle
+from launch_sdk.sweeps.planning import MAX_ATTEMPTS, SETTLE_S, Finish, Launch, Stop, Wish, plan, settle
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts, metric_value
 from launch_sdk.sweeps.samplers import make_sampler
 
@@ -33,9 +33,9 @@ def _run(index: int, state: RunState, **more: Any) -> SweepRun:
     return SweepRun(index, more.pop("attempt", 0), f"r{index}", f"run {index}", state, {"a": 1, "b": "x"}, **more)
 
 
-def _plan(spec: SweepSpec, runs: list[SweepRun]) -> list[Launch | Stop | Finish]:
+def _plan(spec: SweepSpec, runs: list[SweepRun], wish: Wish | None = None) -> list[Launch | Stop | Finish]:
     early_stop = make_early_stop(spec.early_stop, goal="minimize")
-    return plan(spec, runs, make_sampler(spec.method, goal="minimize", seed=spec.seed), early_stop)
+    return plan(spec, runs, make_sampler(spec.method, goal="minimize", seed=spec.seed), early_stop, wish)
 
 
 class SweepMachine(RuleBasedStateMachine):
@@ -350,3 +350,34 @@ def test_a_run_whose_process_is_lost_again_and_again_is_left_out_in_the_end() ->
         a.attempt for a in _plan(_spec(run_cap=1), [_run(0, RunState.LOST, attempt=3)]) if isinstance(a, Launch)
     ] == [4]
     assert isinstance(_plan(_spec(run_cap=1), [_run(0, RunState.LOST, attempt=4)])[0], Finish)
+
+
+def test_a_paused_sweep_starts_nothing_and_ends_no_run() -> None:
+    spec = _spec(run_cap=9)
+    for runs in ([], [_run(0, RunState.RUNNING)], [_run(0, RunState.FINISHED), _run(1, RunState.LOST)]):
+        assert _plan(spec, runs, "pause") == []
+
+
+def test_a_stopped_sweep_ends_with_its_last_run_and_says_so() -> None:
+    spec = _spec(run_cap=9)
+    assert _plan(spec, [_run(0, RunState.FINISHED), _run(1, RunState.RUNNING)], "stop") == []
+    over = [_run(0, RunState.FINISHED), _run(1, RunState.CANCELLED)]
+    assert _plan(spec, over, "stop") == [Finish("stopped", "stopped by its user after 2 runs")]
+
+
+def test_a_paused_sweep_still_ends_runs_early_and_knows_its_target() -> None:
+    early = {"type": "threshold", "worse_than": 5.0}
+    spec = _spec(run_cap=9, metric={"name": "loss", "target": 0.0}, early_terminate=early)
+    bad = _run(0, RunState.RUNNING, curve=Curve.of_values([9.0]))
+    assert [type(action) for action in _plan(spec, [bad], "pause")] == [Stop]
+    good = _run(0, RunState.FINISHED, summary={"loss": -1.0})
+    assert [type(action) for action in _plan(spec, [good], "pause")] == [Finish]
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.LOST, RunState.CANCELLED])
+def test_a_run_that_its_user_wants_again_is_started_once_with_its_parameters(state: RunState) -> None:
+    spec = _spec(run_cap=1)
+    broken = _run(0, state, attempt=MAX_ATTEMPTS, acknowledged=True, again=True)
+    assert _plan(spec, [broken]) == [Launch(0, {"a": 1, "b": "x"}, MAX_ATTEMPTS + 1)]
+    repeated = _run(0, RunState.FAILED, attempt=MAX_ATTEMPTS + 1, error="e")
+    assert [type(action) for action in _plan(spec, [broken, repeated])] == [Finish]
