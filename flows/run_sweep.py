@@ -27,6 +27,7 @@ from launch_sdk.specs.document import Document
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.early_stop import EarlyStop, make_early_stop
 from launch_sdk.sweeps.planning import Finish, Launch, Stop, plan, settle
+from launch_sdk.sweeps.prior import observations
 from launch_sdk.sweeps.samplers import make_sampler
 from launch_sdk.tracking.values import decode
 
@@ -74,8 +75,9 @@ async def _drive(
         async with Wake(runs.children.tag) as wake:
             seen = await runs.open()
             opened = time.time()
+            prior = observations(runs.prior)
             while True:
-                actions = await asyncio.to_thread(plan, spec, seen, sampler, early_stop, runs.wish)
+                actions = await asyncio.to_thread(plan, spec, seen, sampler, early_stop, wish=runs.wish, prior=prior)
                 for action in actions:
                     if isinstance(action, Finish):
                         await report.close(seen, action)

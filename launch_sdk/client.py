@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
 from launch_sdk.job_making import check_space, job_spec
 from launch_sdk.runs.packing import pack_program, pack_source
 from launch_sdk.session import Gateway, Session
+from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.job import check_name, checked, suggested_name
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
-from launch_sdk.specs.sweep_spec import parse_sweep
+from launch_sdk.specs.sweep_change import change_sweep
+from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.sweeps.prior import PriorRun, prior_run
 
 if TYPE_CHECKING:
     from launch_sdk.runs.store import RunStore
@@ -157,26 +161,43 @@ class LaunchClient:
         self._session.do(self._session.gateway.read_run(run_id))
         return LaunchedRun(self._session, run_id)
 
-    def submit_sweep(self, document: Document, *, queue: str | None = None) -> LaunchedSweep:
+    def submit_sweep(
+        self, document: Document, *, queue: str | None = None, prior_runs: Sequence[str] = ()
+    ) -> LaunchedSweep:
         """Start a sweep; the folder of its program is packed first.
 
         Args:
             document: the sweep file.
             queue: where it and its runs go; None for the file's own, that of its job, or the default.
+            prior_runs: ids of earlier runs whose results its sampler is told; they are not among its own.
 
         Raises:
             InvalidSpecError: with every fault of the file, and every parameter that its job does not take.
-            NotFoundError: its program, its job or its queue does not exist.
+            NotFoundError: its program, its job, its queue or a prior run does not exist.
+            ConflictError: a prior run has not ended.
         """
         spec = parse_sweep(document)
+        prior = self.read_prior_runs(spec, prior_runs)
         job = self.job(spec.own_job) if spec.own_job else None
         if job is not None:
             check_space(job, spec.space, document)
         queue = queue or spec.queue or (job.queue if job is not None else DEFAULT_QUEUE)
         self._session.do(self._session.gateway.ensure_queue(queue))
         source = pack_program(spec, document, self._store()) if spec.program else None
-        sweep_id = self._session.do(self._session.gateway.submit_sweep(document.value, spec, source, queue))
+        sweep_id = self._session.do(self._session.gateway.submit_sweep(document.value, spec, source, queue, prior))
         return LaunchedSweep(self._session, sweep_id)
+
+    def read_prior_runs(self, spec: SweepSpec, run_ids: Sequence[str]) -> list[PriorRun]:
+        """Read what a sweep can learn from earlier runs; `prior_notices` says which tell it nothing.
+
+        Raises:
+            NotFoundError: one does not exist.
+            ConflictError: one has not ended.
+        """
+        views = [self.run(run_id).refresh() for run_id in dict.fromkeys(run_ids)]
+        if active := [view.run_id for view in views if not view.state.is_terminal]:
+            raise ConflictError(f"Prior runs must have ended; {', '.join(active)} has not.")
+        return [prior_run(spec, view.run_id, view.config, view.summary) for view in views]
 
     def sweep(self, sweep_id: str) -> LaunchedSweep:
         """Return an existing sweep."""
@@ -184,14 +205,42 @@ class LaunchClient:
         handle.refresh()
         return handle
 
-    def resume_sweep(self, sweep_id: str) -> LaunchedSweep:
+    def resume_sweep(
+        self, sweep_id: str, document: Document | None = None, *, queue: str | None = None
+    ) -> LaunchedSweep:
         """Continue a sweep that is paused or has ended early.
 
+        Args:
+            sweep_id: the sweep.
+            document: a file whose scheduler values, queue and limits win; what else it says counts for nothing, see
+                `launch_sdk.specs.sweep_change.change_sweep`. A finished sweep goes on if its limits allow that then.
+            queue: where it and its new runs go; None for the file's, or where they went.
+
         Raises:
-            ConflictError: it goes on already, or has finished.
+            ConflictError: it goes on already, or has finished and nothing of it changes.
+            InvalidSpecError: the file has faults, or names another program or job.
+            NotFoundError: the sweep or the queue does not exist.
         """
-        self._session.do(self._session.gateway.resume_sweep(sweep_id))
+        gateway = self._session.gateway
+        change = None
+        if document is not None:
+            before = self._session.do(gateway.read_sweep(sweep_id)).document
+            change = change_sweep(before, document, _expand)
+            queue = queue or change.queue
+        if queue is not None:
+            self._session.do(gateway.ensure_queue(queue))
+        new = change.document if change is not None and change.is_change else None
+        self._session.do(gateway.resume_sweep(sweep_id, new, queue))
         return LaunchedSweep(self._session, sweep_id)
+
+    def ignored_keys(self, sweep_id: str, document: Document) -> tuple[str, ...]:
+        """Name the keys of a file that a resume of this sweep would ignore although they say something new.
+
+        Raises:
+            InvalidSpecError: the file has faults, or names another program or job.
+        """
+        view = self._session.do(self._session.gateway.read_sweep(sweep_id))
+        return change_sweep(view.document, document, _expand).ignored
 
     def queue_has_agent(self, queue: str) -> bool:
         """Say whether any agent polls a queue."""
@@ -224,6 +273,10 @@ class LaunchClient:
     def ensure_queue(self, queue: str) -> None:
         """Check that a queue exists; the default one is made."""
         self._session.do(self._session.gateway.ensure_queue(queue))
+
+
+def _expand(command: list[str]) -> list[str]:
+    return expand_variables(command, os.environ)
 
 
 def launch(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.run_spec import RunSpec
     from launch_sdk.specs.sweep_spec import SweepSpec
+    from launch_sdk.sweeps.prior import PriorRun
     from launch_sdk.views import LogLine, RunView, SweepView
 
 T = TypeVar("T")
@@ -27,7 +28,8 @@ class Gateway(Protocol):
     `create_queue`, `ensure_queue` and `save_job`. `save_job` counts the version up when the content differs; its run's
     values are the job's spec with those of `submit_own_job` in it. Edits of a run are laid over what it records, at any
     time, and later ones over earlier ones. A stopped sweep lets its runs end, a cancelled one ends them, a paused one
-    starts none; stopping and cancelling what has ended change nothing.
+    starts none; stopping and cancelling what has ended change nothing. Resuming with a document or a queue replaces
+    those of a sweep that has ended, a finished one too.
     """
 
     async def run_store(self) -> RunStore: ...
@@ -51,13 +53,20 @@ class Gateway(Protocol):
     async def cancel_run(self, run_id: str) -> None: ...
     async def stop_run(self, run_id: str, reason: str) -> None: ...
     async def submit_sweep(
-        self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str
+        self,
+        document: Mapping[str, Any],
+        spec: SweepSpec,
+        source: str | None,
+        queue: str,
+        prior: Sequence[PriorRun] = (),
     ) -> str: ...
     async def read_sweep(self, sweep_id: str) -> SweepView: ...
     async def stop_sweep(self, sweep_id: str) -> None: ...
     async def cancel_sweep(self, sweep_id: str) -> None: ...
     async def pause_sweep(self, sweep_id: str) -> None: ...
-    async def resume_sweep(self, sweep_id: str) -> None: ...
+    async def resume_sweep(
+        self, sweep_id: str, document: Mapping[str, Any] | None = None, queue: str | None = None
+    ) -> None: ...
     async def rerun_failed(self, sweep_id: str) -> int: ...
     async def delete_sweep(self, sweep_id: str) -> None: ...
     async def close(self) -> None: ...

@@ -105,6 +105,7 @@ class SweepView:
         sweep_id, name, url: who it is and its page in the Prefect UI.
         state: of its parent run.
         spec: what was asked for.
+        document: the same as its file gives it.
         runs: every attempt of every index.
         scheduler: its parent run, and the host and process that drive it, if known.
         message: what its state says: why it ended.
@@ -123,6 +124,7 @@ class SweepView:
     queue: str
     source: str | None = None
     notices: Sequence[str] = field(default_factory=tuple)
+    document: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def best(self) -> SweepRun | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import UUID
@@ -44,6 +44,7 @@ from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.sweeps.prior import PriorRun, prior_text
 from launch_sdk.tracking.protocol import LAUNCH_LAYER, SWEEP_LAYER
 from launch_sdk.tracking.values import decode, dumps, encode
 from launch_sdk.views import LogLine, RunView, SweepView
@@ -232,7 +233,14 @@ class PrefectGateway:
             await end_flow_run(self.client, flow_run)
 
     @told
-    async def submit_sweep(self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str) -> str:
+    async def submit_sweep(
+        self,
+        document: Mapping[str, Any],
+        spec: SweepSpec,
+        source: str | None,
+        queue: str,
+        prior: Sequence[PriorRun] = (),
+    ) -> str:
         if spec.own_job:
             await read_job(self.client, spec.own_job)
         elif spec.job:
@@ -248,6 +256,7 @@ class PrefectGateway:
             name=f"{spec.name or 'sweep'}-{sweep_id}",
             tags=[names.PARENT_TAG, names.sweep_tag(sweep_id)],
             idempotency_key=f"sweep-{sweep_id}",
+            labels={names.PRIOR: prior_text(prior)} if prior else None,
         )
         return sweep_id
 
@@ -258,11 +267,13 @@ class PrefectGateway:
         labels = run_labels(parent)
         notices = labels.get(names.NOTICES)
         parameters = parent.parameters
+        document: Any = decode(parameters["sweep"])
         return SweepView(
             sweep_id=sweep_id,
             name=parent.name,
             state=sweep_state(parent),
-            spec=parse_sweep(Document(decode(parameters["sweep"]), f"Sweep {sweep_id}")),
+            spec=parse_sweep(Document(document, f"Sweep {sweep_id}")),
+            document=document,
             runs=tuple(await children.read()),
             scheduler={
                 "run_id": str(parent.id),
@@ -289,8 +300,10 @@ class PrefectGateway:
         await self.life.pause(sweep_id)
 
     @told
-    async def resume_sweep(self, sweep_id: str) -> None:
-        await self.life.resume(sweep_id)
+    async def resume_sweep(
+        self, sweep_id: str, document: Mapping[str, Any] | None = None, queue: str | None = None
+    ) -> None:
+        await self.life.resume(sweep_id, document, queue)
 
     @told
     async def rerun_failed(self, sweep_id: str) -> int:

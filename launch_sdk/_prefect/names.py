@@ -39,6 +39,7 @@ SCHEDULER_STARTED = "launch.scheduler.started"
 
 CONTROL = "launch.control"  # of a sweep: what its user wants of it, "pause" or "stop"; empty for nothing
 REREAD = "launch.reread"  # of a sweep: changes when something about its ended runs has changed
+PRIOR = "launch.prior"  # of a sweep: text of the runs from before it that its sampler is told
 AGAIN = "launch.again"  # of a run that has ended: its user wants it started again
 
 NOTICES = "launch.notices"  # JSON list of what the user of a sweep should know while it runs
@@ -53,6 +54,11 @@ def sweep_of(tags: Iterable[str]) -> str | None:
     """Return the sweep whose tag is among these; None if there is none."""
     prefix = sweep_tag("")
     return next((tag.removeprefix(prefix) for tag in tags if tag.startswith(prefix)), None)
+
+
+def moved_tag(sweep_id: str) -> str:
+    """Return the tag of a parent whose sweep another parent drives now, on another queue."""
+    return f"moved-sweep:{sweep_id}"
 
 
 JOB_TAG = "launch-job"  # carried by the deployments that are jobs, their flows and their runs

@@ -7,7 +7,7 @@ and outlives it.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from launch_sdk._prefect import names
@@ -19,8 +19,11 @@ from launch_sdk._prefect.views import run_labels, run_state
 from launch_sdk.errors import ConflictError
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.runs import latest_attempts
+from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
@@ -69,19 +72,29 @@ class SweepLife:
             raise ConflictError(f"Sweep {sweep_id} is {state.value}; only one that goes on can be paused.")
         await write_labels(self.client, parent.id, {names.CONTROL: "pause"})
 
-    async def resume(self, sweep_id: str) -> None:
+    async def resume(self, sweep_id: str, document: Mapping[str, Any] | None = None, queue: str | None = None) -> None:
         """Take a wish back; or drive a sweep on whose parent has ended early.
 
+        Args:
+            sweep_id: the sweep.
+            document: in place of its own; None for its own.
+            queue: where it and its new runs go; None for where they went.
+
         Raises:
-            ConflictError: it goes on already, or has finished.
+            ConflictError: it goes on already, or has finished and nothing of it changes.
         """
         parent = await find_parent(self.client, sweep_id)
         state = seen_state(parent)
-        if state is RunState.FINISHED:
+        if not state.is_terminal and (document or queue):
+            raise ConflictError(
+                f"Sweep {sweep_id} is {sweep_state(parent).value}; it can be changed once it has ended."
+                f" End it first: launch sweep cancel {sweep_id}"
+            )
+        if state is RunState.FINISHED and document is None:
             message = parent.state.message if parent.state else ""
             raise ConflictError(f"Sweep {sweep_id} has finished ({message}); there is nothing to resume.")
         if state.is_terminal:
-            await self._restart(parent)
+            await self._restart(await self._changed(parent, sweep_id, document, queue))
         elif state is not RunState.STOPPING and run_labels(parent).get(names.CONTROL):
             await write_labels(self.client, parent.id, {names.CONTROL: ""})
         else:
@@ -131,12 +144,48 @@ class SweepLife:
             await self.client.delete_artifact(UUID(artifact["id"]))
         for flow_run in children.flow_runs.values():
             await self.client.delete_flow_run(flow_run.id)
+        for earlier in await self._moved(sweep_id):
+            await self.client.delete_flow_run(earlier.id)
         await self.client.delete_flow_run(parent.id)
+
+    async def _moved(self, sweep_id: str) -> list[FlowRun]:
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
+
+        wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=[names.moved_tag(sweep_id)]))
+        return await self.client.read_flow_runs(flow_run_filter=wanted)
 
     async def _children(self, sweep_id: str) -> Children:
         children = Children(self.client, sweep_id, self.ui)
         await children.read()
         return children
+
+    async def _changed(
+        self, parent: FlowRun, sweep_id: str, document: Mapping[str, Any] | None, queue: str | None
+    ) -> FlowRun:
+        """Give a sweep another file, or another queue: there it gets a new parent, as a flow run cannot move."""
+        given: dict[str, Any] = {"sweep": encode(document)} if document is not None else {}
+        given |= {"queue": queue} if queue else {}
+        parameters = parent.parameters | given
+        if queue and queue != parent.work_pool_name:
+            return await self._move(parent, sweep_id, parameters, queue)
+        if given:
+            await self.client.update_flow_run(parent.id, parameters=parameters)
+        return parent
+
+    async def _move(self, parent: FlowRun, sweep_id: str, parameters: dict[str, Any], queue: str) -> FlowRun:
+        from prefect.states import Pending
+
+        kept = {name: run_labels(parent)[name] for name in (names.SOURCE, names.PRIOR) if name in run_labels(parent)}
+        moved = await self.client.create_flow_run_from_deployment(
+            await ensure_deployment(self.client, names.RUN_SWEEP, queue),
+            parameters=parameters,
+            name=parent.name,
+            tags=[names.PARENT_TAG, names.sweep_tag(sweep_id)],
+            labels=kept,
+            state=Pending(message="Moved from another queue."),
+        )
+        await self.client.update_flow_run(parent.id, tags=[names.moved_tag(sweep_id)])
+        return moved
 
     async def _restart(self, parent: FlowRun) -> None:
         from prefect.states import Scheduled

@@ -33,6 +33,7 @@ from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_inputs import split_parameters
 from launch_sdk.sweeps.planning import Wish
+from launch_sdk.sweeps.prior import PriorRun, read_prior
 from launch_sdk.sweeps.report import flat_parameters, short, short_names
 from launch_sdk.tracking.values import dumps, encode
 
@@ -117,6 +118,12 @@ class SweepRuns:
             ):
                 await self._keep_result(run_id)
         return list(self.children.known.values())
+
+    @property
+    def prior(self) -> list[PriorRun]:
+        """The runs from before the sweep that its sampler is told."""
+        text = self._label(names.PRIOR)
+        return read_prior(text) if isinstance(text, str) else []
 
     @property
     def wish(self) -> Wish | None:

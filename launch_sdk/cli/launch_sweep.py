@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from launch_sdk.cli.background_agent import BackgroundAgent
 from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, how_to_call, print_json, say
@@ -24,7 +26,9 @@ STOP_TIMEOUT_S = 40.0
 EXAMPLES = """\
   launch-sweep sweep.yaml                    run a sweep here, and watch it
   launch-sweep sweep.yaml -q gpu --detach    put it on a queue that agents serve, and return
-  launch-sweep --resume_id 3f2a9c1e          continue a sweep that was cut short"""
+  launch-sweep --resume_id 3f2a9c1e          continue a sweep that was cut short
+  launch-sweep more.yaml --resume_id 3f2a9c1e -q gpu
+                                             ... with other scheduler values or limits, on another queue"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,6 +40,17 @@ def _main(arguments: Sequence[str]) -> int:
     parser.add_argument("file", nargs="?", metavar="FILE", help="sweep file (YAML or JSON)")
     parser.add_argument("-q", "--queue", help="queue of the sweep and its runs")
     parser.add_argument("-r", "--resume_id", "--resume-id", metavar="ID", help="continue this sweep")
+    parser.add_argument(
+        "-R",
+        "--prior_run",
+        "--prior-run",
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="tell the search the result of this earlier run (may be given several times)",
+    )
+    parser.add_argument("-p", "--project", help="what its runs belong to; default: the file's")
+    parser.add_argument("-e", "--entity", help="W&B's; a server is one team, so it changes nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     waiting = parser.add_mutually_exclusive_group()
     waiting.add_argument("--wait", action="store_true", help="watch until it has ended (the default)")
@@ -43,20 +58,29 @@ def _main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not options.file and not options.resume_id:
         parser.error("name a sweep FILE, or a sweep to continue with --resume_id ID")
-    if options.file and options.resume_id:
-        parser.error("a resumed sweep keeps its own file; give FILE or --resume_id, not both")
+    if options.resume_id and (options.prior_run or options.project):
+        parser.error("--prior_run and --project go with a new sweep; a resumed one keeps its own")
     document = read_document(Path(options.file)) if options.file else None
-    if document is not None:
-        from launch_sdk.runs.packing import check_program
-
-        spec = parse_sweep(document)
-        check_program(spec, document)
-        _announce(spec)
+    if document is not None and not options.resume_id:
+        document = _checked(document, options.project)
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
-        launched = _start(client, document, options.queue, options.resume_id)
+        if options.resume_id:
+            launched = _resume(client, options.resume_id, document, options.queue)
+        else:
+            launched = _start(client, cast("Document", document), options.queue, options.prior_run)
         return follow(client, launched, detach=options.detach, as_json=options.json)
+
+
+def _checked(document: Document, project: str | None) -> Document:
+    """Find the faults of a file and say what will be done, before anything slow happens."""
+    from launch_sdk.runs.packing import check_program
+
+    spec = parse_sweep(document)
+    check_program(spec, document)
+    _announce(spec)
+    return replace(document, value={**document.value, "project": project}) if project else document
 
 
 def _announce(spec: SweepSpec) -> None:
@@ -70,13 +94,27 @@ def _announce(spec: SweepSpec) -> None:
     say(f"Sweep over {count} parameter{'' if count == 1 else 's'} of {what}: {how}.")
 
 
-def _start(client: LaunchClient, document: Document | None, queue: str | None, resume_id: str | None) -> LaunchedSweep:
-    if document is None:
-        sweep = client.resume_sweep(resume_id or "")
-        say(f"Resumed sweep {sweep.id}: {sweep.refresh().url}")
-    else:
-        sweep = client.submit_sweep(document, queue=queue)
-        say(f"Created sweep {sweep.id}: {sweep.refresh().url}")
+def _start(client: LaunchClient, document: Document, queue: str | None, prior_runs: Sequence[str]) -> LaunchedSweep:
+    if prior_runs:
+        from launch_sdk.sweeps.prior import prior_notices
+
+        spec = parse_sweep(document)
+        for notice in prior_notices(spec, client.read_prior_runs(spec, prior_runs)):
+            say(notice)
+    sweep = client.submit_sweep(document, queue=queue, prior_runs=prior_runs)
+    say(f"Created sweep {sweep.id}: {sweep.refresh().url}")
+    return sweep
+
+
+def _resume(client: LaunchClient, sweep_id: str, document: Document | None, queue: str | None) -> LaunchedSweep:
+    if document is not None and (ignored := client.ignored_keys(sweep_id, document)):
+        keys = ", ".join(ignored)
+        say(f"Sweep {sweep_id} keeps its own {keys}: what {document.name} says of that is ignored.")
+    sweep = client.resume_sweep(sweep_id, document, queue=queue)
+    view = sweep.refresh()
+    say(f"Resumed sweep {sweep.id}: {view.url}")
+    if view.spec.own_job and not re.search(r":v\d+$", view.spec.own_job):
+        say(f"Its runs take the latest version of job {view.spec.own_job}, which may have changed since the others.")
     return sweep
 
 

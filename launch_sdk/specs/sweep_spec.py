@@ -24,7 +24,7 @@ Goal = Literal["minimize", "maximize"]
 METHODS: tuple[str, ...] = get_args(Method)
 DEFAULT_WORKERS = 8  # W&B's
 MAX_UNKNOWN = 50  # of one mapping: finding the nearest known key takes time, and nobody reads more
-_KEYS = {
+KEYS = {
     "program": str,
     "job": str,
     "method": str,
@@ -140,7 +140,7 @@ def parse_sweep(document: Document) -> SweepSpec:
     if unusable := unusable_values(document):
         raise InvalidSpecError(document.name, unusable)
     value = cast("dict[str, Any]", document.value)
-    faults = _key_faults(document, (), value, _KEYS)
+    faults = _key_faults(document, (), value, KEYS)
     space, space_faults = parse_parameters(document) if isinstance(value.get("parameters"), dict) else (None, [])
     faults += space_faults
     method = _method(document, value, faults)

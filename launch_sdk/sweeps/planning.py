@@ -57,7 +57,9 @@ def plan(
     runs: Sequence[SweepRun],
     sampler: Sampler,
     early_stop: EarlyStop | None = None,
+    *,
     wish: Wish | None = None,
+    prior: Sequence[Observation] = (),
 ) -> list[Action]:
     """Decide what to do next.
 
@@ -72,6 +74,7 @@ def plan(
         sampler: what chooses parameters.
         early_stop: what ends runs that are not worth going on with; None ends none.
         wish: what the sweep's user wants of it; None for nothing but its runs.
+        prior: results from before the sweep, for the sampler.
 
     Returns:
         The actions in the order to carry them out; empty means wait.
@@ -84,7 +87,7 @@ def plan(
     if wish is not None:
         is_over = wish == "stop" and not active
         return [Finish("stopped", f"stopped by its user after {len(current)} runs")] if is_over else [*stops]
-    launches = _launches(spec, current, spec.num_workers - len(active), sampler)
+    launches = _launches(spec, current, spec.num_workers - len(active), sampler, prior)
     if launches or active:
         return [*stops, *launches]
     if current and all(run.state is RunState.FAILED for run in current):
@@ -96,11 +99,13 @@ def _histories(current: Sequence[SweepRun]) -> list[History]:
     return [History(run.run_id, run.index, run.curve, run.state, run.ended, run.parameters) for run in current]
 
 
-def _launches(spec: SweepSpec, current: Sequence[SweepRun], free: int, sampler: Sampler) -> list[Launch]:
+def _launches(
+    spec: SweepSpec, current: Sequence[SweepRun], free: int, sampler: Sampler, prior: Sequence[Observation]
+) -> list[Launch]:
     """Fill the free workers: first what was cut short, with its own parameters, then new suggestions."""
     again = [Launch(run.index, run.parameters, run.attempt + 1) for run in current if _starts_again(run)]
     launches = again[: max(free, 0)]
-    observations = [_observation(spec, run) for run in current]
+    observations = [*prior, *(_observation(spec, run) for run in current)]
     taken = {run.index for run in current}
     for index in itertools.count():  # an index may be missing: a sweep was cut off while it started several
         if len(launches) >= free or (spec.run_cap is not None and index >= spec.run_cap):

@@ -19,18 +19,20 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from launch_sdk.edits import Edits
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
 from launch_sdk.runs.store import RunStore
+from launch_sdk.specs.document import Document
 from launch_sdk.specs.job import Job, check_name, parse_reference, refuse_version
 from launch_sdk.specs.run_state import RunState
+from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.planning import Finish, Launch, Wish, plan
+from launch_sdk.sweeps.prior import PriorRun, observations
 from launch_sdk.sweeps.runs import SweepRun, latest_attempts
 from launch_sdk.sweeps.samplers import make_sampler
 from launch_sdk.views import LogLine, RunView, SweepView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from launch_sdk.specs.run_spec import RunSpec
-    from launch_sdk.specs.sweep_spec import SweepSpec
 
     Objective = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
@@ -45,6 +47,7 @@ class FakeGateway:
     Attributes:
         runs: every run, by its id.
         sweeps: every sweep, by its id.
+        prior: the runs from before each sweep, by its id.
         wishes: what users want of sweeps that go on, by id.
         logs: the lines of each run, by its id.
         jobs: somebody's deployments that exist, each with its queue.
@@ -59,6 +62,7 @@ class FakeGateway:
     stop_reasons: dict[str, str] = field(default_factory=dict[str, str])
     sweeps: dict[str, SweepView] = field(default_factory=dict[str, SweepView])
     wishes: dict[str, Wish] = field(default_factory=dict[str, Wish])
+    prior: dict[str, tuple[PriorRun, ...]] = field(default_factory=dict[str, tuple[PriorRun, ...]])
     logs: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     jobs: dict[str, str] = field(default_factory=dict[str, str])
     own_jobs: dict[str, Job] = field(default_factory=dict[str, Job])
@@ -125,7 +129,7 @@ class FakeGateway:
         state = view.state if wish else RunState.RUNNING
         goal = view.spec.metric.goal if view.spec.metric else "minimize"
         sampler = make_sampler(view.spec.method, goal=goal, seed=view.spec.seed)
-        for action in plan(view.spec, runs, sampler, wish=wish):
+        for action in plan(view.spec, runs, sampler, wish=wish, prior=observations(self.prior[sweep_id])):
             if isinstance(action, Launch):
                 runs.append(self._launched(sweep_id, action))
             elif isinstance(action, Finish):
@@ -244,8 +248,14 @@ class FakeGateway:
         elif not run.state.is_terminal:
             self.runs[run_id] = replace(run, state=RunState.STOPPING)
 
-    async def submit_sweep(self, document: Mapping[str, Any], spec: SweepSpec, source: str | None, queue: str) -> str:
-        del document  # the spec says the same
+    async def submit_sweep(
+        self,
+        document: Mapping[str, Any],
+        spec: SweepSpec,
+        source: str | None,
+        queue: str,
+        prior: Sequence[PriorRun] = (),
+    ) -> str:
         await self.ensure_queue(queue)
         if spec.job:
             self._known(self.own_jobs if spec.own_job else self.jobs, spec.job, "Job")
@@ -261,7 +271,9 @@ class FakeGateway:
             url=f"memory:/sweeps/{sweep_id}",
             queue=queue,
             source=source,
+            document=document,
         )
+        self.prior[sweep_id] = tuple(prior)
         return sweep_id
 
     async def read_sweep(self, sweep_id: str) -> SweepView:
@@ -293,15 +305,21 @@ class FakeGateway:
         runs = [replace(r, state=RunState.CANCELLED, ended=ended) if r.is_active else r for r in view.runs]
         self.sweeps[sweep_id] = replace(view, state=RunState.CANCELLED, runs=tuple(runs))
 
-    async def resume_sweep(self, sweep_id: str) -> None:
+    async def resume_sweep(
+        self, sweep_id: str, document: Mapping[str, Any] | None = None, queue: str | None = None
+    ) -> None:
         view = await self.read_sweep(sweep_id)
-        if view.state is RunState.FINISHED:
+        if not view.state.is_terminal and (document or queue):
+            raise ConflictError(f"Sweep {sweep_id} is {view.state.value}; it can be changed once it has ended.")
+        if document is not None:
+            view = replace(view, document=document, spec=parse_sweep(Document(document)))
+        if view.state is RunState.FINISHED and document is None:
             raise ConflictError(f"Sweep {sweep_id} has finished ({view.message}); there is nothing to resume.")
         if not view.state.is_terminal and sweep_id not in self.wishes:
             raise ConflictError(
                 f"Sweep {sweep_id} is {view.state.value} already. End it first: launch sweep cancel {sweep_id}"
             )
-        self._restart(view)
+        self._restart(replace(view, queue=queue or view.queue))
 
     def _restart(self, view: SweepView) -> None:
         state = RunState.QUEUED if view.state.is_terminal else RunState.RUNNING

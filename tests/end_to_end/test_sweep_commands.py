@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import re
@@ -338,9 +339,8 @@ def test_a_sweep_is_paused_resumed_stopped_exported_and_deleted(home: Home, proj
     repeated = home.json("launch", str(project), "-E", "repeat.py")
     assert repeated["summary"]["loss"] == best["metric"]
     home.run("launch", "sweep", "export", sweep_id, "-o", str(project / "runs.csv"))
-    lines = (project / "runs.csv").read_text().splitlines()
-    assert len(lines) == len(stopped["runs"]) + 1
-    assert "parameters.x" in lines[0]
+    with (project / "runs.csv").open(newline="") as file:
+        assert [int(row["parameters.x"]) for row in csv.DictReader(file)] == list(range(len(stopped["runs"])))
 
     again = home.run("launch", "sweep", "rerun-failed", sweep_id, "--wait", "--json")
     after = json.loads(again.stdout)
@@ -349,6 +349,29 @@ def test_a_sweep_is_paused_resumed_stopped_exported_and_deleted(home: Home, proj
     assert home.run("launch", "sweep", "delete", sweep_id).returncode == 0
     gone = home.run("launch", "sweep", "show", sweep_id)
     assert (gone.returncode, "does not exist" in gone.stderr) == (2, True)
+
+
+def test_a_new_file_moves_a_resumed_sweep_to_another_queue_and_raises_its_cap(home: Home, project: Path) -> None:
+    sweep_id = home.json("launch-sweep", str(write_sweep(project, points=4, run_cap=1)))["sweep_id"]
+    home.run("launch", "queue", "create", "elsewhere")
+    agent = home.start_writing(project.parent / "agent.log", "launch-agent", "--queues", "elsewhere")
+    more = project / "more.yaml"
+    more.write_text("run_cap: 3\nmethod: random\nscheduler: {num_workers: 1}\n")
+    resumed = home.run("launch-sweep", str(more), "--resume_id", sweep_id, "-q", "elsewhere", "--json")
+    view = json.loads(resumed.stdout)
+    assert (view["state"], view["queue"], view["method"]) == ("finished", "elsewhere", "grid"), resumed.stderr
+    assert f"keeps its own method: what {more} says of that is ignored" in resumed.stderr
+    assert marks(project, "started") == [0, 1, 2]
+    queues = [home.json("launch", "run", "show", run["run_id"])["queue"] for run in view["runs"]]
+    assert queues == ["default", "elsewhere", "elsewhere"]
+
+    prior = [word for run in view["runs"] for word in ("--prior_run", run["run_id"])]
+    last = home.json("launch-sweep", str(write_sweep(project, points=4)), "-q", "elsewhere", *prior)
+    assert [run["parameters"]["x"] for run in last["runs"]] == [3]
+    assert home.run("launch", "sweep", "delete", sweep_id).returncode == 0
+    assert sweep_id not in home.run("launch", "sweep", "list", "--json").stdout
+    agent.send_signal(signal.SIGINT)
+    agent.wait(60)
 
 
 @pytest.mark.parametrize(

@@ -261,3 +261,44 @@ def test_a_sweep_is_deleted_once_it_is_over(client: LaunchClient, server: FakeGa
     sweep.delete()
     with pytest.raises(NotFoundError):
         client.sweep(sweep.id)
+
+
+def test_a_new_file_changes_workers_limits_and_queue_of_a_resumed_sweep(
+    client: LaunchClient, server: FakeGateway, code: Path
+) -> None:
+    client.create_queue("gpu")
+    sweep = client.submit_sweep(_sweep(code, scheduler={"num_workers": 1}, run_cap=1))
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    new = {"scheduler": {"num_workers": 5}, "run_cap": 3, "launch": {"queue": "gpu"}, "method": "random", "seed": 9}
+    assert client.ignored_keys(sweep.id, Document(new)) == ("method", "seed")
+    client.resume_sweep(sweep.id, Document(new))
+    view = sweep.refresh()
+    assert (view.spec.num_workers, view.spec.run_cap, view.spec.method, view.spec.seed) == (5, 3, "grid", 0)
+    assert view.queue == "gpu"
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    assert [run.parameters["x"] for run in sweep.runs] == [3, 1, 2]
+    with pytest.raises(ConflictError, match="there is nothing to resume"):
+        client.resume_sweep(sweep.id, Document({"run_cap": 3}))
+
+
+def test_a_sweep_that_goes_on_is_not_changed(client: LaunchClient, code: Path) -> None:
+    sweep = client.submit_sweep(_sweep(code))
+    with pytest.raises(ConflictError, match="can be changed once it has ended"):
+        client.resume_sweep(sweep.id, Document({"run_cap": 1}))
+
+
+def test_prior_runs_are_told_to_the_sampler_and_are_none_of_the_sweep(
+    client: LaunchClient, server: FakeGateway, code: Path
+) -> None:
+    first, second = client.launch(PACKED), client.launch(PACKED)
+    server.finish_run(first.id, summary={"loss": 1.0}, config={"x": 1, "other": 5})
+    with pytest.raises(ConflictError, match=f"must have ended; {second.id}"):
+        client.submit_sweep(_sweep(code), prior_runs=[first.id, second.id])
+    sweep = client.submit_sweep(_sweep(code), prior_runs=[first.id, first.id])
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    assert [run.parameters["x"] for run in sweep.runs] == [3, 2]  # a grid tries nothing twice
+    with pytest.raises(NotFoundError):
+        client.submit_sweep(_sweep(code), prior_runs=["nope"])

@@ -35,7 +35,7 @@ def _run(index: int, state: RunState, **more: Any) -> SweepRun:
 
 def _plan(spec: SweepSpec, runs: list[SweepRun], wish: Wish | None = None) -> list[Launch | Stop | Finish]:
     early_stop = make_early_stop(spec.early_stop, goal="minimize")
-    return plan(spec, runs, make_sampler(spec.method, goal="minimize", seed=spec.seed), early_stop, wish)
+    return plan(spec, runs, make_sampler(spec.method, goal="minimize", seed=spec.seed), early_stop, wish=wish)
 
 
 class SweepMachine(RuleBasedStateMachine):
