@@ -69,7 +69,8 @@ async def _drive(
 ) -> Finish:
     runs = SweepRuns(client, spec, identity, ui_url(str(client.api_url)))
     report = SweepReport(client, spec, identity, logger)
-    sampler = make_sampler(spec.method, goal=spec.metric.goal if spec.metric else "minimize", seed=spec.seed)
+    goal = spec.metric.goal if spec.metric else "minimize"
+    sampler = make_sampler(spec.method, goal=goal, seed=spec.seed, shuffle=spec.shuffle)
     early_stop = await _early_stop(client, spec, identity)
     try:
         async with Wake(runs.children.tag) as wake:
@@ -77,7 +78,9 @@ async def _drive(
             opened = time.time()
             prior = observations(runs.prior)
             while True:
-                actions = await asyncio.to_thread(plan, spec, seen, sampler, early_stop, wish=runs.wish, prior=prior)
+                actions = await asyncio.to_thread(
+                    plan, spec, seen, sampler, early_stop, wish=runs.wish, prior=prior, now=time.time()
+                )
                 for action in actions:
                     if isinstance(action, Finish):
                         await report.close(seen, action)

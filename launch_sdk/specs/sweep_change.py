@@ -13,7 +13,7 @@ from launch_sdk.specs.sweep_spec import KEYS, parse_sweep
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-CHANGEABLE = ("run_cap", "description")
+CHANGEABLE = ("run_cap", "max_time", "max_run_time", "max_failed", "retries", "description")
 BLOCKS = ("scheduler", "launch")  # their keys change one by one
 TARGETS = ("program", "job")
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.command import command_faults
 from launch_sdk.specs.document import unusable_values
 from launch_sdk.specs.early_stop_spec import EarlyStopSpec, parse_early_stop
+from launch_sdk.specs.initial_points import parse_initial
 from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
+from launch_sdk.specs.sweep_limits import Limits, parse_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,6 +34,12 @@ KEYS = {
     "parameters": dict,
     "run_cap": int,
     "seed": int,
+    "shuffle": bool,
+    "initial": list,
+    "max_time": (int, float, str),
+    "max_run_time": (int, float, str),
+    "max_failed": (int, float),
+    "retries": int,
     "command": list,
     "metric_sources": list,
     "early_terminate": (dict, list),
@@ -50,10 +58,12 @@ _LAUNCH_KEYS = {"queue": str}
 _TYPE_NAMES = {
     str: "text",
     int: "a whole number",
+    bool: "true or false",
     dict: "a mapping",
     list: "a list",
     (int, str): "a whole number",
     (int, float): "a number",
+    (int, float, str): "a time, as in 90 (seconds), 30m, 2h or 1d12h",
     (dict, list): "a mapping or a list of mappings",
 }
 
@@ -96,6 +106,9 @@ class SweepSpec:
         queue: where to run; None for the default.
         metric_sources: where metrics come from if the program logs none itself.
         early_stop: rules of which each may end a run that is not worth going on with.
+        shuffle: whether a grid is gone through in a random order.
+        initial: points that the first runs try, nested; a parameter that one lacks is chosen by the method.
+        limits: what ends the sweep, or a run of it, early.
     """
 
     method: Method
@@ -113,6 +126,9 @@ class SweepSpec:
     project: str | None = None
     metric_sources: tuple[Mapping[str, Any], ...] = ()
     early_stop: tuple[EarlyStopSpec, ...] = ()
+    shuffle: bool = False
+    initial: tuple[Mapping[str, Any], ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def own_job(self) -> str | None:
@@ -163,6 +179,11 @@ def parse_sweep(document: Document) -> SweepSpec:
     command = _command(document, value, faults)
     metric_sources = _metric_sources(document, value, faults)
     early_stop = parse_early_stop(document, faults)
+    limits = parse_limits(document, value, faults)
+    if value.get("shuffle") is True and method != "grid":
+        faults.append(document.fault(("shuffle",), f"goes with method: grid; {method} draws at random by itself"))
+    is_grid, is_readable = method == "grid", space is not None and not space_faults
+    initial = parse_initial(document, space, whole=is_grid, faults=faults) if space and is_readable else ()
     if faults or space is None:
         raise InvalidSpecError(document.name, faults)
     return SweepSpec(
@@ -181,6 +202,9 @@ def parse_sweep(document: Document) -> SweepSpec:
         project=value.get("project"),
         metric_sources=metric_sources,
         early_stop=early_stop,
+        shuffle=value.get("shuffle") or False,
+        initial=initial,
+        limits=limits,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.early_stop import History
+from launch_sdk.sweeps.report import duration
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts
 from launch_sdk.sweeps.samplers import Observation, Sampler
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from launch_sdk.sweeps.early_stop import EarlyStop
 
 FAILURES_AT_START = 3
+RUNS_OF_A_FRACTION = 10  # of which a fraction may fail: fewer say nothing yet
 FINISHED_WITHOUT_METRIC = 3
 SETTLE_S = 5.0
 MAX_ATTEMPTS = 5  # of a run whose process is lost again and again
@@ -60,13 +62,15 @@ def plan(
     *,
     wish: Wish | None = None,
     prior: Sequence[Observation] = (),
+    now: float | None = None,
 ) -> list[Action]:
     """Decide what to do next.
 
     Law: the same arguments give the same actions; at most `num_workers` runs are ever active; no index is launched
-    twice unless its run was cut short: cancelled and not acknowledged, or lost fewer than `MAX_ATTEMPTS` times, or its
-    user wants it again; only a running run is stopped early, and its worker is free once it has ended; after `Finish`
-    there is no other action. A wish ends no run: a paused sweep starts none, a stopped one ends with its last.
+    twice unless its run was cut short (cancelled and not acknowledged, or lost fewer than `MAX_ATTEMPTS` times), has
+    failed no more often than `retries` says, or its user wants it again; only a running run is stopped early, and its
+    worker is free once it has ended; after `Finish` there is no other action. A wish ends no run: a paused sweep starts
+    none, a stopped one ends with its last.
 
     Args:
         spec: the sweep.
@@ -75,19 +79,26 @@ def plan(
         early_stop: what ends runs that are not worth going on with; None ends none.
         wish: what the sweep's user wants of it; None for nothing but its runs.
         prior: results from before the sweep, for the sampler.
+        now: unix seconds, for the limits of time; None lets none be over.
 
     Returns:
         The actions in the order to carry them out; empty means wait.
     """
     current = latest_attempts(runs)
     active = [run for run in current if run.is_active]
-    if ending := _ending(spec, current):
+    again = {run.run_id for run in current if _starts_again(run) or _is_retried(spec, run, runs)}
+    settled = [run for run in current if run.state.is_terminal and run.run_id not in again]
+    if ending := _ending(spec, settled) or _time_is_up(spec, runs, now):
         return [Stop(run.run_id, ending.reason) for run in active] if active else [ending]
-    stops = [Stop(run_id, reason) for run_id, reason in early_stop.decide(_histories(current))] if early_stop else []
+    reasons = _too_long(spec, active, now) | dict(early_stop.decide(_histories(current)) if early_stop else ())
+    stops = [Stop(run_id, reason) for run_id, reason in reasons.items()]
     if wish is not None:
         is_over = wish == "stop" and not active
         return [Finish("stopped", f"stopped by its user after {len(current)} runs")] if is_over else [*stops]
-    launches = _launches(spec, current, spec.num_workers - len(active), sampler, prior)
+    free = spec.num_workers - len(active)
+    repeated = [Launch(run.index, run.parameters, run.attempt + 1) for run in current if run.run_id in again]
+    seen = [*prior, *(_observation(spec, run, will_run=run.run_id in again) for run in current)]
+    launches = [*repeated[: max(free, 0)], *_suggestions(spec, current, free - len(repeated), sampler, seen)]
     if launches or active:
         return [*stops, *launches]
     if current and all(run.state is RunState.FAILED for run in current):
@@ -99,25 +110,37 @@ def _histories(current: Sequence[SweepRun]) -> list[History]:
     return [History(run.run_id, run.index, run.curve, run.state, run.ended, run.parameters) for run in current]
 
 
-def _launches(
-    spec: SweepSpec, current: Sequence[SweepRun], free: int, sampler: Sampler, prior: Sequence[Observation]
+def _suggestions(
+    spec: SweepSpec, current: Sequence[SweepRun], free: int, sampler: Sampler, seen: Sequence[Observation]
 ) -> list[Launch]:
-    """Fill the free workers: first what was cut short, with its own parameters, then new suggestions."""
-    again = [Launch(run.index, run.parameters, run.attempt + 1) for run in current if _starts_again(run)]
-    launches = again[: max(free, 0)]
-    observations = [*prior, *(_observation(spec, run) for run in current)]
+    """Fill the free workers with what the sampler suggests."""
+    launches: list[Launch] = []
+    observations = list(seen)
     taken = {run.index for run in current}
     for index in itertools.count():  # an index may be missing: a sweep was cut off while it started several
         if len(launches) >= free or (spec.run_cap is not None and index >= spec.run_cap):
             break
         if index in taken:
             continue
-        parameters = sampler.suggest(spec.space, observations, index)
+        parameters = _parameters(spec, sampler, observations, index)
         if parameters is None:
             break
         launches.append(Launch(index, parameters))
         observations.append(Observation(index=index, parameters=parameters, value=None, status="running"))
     return launches
+
+
+def _parameters(
+    spec: SweepSpec, sampler: Sampler, observations: Sequence[Observation], index: int
+) -> Mapping[str, Any] | None:
+    """Give an initial point, with what it lacks from the sampler; after those, the sampler's own."""
+    point = spec.initial[index] if index < len(spec.initial) else None
+    if point is not None and spec.space.contains(point):
+        return point
+    suggested = sampler.suggest(spec.space, observations, index)
+    if suggested is None or point is None:
+        return suggested
+    return spec.space.nest(spec.space.flatten(suggested) | spec.space.flatten(point))
 
 
 def _starts_again(run: SweepRun) -> bool:
@@ -129,31 +152,77 @@ def _starts_again(run: SweepRun) -> bool:
     return run.state is RunState.CANCELLED or (run.state is RunState.LOST and run.attempt + 1 < MAX_ATTEMPTS)
 
 
-def _observation(spec: SweepSpec, run: SweepRun) -> Observation:
-    will_run = run.is_active or _starts_again(run)
+def _is_retried(spec: SweepSpec, run: SweepRun, runs: Sequence[SweepRun]) -> bool:
+    if run.state is not RunState.FAILED or not spec.limits.retries:
+        return False
+    failures = sum(one.index == run.index and one.state is RunState.FAILED for one in runs)
+    return failures <= spec.limits.retries
+
+
+def _observation(spec: SweepSpec, run: SweepRun, *, will_run: bool) -> Observation:
+    will_run = run.is_active or will_run
     status = "running" if will_run else "finished" if run.state.has_result else "failed"
     value = None if will_run else run.metric(spec.metric)
     return Observation(index=run.index, parameters=run.parameters, value=value, status=status)
 
 
-def _ending(spec: SweepSpec, current: Sequence[SweepRun]) -> Finish | None:
-    """Say why the sweep should end before its runs are used up; None if it should not."""
-    best = best_run(current, spec.metric)
+def _ending(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:
+    """Say why the sweep should end before its runs are used up; None if it should not.
+
+    Args:
+        spec: the sweep.
+        ended: its runs that have ended and do not start again.
+    """
+    best = best_run(ended, spec.metric)
     value = best.metric(spec.metric) if best else None
     if spec.metric and best and value is not None and spec.metric.reaches_target(value):
         return Finish("finished", f"run {best.index} reached the target: {spec.metric.name} is {value:g}")
-    ended = [run for run in current if run.state.is_terminal]
-    # In order of time: what ends afterwards, being stopped for this reason, must not take it back.
-    first = sorted((run for run in ended if not run.was_cut_short), key=lambda run: (run.ended or 0.0, run.index))
-    failed = [run for run in first[:FAILURES_AT_START] if run.state is RunState.FAILED]
-    if len(failed) == FAILURES_AT_START:
-        error = failed[-1].error or "no message"
-        return Finish("failed", f"the first {len(failed)} runs failed; the last with: {error}")
+    if failing := too_many_failures(spec, ended):
+        return failing
     if spec.method in {"bayes", "tpe"} and spec.metric and best is None:
         finished = [run for run in ended if run.state is RunState.FINISHED]
         if len(finished) >= FINISHED_WITHOUT_METRIC and all(run.metric(spec.metric) is None for run in finished):
             return Finish("failed", f"{len(finished)} runs finished, {missing_metric(spec, finished[0])}")
     return None
+
+
+def too_many_failures(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:
+    """Say that more runs have failed than the sweep takes; None if not.
+
+    They are judged in order of time: what ends afterwards, being stopped for this reason, must not take it back.
+    """
+    told = sorted((run for run in ended if not run.was_cut_short), key=lambda run: (run.ended or 0.0, run.index))
+    limit, failed = spec.limits.max_failed, list[SweepRun]()
+    for count, run in enumerate(told, start=1):
+        failed += [run] if run.state is RunState.FAILED else []
+        error = run.error or "no message"
+        if limit is None and count == len(failed) == FAILURES_AT_START:
+            return Finish("failed", f"the first {count} runs failed; the last with: {error}")
+        if limit is None or run.state is not RunState.FAILED:
+            continue
+        of_them = f"{len(failed)} of {count} runs failed, more than max_failed {limit:g}; the last with: {error}"
+        judged = isinstance(limit, int) or count >= min(RUNS_OF_A_FRACTION, spec.run_limit or RUNS_OF_A_FRACTION)
+        if judged and len(failed) > (limit if isinstance(limit, int) else limit * count):
+            return Finish("failed", of_them)
+    return None
+
+
+def _time_is_up(spec: SweepSpec, runs: Sequence[SweepRun], now: float | None) -> Finish | None:
+    limit = spec.limits.max_time_s
+    started = min((run.started for run in runs if run.started is not None), default=None)
+    if limit is None or now is None or started is None or now - started < limit:
+        return None
+    return Finish("finished", f"its max_time of {duration(limit)} is over")
+
+
+def _too_long(spec: SweepSpec, active: Sequence[SweepRun], now: float | None) -> dict[str, str]:
+    """Name the running runs that take longer than a run may, with the reason to stop them."""
+    limit = spec.limits.max_run_time_s
+    if limit is None or now is None:
+        return {}
+    started = {run.run_id: run.started for run in active if run.state is RunState.RUNNING}
+    reason = f"its max_run_time of {duration(limit)} is over"
+    return {run_id: reason for run_id, since in started.items() if since is not None and now - since >= limit}
 
 
 def settle(runs: Sequence[SweepRun], opened: float, now: float) -> tuple[list[SweepRun], list[SweepRun]]:

@@ -128,8 +128,10 @@ class FakeGateway:
         wish = self.wishes.get(sweep_id)
         state = view.state if wish else RunState.RUNNING
         goal = view.spec.metric.goal if view.spec.metric else "minimize"
-        sampler = make_sampler(view.spec.method, goal=goal, seed=view.spec.seed)
-        for action in plan(view.spec, runs, sampler, wish=wish, prior=observations(self.prior[sweep_id])):
+        sampler = make_sampler(view.spec.method, goal=goal, seed=view.spec.seed, shuffle=view.spec.shuffle)
+        for action in plan(
+            view.spec, runs, sampler, wish=wish, prior=observations(self.prior[sweep_id]), now=self.clock
+        ):
             if isinstance(action, Launch):
                 runs.append(self._launched(sweep_id, action))
             elif isinstance(action, Finish):

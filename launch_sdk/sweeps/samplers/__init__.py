@@ -13,19 +13,20 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "Goal", "Observation", "Sampler", "Status", "grid_faults", "make_sampler"]
 
 
-def make_sampler(method: str, *, goal: Goal, seed: int) -> Sampler:
+def make_sampler(method: str, *, goal: Goal, seed: int, shuffle: bool = False) -> Sampler:
     """Make the sampler of a search method.
 
     Args:
         method: `grid`, `random`, `bayes` or `tpe`.
         goal: whether a small or a large value of the metric is good; grid and random do not care.
         seed: what every draw is derived from, any integer.
+        shuffle: go through a grid in a random order.
 
     Raises:
         ValueError: there is no such method.
     """
     makers: dict[str, Callable[[], Sampler]] = {
-        "grid": _grid,
+        "grid": lambda: _grid(seed if shuffle else None),
         "random": lambda: _random(seed),
         "bayes": lambda: _bayes(goal, seed),
         "tpe": lambda: _tpe(goal, seed),
@@ -35,10 +36,10 @@ def make_sampler(method: str, *, goal: Goal, seed: int) -> Sampler:
     return makers[method]()
 
 
-def _grid() -> Sampler:
+def _grid(shuffle: int | None) -> Sampler:
     from launch_sdk.sweeps.samplers.grid import GridSampler
 
-    return GridSampler()
+    return GridSampler(shuffle)
 
 
 def _random(seed: int) -> Sampler:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.space import grid_faults
+from launch_sdk.sweeps.samplers.permutation import permuted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
 class GridSampler:
     """Gives the first combination that no observation has, whatever became of its run.
 
+    Args:
+        shuffle: seed of a random order; None for that of the counter.
+
     A combination is never stored, only its number: the value positions are the digits of a mixed-radix number, so a
     billion combinations cost nothing to begin with.
     """
+
+    def __init__(self, shuffle: int | None = None) -> None:
+        self._shuffle = shuffle
 
     def suggest(self, space: Space, observations: Sequence[Observation], index: int) -> dict[str, Any] | None:
         """Suggest the first untried combination; None when there is none left.
@@ -34,8 +41,12 @@ class GridSampler:
                 "the grid search", [Fault(".".join(path), message) for path, message in grid_faults(space)]
             )
         tried = {_number(space, observation) for observation in observations}
-        number = next(number for number in range(len(tried) + 1) if number not in tried)
-        return space.nest(_combination(space, number)) if number < size else None
+        order = (self._at(place, size) for place in range(min(len(tried) + 1, size)))
+        number = next((number for number in order if number not in tried), None)
+        return None if number is None else space.nest(_combination(space, number))
+
+    def _at(self, place: int, size: int) -> int:
+        return place if self._shuffle is None else permuted(place, size, self._shuffle)
 
 
 def _combination(space: Space, number: int) -> dict[ParameterPath, Any]:

@@ -134,3 +134,39 @@ def test_uniform_numbers_are_known_for_ever() -> None:
 def test_an_unknown_method_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="there are grid, random, bayes, tpe"):
         make_sampler("bayesian", goal="minimize", seed=0)
+
+
+def shuffled(parameters: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+    space, sampler = space_of(parameters), make_sampler("grid", goal="minimize", seed=seed, shuffle=True)
+    found: list[dict[str, Any]] = []
+    observations: list[Observation] = []
+    while (suggestion := sampler.suggest(space, observations, len(observations))) is not None:
+        found.append(suggestion)
+        observations.append(Observation(len(observations), suggestion, None, "running"))
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 17, 64, 100])
+def test_a_shuffled_grid_has_every_point_once_in_an_order_of_its_seed(size: int) -> None:
+    parameters = {"a": {"min": 0, "max": size}, "b": {"values": ["x"]}}
+    first, second, same = shuffled(parameters, 1), shuffled(parameters, 2), shuffled(parameters, 1)
+    assert sorted(one["a"] for one in first) == list(range(size + 1))
+    assert first == same
+    if size > 4:
+        assert first != second
+        assert [one["a"] for one in first] != list(range(size + 1))
+
+
+def test_a_shuffled_grid_of_a_billion_points_begins_at_once() -> None:
+    space = space_of({name: {"min": 1, "max": 1000} for name in "abc"})
+    sampler = make_sampler("grid", goal="minimize", seed=0, shuffle=True)
+    first = [
+        sampler.suggest(space, [], 0),
+        sampler.suggest(space, [Observation(0, sampler.suggest(space, [], 0) or {}, None, "failed")], 1),
+    ]
+    assert first[0] != first[1]
+
+
+def test_every_order_of_a_small_grid_is_about_as_likely() -> None:
+    orders = {tuple(one["a"] for one in shuffled({"a": {"values": [1, 2, 3]}}, seed)) for seed in range(200)}
+    assert len(orders) == 6

@@ -80,12 +80,13 @@ def test_an_entry_point_that_cannot_be_split_is_refused(text: str) -> None:
 
 def test_states_with_a_result_are_terminal() -> None:
     assert {state for state in RunState if not state.is_terminal} == {
-        *(RunState.QUEUED, RunState.STARTING, RunState.RUNNING, RunState.STOPPING)
+        *(RunState.QUEUED, RunState.STARTING, RunState.RUNNING, RunState.STOPPING, RunState.PAUSED)
     }
     assert all(state.is_terminal for state in RunState if state.has_result)
 
 
 def test_the_names_of_states_are_those_of_the_public_json() -> None:
     assert [state.value for state in RunState] == [
-        *("queued", "starting", "running", "stopping", "finished", "stopped", "cancelled", "failed", "lost")
+        *("queued", "starting", "running", "stopping", "finished", "stopped", "cancelled", "failed", "lost"),
+        "paused",
     ]

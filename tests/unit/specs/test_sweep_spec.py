@@ -141,6 +141,28 @@ parameters:
         ({"command": ["python", {"a": 1}]}, "command[1]: must be a word, not a dict"),
         ({"command": ["python", "${args_jsn}"]}, "'${args_jsn}' is not a macro"),
         ({1: 2}, "[1]: unknown key"),
+        ({"shuffle": "yes"}, "shuffle: must be true or false, not str 'yes'"),
+        ({"shuffle": True}, "shuffle: goes with method: grid"),
+        ({"max_time": "soon"}, "max_time: must be a time, as in 90 (seconds), 30m, 2h or 1d12h, not 'soon'"),
+        ({"max_time": 0}, "max_time: must be a time"),
+        ({"max_time": True}, "max_time: must be a time"),
+        ({"max_time": float("inf")}, "max_time: must be a time"),
+        ({"max_run_time": "-5m"}, "max_run_time: must be a time"),
+        ({"max_run_time": ["5m"]}, "max_run_time: must be a time"),
+        ({"max_failed": -1}, "max_failed: must be a whole number of at least 0, or a fraction between 0 and 1, not -1"),
+        ({"max_failed": 1.5}, "max_failed: must be a whole number"),
+        ({"max_failed": True}, "max_failed: must be a whole number"),
+        ({"retries": -1}, "retries: must be at least 0, not -1"),
+        ({"retries": 0.5}, "retries: must be a whole number"),
+        ({"initial": {"lr": 1}}, "initial: must be a list"),
+        ({"initial": [3]}, "initial[0]: must be a mapping of parameters to values, not 3"),
+        ({"initial": [{"lr": 2}]}, "initial[0].lr: 2 is no value of this parameter, which is uniform from 0.0 to 1.0"),
+        ({"initial": [{"lrr": 1}]}, "initial[0].lrr: is no parameter of the sweep; did you mean lr?"),
+        ({"initial": [{"lr": 0.5}, {"lr": 0.5}]}, "initial[1]: is the same point as initial[0]"),
+        (
+            {"method": "grid", "parameters": {"a": {"values": [1]}, "b": {"values": [1, 2]}}, "initial": [{"a": 1}]},
+            "initial[0]: a point of a grid names every parameter; b is missing",
+        ),
     ],
 )
 def test_a_wrong_value_is_one_fault_that_names_it(change: dict[Any, Any], expected: str) -> None:
@@ -248,3 +270,23 @@ def test_no_value_raises_anything_but_an_invalid_spec(value: Any) -> None:
         assert spec.num_workers >= 1
         assert spec.space.dimensions
         assert spec.run_limit is None or spec.run_limit >= 1
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [(90, 90.0), (0.5, 0.5), ("30m", 1800.0), ("2h", 7200.0), ("1d12h", 129600.0), ("1 h 30 min", 5400.0), ("5s", 5.0)],
+)
+def test_times_are_seconds_or_have_units(given: float | str, seconds: float) -> None:
+    assert _parse(max_time=given).limits.max_time_s == seconds
+
+
+def test_limits_and_initial_points_are_read() -> None:
+    parameters = {"lr": {"min": 0.0, "max": 1.0}, "m": {"parameters": {"d": {"values": [1, 2]}, "c": {"value": 9}}}}
+    spec = _parse(parameters=parameters, initial=[{"m": {"d": 2}}], max_failed=0.25, retries=2, max_run_time="5m")
+    assert spec.initial == ({"m": {"d": 2, "c": 9}},)
+    assert (spec.limits.max_failed, spec.limits.retries, spec.limits.max_run_time_s) == (0.25, 2, 300.0)
+
+
+def test_a_fault_of_an_initial_point_has_its_line() -> None:
+    text = "method: random\nprogram: a.py\nparameters: {a: {values: [1]}}\ninitial:\n  - a: 1\n  - a: 7\n"
+    assert _faults(text) == ["line 6: initial[1].a: 7 is no value of this parameter, which is one of 1"]

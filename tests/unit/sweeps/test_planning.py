@@ -33,9 +33,11 @@ def _run(index: int, state: RunState, **more: Any) -> SweepRun:
     return SweepRun(index, more.pop("attempt", 0), f"r{index}", f"run {index}", state, {"a": 1, "b": "x"}, **more)
 
 
-def _plan(spec: SweepSpec, runs: list[SweepRun], wish: Wish | None = None) -> list[Launch | Stop | Finish]:
+def _plan(
+    spec: SweepSpec, runs: list[SweepRun], wish: Wish | None = None, now: float | None = None
+) -> list[Launch | Stop | Finish]:
     early_stop = make_early_stop(spec.early_stop, goal="minimize")
-    return plan(spec, runs, make_sampler(spec.method, goal="minimize", seed=spec.seed), early_stop, wish=wish)
+    return plan(spec, runs, make_sampler(spec.method, goal="minimize", seed=spec.seed), early_stop, wish=wish, now=now)
 
 
 class SweepMachine(RuleBasedStateMachine):
@@ -52,12 +54,14 @@ class SweepMachine(RuleBasedStateMachine):
         workers=st.integers(1, 4),
         cap=st.integers(1, 8),
         goal=st.none() | st.just(-1.0),
+        retries=st.integers(0, 2),
     )
-    def begin(self, method: str, workers: int, cap: int, goal: float | None) -> None:
+    def begin(self, method: str, workers: int, cap: int, goal: float | None, retries: int) -> None:
         more: dict[str, Any] = {"run_cap": cap} if method == "random" or cap < 6 else {}
+        more |= {"retries": retries}
         early = {"type": "hyperband", "min_iter": 1}
         self.spec = _spec(method, workers, metric={"name": "loss", "target": goal}, early_terminate=early, **more)
-        self.whole_grid = method == "grid" and not more
+        self.whole_grid = method == "grid" and "run_cap" not in more
 
     def _act(self, carried_out: int | None = None) -> None:
         """Plan twice, the second time with the runs in another order, and carry out the first so many actions."""
@@ -83,7 +87,8 @@ class SweepMachine(RuleBasedStateMachine):
         key = f"{action.index}/{action.attempt}"
         assert key not in self.runs, "an idempotency key is used once"
         earlier = [run for run in self.runs.values() if run.index == action.index]
-        assert all(run.was_cut_short for run in earlier)
+        assert all(run.was_cut_short or run.state is RunState.FAILED for run in earlier)
+        assert sum(run.state is RunState.FAILED for run in earlier) <= self.spec.limits.retries
         assert not earlier or not max(earlier, key=lambda run: run.attempt).acknowledged
         assert all(run.parameters == action.parameters for run in earlier)
         self.runs[key] = SweepRun(action.index, action.attempt, key, key, RunState.QUEUED, action.parameters)
@@ -381,3 +386,77 @@ def test_a_run_that_its_user_wants_again_is_started_once_with_its_parameters(sta
     assert _plan(spec, [broken]) == [Launch(0, {"a": 1, "b": "x"}, MAX_ATTEMPTS + 1)]
     repeated = _run(0, RunState.FAILED, attempt=MAX_ATTEMPTS + 1, error="e")
     assert [type(action) for action in _plan(spec, [broken, repeated])] == [Finish]
+
+
+def test_a_failed_run_is_tried_again_as_often_as_retries_says() -> None:
+    spec = _spec(run_cap=1, retries=2)
+    failures = [_run(0, RunState.FAILED, attempt=i, error="e", ended=float(i)) for i in range(3)]
+    assert _plan(spec, failures[:1]) == [Launch(0, {"a": 1, "b": "x"}, 1)]
+    lost = _run(0, RunState.LOST, attempt=1)
+    again = replace(failures[2], run_id="again")
+    assert _plan(spec, [failures[0], lost, again]) == [Launch(0, {"a": 1, "b": "x"}, 3)]  # a lost one is no failure
+    assert [type(action) for action in _plan(spec, failures)] == [Finish]
+
+
+def test_a_run_that_will_be_tried_again_has_not_failed_yet() -> None:
+    spec = _spec(workers=9, run_cap=9, retries=1, max_failed=0)
+    first = [_run(i, RunState.FAILED, ended=float(i)) for i in range(3)]
+    actions = _plan(spec, first)
+    assert [action.attempt for action in actions if isinstance(action, Launch)] == [1, 1, 1, 0, 0, 0, 0, 0, 0]
+    second = replace(first[0], attempt=1, run_id="second", error="e", ended=9.0)
+    assert [type(action) for action in _plan(spec, [*first, second])] == [Finish]
+
+
+def test_max_failed_counts_failures_and_replaces_the_rule_of_the_first_three() -> None:
+    spec = _spec(workers=2, run_cap=20, max_failed=3)
+    failed = [_run(i, RunState.FAILED, error="e", ended=float(i)) for i in range(4)]
+    assert all(isinstance(action, Launch) for action in _plan(spec, failed[:3]))
+    told = "4 of 4 runs failed, more than max_failed 3; the last with: e"
+    assert _plan(spec, failed) == [Finish("failed", told)]
+    running = _run(4, RunState.RUNNING)
+    assert _plan(spec, [*failed, running]) == [Stop("r4", told)]
+    good = [_run(i, RunState.FINISHED, ended=10.0 + i) for i in range(4, 15)]
+    assert _plan(spec, [*failed, *good]) == [Finish("failed", told)]  # what ends later takes nothing back
+
+
+def test_a_fraction_of_failures_is_judged_from_the_tenth_run_on_or_the_last() -> None:
+    spec = _spec(workers=1, run_cap=20, max_failed=0.5)
+    failed = [_run(i, RunState.FAILED, error="e", ended=float(i)) for i in range(10)]
+    assert [type(action) for action in _plan(spec, failed[:9])] == [Launch]
+    assert _plan(spec, failed) == [Finish("failed", "10 of 10 runs failed, more than max_failed 0.5; the last with: e")]
+    good = [_run(i, RunState.FINISHED, ended=float(i)) for i in range(5)]
+    assert [type(action) for action in _plan(spec, [*good, *failed[5:]])] == [Launch]
+    small = _spec(workers=1, run_cap=4, max_failed=0.5)
+    assert [action.outcome for action in _plan(small, [*failed[:3], _run(3, RunState.FINISHED, ended=0.5)])
+            if isinstance(action, Finish)] == ["failed"]  # fmt: skip
+
+
+def test_a_sweep_ends_when_its_time_is_over_and_its_runs_count() -> None:
+    spec = _spec(run_cap=20, max_time="1h")
+    runs = [_run(0, RunState.FINISHED, started=100.0, ended=200.0), _run(1, RunState.RUNNING, started=150.0)]
+    assert [type(action) for action in _plan(spec, runs, now=3699.0)] == [Launch]
+    reason = "its max_time of 1 h 00 min is over"
+    assert _plan(spec, runs, now=3700.0) == [Stop("r1", reason)]
+    stopped = replace(runs[1], state=RunState.STOPPED, ended=3701.0)
+    assert _plan(spec, [runs[0], stopped], now=3702.0) == [Finish("finished", reason)]
+
+
+def test_only_a_running_run_is_stopped_when_it_takes_too_long() -> None:
+    spec = _spec(workers=3, run_cap=3, max_run_time=60)
+    runs = [_run(0, RunState.RUNNING, started=0.0), _run(1, RunState.RUNNING, started=30.0), _run(2, RunState.QUEUED)]
+    assert _plan(spec, runs, now=60.0) == [Stop("r0", "its max_run_time of 1 min 00 s is over")]
+    assert _plan(spec, [replace(runs[0], state=RunState.STOPPING), *runs[1:]], now=61.0) == []
+
+
+def test_initial_points_come_first_and_a_grid_does_not_repeat_them() -> None:
+    spec = _spec("grid", workers=9, initial=[{"a": 3, "b": "y"}, {"a": 2, "b": "x"}])
+    points = [action.parameters for action in _plan(spec, []) if isinstance(action, Launch)]
+    assert points[:3] == [{"a": 3, "b": "y"}, {"a": 2, "b": "x"}, {"a": 1, "b": "x"}]
+    assert len(points) == len({str(point) for point in points}) == 6
+
+
+def test_what_an_initial_point_lacks_is_chosen_by_the_method() -> None:
+    spec = _spec(workers=2, run_cap=2, initial=[{"b": "y"}])
+    first, second = (action.parameters for action in _plan(spec, []) if isinstance(action, Launch))
+    plain = [action.parameters for action in _plan(_spec(workers=2, run_cap=2), []) if isinstance(action, Launch)]
+    assert (first, second) == ({"a": plain[0]["a"], "b": "y"}, plain[1])
