@@ -205,7 +205,11 @@ class SweepReport:
 
     async def _notice_silent_queue(self, runs: Sequence[SweepRun]) -> None:
         """A sweep of another deployment may wait on a queue that nobody serves."""
-        waiting = self.spec.job is not None and any(run.state is RunState.QUEUED for run in runs)
+        waiting = (
+            self.spec.job is not None
+            and self.spec.own_job is None
+            and any(run.state is RunState.QUEUED for run in runs)
+        )
         if not waiting or any(run.started for run in runs):
             self.waiting_since = None
             return

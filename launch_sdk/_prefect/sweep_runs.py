@@ -166,13 +166,19 @@ class SweepRuns:
                     names.ATTEMPT: action.attempt,
                     names.PARAMETERS: dumps(action.parameters),
                     **({names.METRIC: self.spec.metric.name} if self.spec.metric else {}),
-                    **({names.FOLLOWED: self.spec.metric.name} if self.spec.metric and self.spec.early_stop else {}),
+                    **self._followed,
                 },
             )
         except PrefectHTTPStatusError as error:
             raise self._refused(action, error) from error
         self.children.note(flow_run)
         return self.children.known[str(flow_run.id)]
+
+    @property
+    def _followed(self) -> dict[str, str]:
+        """Have the run tell every value of the metric, if anybody wants them."""
+        metric = self.spec.metric
+        return {names.FOLLOWED: metric.name} if metric and (self.spec.early_stop or metric.needs_values) else {}
 
     def _refused(self, action: Launch, error: PrefectHTTPStatusError) -> Exception:
         """Say which parameters a deployment takes, if it was these that the server has refused."""
@@ -261,16 +267,18 @@ class SweepRuns:
         self.deployment = await self.client.read_deployment(deployment_id)
 
     def _parameters(self, action: Launch) -> dict[str, Any]:
-        config, files = split_parameters(action.parameters)
+        varied, files = split_parameters(action.parameters)
+        config = {**self.spec.overrides, **varied}
         if self.job is not None:
-            spec = self.job.spec_with(config, files, project=self.spec.project)
+            spec = self.job.spec_with(config, files, self.spec.args, project=self.spec.project)
             return spec.to_parameters() if self.identity.queue != self.job.queue else job_parameters(spec)
         if self.spec.program is None:
             return cast("dict[str, Any]", encode(action.parameters))
-        words = render_command(self.spec.command, self.spec.program, config)
+        words = render_command(self.spec.command, self.spec.program, varied)
         spec = RunSpec(
             source=self.identity.source or "",
             entry_point=tuple(words),
+            args=self.spec.args,
             config=config,
             files=files,
             project=self.spec.project,

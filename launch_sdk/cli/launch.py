@@ -45,7 +45,7 @@ EXAMPLES = """\
 
 other commands (each has --help):
   launch run    list | show | logs | stop | cancel
-  launch sweep  list | show | best | export | pause | resume | stop | cancel | rerun-failed | delete
+  launch sweep  list | show | best | export | pause | resume | stop | cancel | rerun-failed | schema | delete
   launch job    create | list | describe | delete
   launch queue  list | create
   launch server start | stop | status | url"""

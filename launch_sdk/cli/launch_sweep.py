@@ -90,6 +90,8 @@ def _announce(spec: SweepSpec) -> None:
     what = spec.program or spec.job
     goal = f", to {spec.metric.goal} {spec.metric.name}" if spec.metric else ""
     how = f"{spec.method}, {runs}, {spec.num_workers} at a time{goal}"
+    for note in spec.notes:
+        say(note)
     count = len(spec.space.searched)
     say(f"Sweep over {count} parameter{'' if count == 1 else 's'} of {what}: {how}.")
 

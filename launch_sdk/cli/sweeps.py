@@ -29,13 +29,19 @@ EXAMPLES = """\
   launch sweep pause SWEEP                   start no more runs for now; launch sweep resume SWEEP goes on
   launch sweep stop SWEEP                    start no more runs; it ends when those that run have ended
   launch sweep cancel SWEEP                  end it and its runs now; launch sweep resume SWEEP goes on
-  launch sweep rerun-failed SWEEP            start what has failed again, with the same parameters"""
+  launch sweep rerun-failed SWEEP            start what has failed again, with the same parameters
+  launch sweep schema > sweep.schema.json    for editors: # yaml-language-server: $schema=sweep.schema.json"""
 FORMATS = ("csv", "json", "parquet")
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `launch sweep ACTION ...`."""
     options = _parse(arguments)
+    if options.action == "schema":
+        from launch_sdk.specs.sweep_schema import sweep_schema
+
+        print_json(sweep_schema())
+        return DONE
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
@@ -52,6 +58,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         else:
             command.add_argument("id", metavar="SWEEP")
         command.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    text = "Print the JSON Schema of a sweep file, for editors."
+    schema = commands.add_parser("schema", help=text, description=text)
+    schema.add_argument("--json", action="store_true", help="changes nothing: it is JSON")
     best, export = commands.choices["best"], commands.choices["export"]
     best.add_argument("--config", action="store_true", help="print its config alone, as a file that --configs reads")
     export.add_argument("-o", "--output", metavar="FILE", help="file to write; default: standard output")

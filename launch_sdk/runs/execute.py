@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 from contextlib import closing
@@ -16,8 +17,10 @@ from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
 from launch_sdk.runs.provenance import tell_provenance
 from launch_sdk.runs.supervise import Follower, run_program
+from launch_sdk.specs.command import ARGS_FILE
 from launch_sdk.specs.job import checked
 from launch_sdk.tracking import protocol
+from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,7 +79,7 @@ async def execute(
     with closing(_collector(spec, run, on_lines)) as collector:
         follower = Follower(run, on_lines, collector)
         exit_code = await run_program(
-            program_arguments(spec.entry_point, spec.args),
+            _arguments(spec, run),
             directory=run.work,
             environment=_environment(spec, run, identity),
             follower=follower,
@@ -84,6 +87,16 @@ async def execute(
         )
     await asyncio.to_thread(tell_provenance, run)
     return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code) if exit_code else None)
+
+
+def _arguments(spec: RunSpec, run: RunDirectory) -> list[str]:
+    """Give the argument vector; `${args_json_file}` in it becomes the path of a file with the config."""
+    words = program_arguments(spec.entry_point, spec.args)
+    if ARGS_FILE not in words:
+        return words
+    path = run.path / "args.json"
+    path.write_text(json.dumps(encode(spec.config)), encoding="utf-8")
+    return [str(path) if word == ARGS_FILE else word for word in words]
 
 
 def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = protocol.LAUNCH_LAYER) -> None:

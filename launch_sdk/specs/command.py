@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+ARGS_FILE = "${args_json_file}"  # what starts the run writes the file and puts its path here
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
 _PARAMETER = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)\}")
 _VARIABLE = re.compile(r"\$\{envvar:(?P<name>[A-Z0-9_]+)\}")
@@ -31,8 +32,8 @@ _ARGS_MACROS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
 
 def command_faults(command: Sequence[str]) -> list[str]:
     """List what is wrong with a command before any run."""
-    known = {"${env}", "${interpreter}", "${program}", *_ARGS_MACROS}
-    if all(word == "${env}" or word in _ARGS_MACROS for word in command):
+    known = {"${env}", "${interpreter}", "${program}", ARGS_FILE, *_ARGS_MACROS}
+    if all(word in {"${env}", ARGS_FILE} or word in _ARGS_MACROS for word in command):
         return ["starts nothing: name a program, as in ['${interpreter}', '${program}', '${args}']"]
     return [
         f"{word!r} is not a macro; known are {', '.join(sorted(known))}"

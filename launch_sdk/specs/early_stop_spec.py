@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from launch_sdk.specs.document import Document, Path_
 
 KEY = "early_terminate"
+FORMS = ("stopping", "promotion")
+_COUNT = {"type": "integer", "minimum": 1}
+_AT_LEAST_0 = {"type": "number", "minimum": 0}
 MAX_BANDS = 100  # W&B's number of them when only the first is given
 MAX_ITER = 10**15  # no run logs so often
 _PYTHON_SOURCE = re.compile(r"[^:]+\.py:[^\W\d]\w*")
@@ -44,12 +47,14 @@ class _Option:
     Attributes:
         wanted: what it must be, in words.
         accepts: whether a value is that.
+        schema: the same as a JSON Schema.
         default: what it is if it is not given.
         is_required: whether it must be given.
     """
 
     wanted: str
     accepts: Callable[[Any], bool]
+    schema: Mapping[str, Any]
     default: Any = None
     is_required: bool = False
 
@@ -61,14 +66,14 @@ def _is_number(value: object) -> bool:
 def _count(default: int | None = None, *, is_required: bool = False) -> _Option:
     """A whole number of at least 1; a float that is one will do, as in W&B."""
     wanted = "a whole number of at least 1"
-    return _Option(wanted, lambda v: _is_number(v) and v >= 1 and v == int(v), default, is_required)
+    return _Option(wanted, lambda v: _is_number(v) and v >= 1 and v == int(v), _COUNT, default, is_required)
 
 
 def _eta() -> _Option:
-    return _Option("a number above 1", lambda v: _is_number(v) and v > 1, 3)
+    return _Option("a number above 1", lambda v: _is_number(v) and v > 1, {"type": "number", "exclusiveMinimum": 1}, 3)
 
 
-_TEXT = _Option("text", lambda v: isinstance(v, str), is_required=True)
+_TEXT = _Option("text", lambda v: isinstance(v, str), {"type": "string"}, is_required=True)
 RULES: Mapping[str, Mapping[str, _Option]] = {
     "hyperband": {
         "min_iter": _count(),
@@ -76,30 +81,34 @@ RULES: Mapping[str, Mapping[str, _Option]] = {
         "s": _count(),
         "eta": _eta(),
         # W&B's documentation says false; its schema, which is what its server runs, has said true since 2024.
-        "strict": _Option("true or false", lambda v: isinstance(v, bool), default=True),
+        "strict": _Option("true or false", lambda v: isinstance(v, bool), {"type": "boolean"}, default=True),
     },
     "asha": {
         "min_iter": _count(1),
         "max_iter": _count(),
         "eta": _eta(),
-        "form": _Option("stopping or promotion", lambda v: v in ("stopping", "promotion"), "stopping"),
+        "form": _Option("stopping or promotion", lambda v: v in FORMS, {"enum": list(FORMS)}, FORMS[0]),
     },
     "median": {"min_iter": _count(1), "min_runs": _count(5)},
     "plateau": {
         "patience": _count(is_required=True),
-        "min_delta": _Option("a number of at least 0", lambda v: _is_number(v) and v >= 0, 0.0),
+        "min_delta": _Option("a number of at least 0", lambda v: _is_number(v) and v >= 0, _AT_LEAST_0, 0.0),
         "min_iter": _count(1),
     },
-    "threshold": {"worse_than": _Option("a number", _is_number, is_required=True), "min_iter": _count(1)},
+    "threshold": {
+        "worse_than": _Option("a number", _is_number, {"type": "number"}, is_required=True),
+        "min_iter": _count(1),
+    },
     "nan": {"patience": _count(1)},
     "optuna": {
         "pruner": _TEXT,
-        "args": _Option("a mapping of arguments", lambda v: isinstance(v, dict)),
+        "args": _Option("a mapping of arguments", lambda v: isinstance(v, dict), {"type": "object"}),
     },
     "python": {
         "source": _Option(
             "FILE.py:FUNCTION, as in stop.py:decide",
             lambda v: isinstance(v, str) and _PYTHON_SOURCE.fullmatch(v) is not None,
+            {"type": "string", "pattern": f"^{_PYTHON_SOURCE.pattern}$"},
             is_required=True,
         )
     },

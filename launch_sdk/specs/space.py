@@ -126,12 +126,12 @@ def parse_parameters(document: Document, path: _DocumentPath = ("parameters",)) 
     return Space(tuple(sorted(reader.dimensions, key=lambda dimension: dimension[0]))), reader.faults
 
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _FILE = re.compile(r"[^\0]+\.(?:json|ya?ml|toml)")  # a config file, below `files`
 _FORMS = "`value: ...`, `values: [...]`, `min: ...` and `max: ...`, or `distribution: ...`"
 
 # The keys of each distribution: those that must be given, then those that may be.
-_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+DISTRIBUTION_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "constant": (("value",), ()),
     "categorical": (("values",), ("probabilities",)),
     "categorical_w_probabilities": (("values", "probabilities"), ()),
@@ -152,7 +152,7 @@ _EXPONENTS = ("log_uniform", "q_log_uniform", "inv_log_uniform")
 _ALL_KEYS = (
     "distribution",
     "parameters",
-    *dict.fromkeys(key for keys in _KEYS.values() for key in (*keys[0], *keys[1])),
+    *dict.fromkeys(key for keys in DISTRIBUTION_KEYS.values() for key in (*keys[0], *keys[1])),
 )
 
 
@@ -198,7 +198,7 @@ class _Reader:
         name = self._name(at, given)
         if name is None:
             return
-        required, optional = _KEYS[name]
+        required, optional = DISTRIBUTION_KEYS[name]
         self._refuse_unknown(at, given, ("distribution", *required, *optional), name)
         for key in required:
             if key not in given:
@@ -217,8 +217,8 @@ class _Reader:
                 (*at, "distribution"),
                 f"{name} is deprecated: its min/max specify base-e exponents; use {name}_values for limit values",
             )
-        elif not isinstance(name, str) or name not in _KEYS:
-            self.fault((*at, "distribution"), f"{name!r} is no distribution{_nearest(name, _KEYS)}")
+        elif not isinstance(name, str) or name not in DISTRIBUTION_KEYS:
+            self.fault((*at, "distribution"), f"{name!r} is no distribution{_nearest(name, DISTRIBUTION_KEYS)}")
         else:
             return name
         return None
@@ -250,7 +250,7 @@ class _Reader:
 def _is_name(name: str, above: ParameterPath) -> bool:
     """Say whether a parameter may be called so: a word, or the path of a config file with or without keys in it."""
     of_file = _FILE.fullmatch(name) if above == ("files",) else split_file_parameter(name) if not above else None
-    return bool(_NAME.fullmatch(name) or of_file)
+    return bool(NAME.fullmatch(name) or of_file)
 
 
 def _nearest(word: Any, known: Any) -> str:

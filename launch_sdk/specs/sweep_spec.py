@@ -15,6 +15,15 @@ from launch_sdk.specs.initial_points import parse_initial
 from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
 from launch_sdk.specs.sweep_limits import Limits, parse_limits
+from launch_sdk.specs.wandb_blocks import (
+    CONTROLLER_KEYS,
+    LAUNCH_KEYS,
+    OVERRIDE_KEYS,
+    SCHEDULER_KEYS,
+    controller_faults,
+    notes_of,
+    scheduler_faults,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,8 +32,12 @@ if TYPE_CHECKING:
 
 Method = Literal["grid", "random", "bayes", "tpe"]
 Goal = Literal["minimize", "maximize"]
+Impute = Literal["worst", "best", "latest"]
 METHODS: tuple[str, ...] = get_args(Method)
+GOALS: tuple[str, ...] = get_args(Goal)
+IMPUTES: tuple[str, ...] = get_args(Impute)
 DEFAULT_WORKERS = 8  # W&B's
+WANDB_SLASHES = 2  # of a job: entity/project/name
 MAX_UNKNOWN = 50  # of one mapping: finding the nearest known key takes time, and nobody reads more
 KEYS = {
     "program": str,
@@ -49,12 +62,12 @@ KEYS = {
     "entity": str,
     "scheduler": dict,
     "launch": dict,
+    "controller": dict,
     "kind": str,
     "apiVersion": str,
 }
-NOT_SUPPORTED = frozenset({"image_uri", "metrics", "controller"})
-_SCHEDULER_KEYS = {"num_workers": (int, str)}
-_LAUNCH_KEYS = {"queue": str}
+NOT_SUPPORTED = frozenset({"image_uri", "metrics"})
+METRIC_KEYS = {"name": str, "goal": str, "target": (int, float), "impute": str, "impute_while_running": (str, bool)}
 _TYPE_NAMES = {
     str: "text",
     int: "a whole number",
@@ -63,6 +76,7 @@ _TYPE_NAMES = {
     list: "a list",
     (int, str): "a whole number",
     (int, float): "a number",
+    (str, bool): "text or false",
     (int, float, str): "a time, as in 90 (seconds), 30m, 2h or 1d12h",
     (dict, list): "a mapping or a list of mappings",
 }
@@ -76,11 +90,21 @@ class Metric:
         name: key of a logged value; dots lead into nested values.
         goal: which way is better.
         target: the sweep ends once a run has reached this value; None for no such end.
+        impute: what a run that ended without a result counts as for the search: the worst result of all, its own best
+            value or its own latest one.
+        impute_while_running: what a running run counts as; None if it is only known to run.
     """
 
     name: str
     goal: Goal = "minimize"
     target: float | None = None
+    impute: Impute = "worst"
+    impute_while_running: Impute | None = None
+
+    @property
+    def needs_values(self) -> bool:
+        """Whether the search wants every value that a run logs, not only its last."""
+        return self.impute == "best" or self.impute_while_running is not None
 
     def is_better(self, value: float, than: float) -> bool:
         return value < than if self.goal == "minimize" else value > than
@@ -109,6 +133,9 @@ class SweepSpec:
         shuffle: whether a grid is gone through in a random order.
         initial: points that the first runs try, nested; a parameter that one lacks is chosen by the method.
         limits: what ends the sweep, or a run of it, early.
+        overrides: config of every run, below its parameters, as `launch.overrides.run_config` gives it.
+        args: arguments of every run, as `launch.overrides.args` gives them.
+        notes: what the file says that changes nothing here.
     """
 
     method: Method
@@ -129,11 +156,19 @@ class SweepSpec:
     shuffle: bool = False
     initial: tuple[Mapping[str, Any], ...] = ()
     limits: Limits = field(default_factory=Limits)
+    overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    args: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def own_job(self) -> str | None:
-        """The name of the job to run; None if a program or somebody else's deployment is run."""
-        return self.job if self.job is not None and "/" not in self.job else None
+        """The name of the job to run; None if a program or somebody else's deployment is run.
+
+        Of W&B's `entity/project/name:alias` the last part counts.
+        """
+        if self.job is None or self.job.count("/") == 1:
+            return None
+        return self.job.rpartition("/")[2]
 
     @property
     def run_limit(self) -> int | None:
@@ -170,8 +205,11 @@ def parse_sweep(document: Document) -> SweepSpec:
     faults += _target_faults(document, value)
     if space is not None and not space_faults and method == "grid":
         faults += _grid_faults(document, space)
-    scheduler = _block(document, value, "scheduler", _SCHEDULER_KEYS, faults)
-    launch = _block(document, value, "launch", _LAUNCH_KEYS, faults)
+    scheduler = _block(document, value, ("scheduler",), SCHEDULER_KEYS, faults)
+    launch = _block(document, value, ("launch",), LAUNCH_KEYS, faults)
+    overrides = _block(document, launch, ("launch", "overrides"), OVERRIDE_KEYS, faults)
+    controller = _block(document, value, ("controller",), CONTROLLER_KEYS, faults)
+    faults += [*scheduler_faults(document, scheduler), *controller_faults(document, controller)]
     num_workers = _num_workers(document, scheduler, faults)
     run_cap = value.get("run_cap")
     if isinstance(run_cap, int) and not isinstance(run_cap, bool) and run_cap < 1:
@@ -205,6 +243,9 @@ def parse_sweep(document: Document) -> SweepSpec:
         shuffle=value.get("shuffle") or False,
         initial=initial,
         limits=limits,
+        overrides=overrides.get("run_config") or {},
+        args=tuple(str(word) for word in overrides.get("args") or ()),
+        notes=notes_of(value),
     )
 
 
@@ -253,15 +294,23 @@ def _metric(document: Document, value: Mapping[str, Any], faults: list[Fault]) -
     if not isinstance(metric, dict):
         return None
     fields = cast("dict[str, Any]", metric)
-    faults += _key_faults(document, ("metric",), fields, {"name": str, "goal": str, "target": (int, float)})
+    faults += _key_faults(document, ("metric",), fields, METRIC_KEYS)
     name, goal, target = fields.get("name"), fields.get("goal", "minimize"), fields.get("target")
     if not name:
         faults.append(document.fault(("metric",), "name is missing; give the key that the program logs"))
-    if goal not in get_args(Goal):
+    if goal not in GOALS:
         faults.append(document.fault(("metric", "goal"), f"must be minimize or maximize, not {goal!r}"))
     if isinstance(target, bool) or (isinstance(target, float) and math.isnan(target)):
         faults.append(document.fault(("metric", "target"), f"must be a number, not {target!r}"))
-    return Metric(str(name), goal, target)
+    impute = fields.get("impute") or "worst"
+    while_running = fields.get("impute_while_running")
+    while_running = None if while_running in (None, False, "false") else while_running
+    for key, wanted in (("impute", impute), ("impute_while_running", while_running or "worst")):
+        if wanted not in IMPUTES:
+            or_false = " or false" if key != "impute" else ""
+            told = f"must be {', '.join(IMPUTES)}{or_false}, not {wanted!r}"
+            faults.append(document.fault(("metric", key), told))
+    return Metric(str(name), goal, target, impute, while_running)
 
 
 def _command(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...] | None:
@@ -301,7 +350,7 @@ def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
     if not value.get("program") and not value.get("job"):
         there = "program (a script beside this file) or job (a name or flow/deployment)"
         return [document.fault((), f"nothing to run: give {there}")]
-    if isinstance(job := value.get("job"), str) and job.count("/") > 1:
+    if isinstance(job := value.get("job"), str) and (job.count("/") > WANDB_SLASHES or job.endswith("/")):
         return [document.fault(("job",), f"{job!r} must be the name of a job, or a deployment as flow/deployment")]
     return []
 
@@ -311,13 +360,13 @@ def _grid_faults(document: Document, space: Space) -> list[Fault]:
 
 
 def _block(
-    document: Document, value: Mapping[str, Any], name: str, known: Mapping[str, Any], faults: list[Fault]
+    document: Document, holder: Mapping[str, Any], path: Path_, known: Mapping[str, Any], faults: list[Fault]
 ) -> Mapping[str, Any]:
-    block = value.get(name)
+    block = holder.get(str(path[-1]))
     if not isinstance(block, dict):
         return {}
     fields = cast("dict[str, Any]", block)
-    faults += _key_faults(document, (name,), fields, known)
+    faults += _key_faults(document, path, fields, known)
     return fields
 
 

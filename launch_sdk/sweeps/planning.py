@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +16,7 @@ from launch_sdk.sweeps.samplers import Observation, Sampler
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from launch_sdk.specs.sweep_spec import SweepSpec
+    from launch_sdk.specs.sweep_spec import Impute, Metric, SweepSpec
     from launch_sdk.sweeps.early_stop import EarlyStop
 
 FAILURES_AT_START = 3
@@ -160,10 +161,30 @@ def _is_retried(spec: SweepSpec, run: SweepRun, runs: Sequence[SweepRun]) -> boo
 
 
 def _observation(spec: SweepSpec, run: SweepRun, *, will_run: bool) -> Observation:
-    will_run = run.is_active or will_run
-    status = "running" if will_run else "finished" if run.state.has_result else "failed"
-    value = None if will_run else run.metric(spec.metric)
+    if will_run:
+        value, status = None, "running"
+    elif run.is_active:
+        value = _imputed(run, spec.metric, spec.metric.impute_while_running if spec.metric else None)
+        status = "running" if value is None else "finished"
+    elif run.state.has_result:
+        value, status = run.metric(spec.metric), "finished"
+    else:
+        value = _imputed(run, spec.metric, spec.metric.impute if spec.metric else None)
+        status = "failed" if value is None else "finished"
     return Observation(index=run.index, parameters=run.parameters, value=value, status=status)
+
+
+def _imputed(run: SweepRun, metric: Metric | None, by: Impute | None) -> float | None:
+    """Give what a run without a result counts as; None for the worst one, which the sampler knows."""
+    if metric is None or by not in {"best", "latest"}:
+        return None
+    latest = run.metric(metric)
+    values = [value for value in (*run.curve.values, latest) if value is not None and math.isfinite(value)]
+    if not values:
+        return None
+    if by == "best":
+        return min(values) if metric.goal == "minimize" else max(values)
+    return values[-1]
 
 
 def _ending(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:

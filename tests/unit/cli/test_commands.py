@@ -182,7 +182,9 @@ def test_words_that_are_no_text_are_still_printed_as_json(code: Path, tmp_path: 
         (["launch-sweep"], "name a sweep FILE"),
         (["launch-sweep", "nowhere.yaml"], "No such file"),
         (["launch-sweep", "/"], "Is a directory"),
-        (["launch-sweep", "x", "--resume_id", "y"], "not both"),
+        (["launch-sweep", "--prior_run", "x", "--resume_id", "y"], "--prior_run and --project go with a new sweep"),
+        (["launch", "sweep", "export", "x", "--format", "parquet"], "name it with -o FILE"),
+        (["launch", "sweep", "export", "x", "--format", "csv", "--json"], "contradict one another"),
     ],
 )
 def test_wrong_use_gives_two_and_a_sentence(words: list[str], message: str, tmp_path: Path) -> None:

@@ -90,81 +90,91 @@ parameters:
     assert {fault.split(": ")[0] for fault in _faults(text) if "parameters." in fault} == {"line 12", "line 14"}
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ({"method": "foo"}, "'foo' is not a method; known are"),
-        ({"method": "random_"}, "did you mean random?"),
-        ({"method": None}, "method is missing"),
-        ({"method": ["grid"]}, "method: must be text, not a list"),
-        ({"nonsense": 1}, "nonsense: unknown key; known are"),
-        ({"parameters": None}, "parameters is missing"),
-        ({"parameters": {}}, "parameters: empty"),
-        ({"parameters": []}, "parameters: must be a mapping, not a list"),
-        ({"parameters": {"1a": {"value": 1}}}, "'1a' is no parameter name"),
-        ({"parameters": {"a": {"values": []}}}, "parameters.a"),
-        ({"parameters": {"a": {"min": 1}}}, "max is missing"),
-        ({"parameters": {"a": {"value": 1, "values": [1]}}}, "parameters.a"),
-        ({"parameters": {"a": {"min": 1, "max": 1}}}, "is not less than max 1"),
-        ({"parameters": {"n": {"parameters": {"a": {"min": 2, "max": 1}}}}}, "parameters.n.parameters.a.min"),
-        ({"parameters": {"a": {"min": 1, "max": 10**400}}}, "parameters.a.max: is an integer of 1329 bits"),
-        ({"parameters": {"a": {"values": ["x\0"]}}}, "parameters.a.values[0]: holds a NUL"),
-        ({"parameters": {"a": {"values": ["\ud800"]}}}, "half a surrogate pair"),
-        ({"metric": "loss"}, "metric: must be a mapping, not str 'loss'"),
-        ({"metric": {}}, "metric: name is missing"),
-        ({"metric": {"name": 3}}, "metric.name: must be text, not int 3"),
-        ({"metric": {"name": "a", "goal": "minimise"}}, "metric.goal: must be minimize or maximize"),
-        ({"metric": {"name": "a", "target": True}}, "metric.target: must be a number, not True"),
-        ({"metric": {"name": "a", "target": float("nan")}}, "metric.target: must be a number, not nan"),
-        ({"metric": {"name": "a", "target": "x"}}, "metric.target: must be a number, not str 'x'"),
-        ({"run_cap": -1}, "run_cap: must be at least 1"),
-        ({"run_cap": 0}, "run_cap: must be at least 1"),
-        ({"run_cap": "1"}, "run_cap: must be a whole number, not str '1'"),
-        ({"run_cap": 5.1}, "run_cap: must be a whole number, not float 5.1"),
-        ({"run_cap": -0.3}, "run_cap: must be a whole number"),
-        ({"run_cap": True}, "run_cap: must be a whole number, not bool True"),
-        ({"seed": "x"}, "seed: must be a whole number"),
-        ({"seed": 16**6000}, "seed: is an integer of"),
-        ({"scheduler": {"num_workers": 0}}, "scheduler.num_workers: must be a whole number of at least 1"),
-        ({"scheduler": {"num_workers": "²"}}, "scheduler.num_workers: must be a whole number of at least 1"),
-        ({"scheduler": {"num_workers": None}}, "scheduler.num_workers: must be a whole number of at least 1"),
-        ({"scheduler": {"num_workers": True}}, "scheduler.num_workers: must be a whole number of at least 1"),
-        ({"program": None}, "nothing to run"),
-        ({"program": ""}, "nothing to run"),
-        ({"program": ["a"]}, "program: must be text"),
-        ({"job": "a/b"}, "not both"),
-        ({"program": None, "job": "a/b/c"}, "'a/b/c' must be the name of a job, or a deployment as flow/deployment"),
-        ({"command": "python x"}, "command: must be a list, not str"),
-        ({"command": []}, "command: starts nothing"),
-        ({"command": ["${env}", "${args}"]}, "command: starts nothing"),
-        ({"command": ["python", True]}, "command[1]: must be a word, not bool True"),
-        ({"command": ["python", {"a": 1}]}, "command[1]: must be a word, not a dict"),
-        ({"command": ["python", "${args_jsn}"]}, "'${args_jsn}' is not a macro"),
-        ({1: 2}, "[1]: unknown key"),
-        ({"shuffle": "yes"}, "shuffle: must be true or false, not str 'yes'"),
-        ({"shuffle": True}, "shuffle: goes with method: grid"),
-        ({"max_time": "soon"}, "max_time: must be a time, as in 90 (seconds), 30m, 2h or 1d12h, not 'soon'"),
-        ({"max_time": 0}, "max_time: must be a time"),
-        ({"max_time": True}, "max_time: must be a time"),
-        ({"max_time": float("inf")}, "max_time: must be a time"),
-        ({"max_run_time": "-5m"}, "max_run_time: must be a time"),
-        ({"max_run_time": ["5m"]}, "max_run_time: must be a time"),
-        ({"max_failed": -1}, "max_failed: must be a whole number of at least 0, or a fraction between 0 and 1, not -1"),
-        ({"max_failed": 1.5}, "max_failed: must be a whole number"),
-        ({"max_failed": True}, "max_failed: must be a whole number"),
-        ({"retries": -1}, "retries: must be at least 0, not -1"),
-        ({"retries": 0.5}, "retries: must be a whole number"),
-        ({"initial": {"lr": 1}}, "initial: must be a list"),
-        ({"initial": [3]}, "initial[0]: must be a mapping of parameters to values, not 3"),
-        ({"initial": [{"lr": 2}]}, "initial[0].lr: 2 is no value of this parameter, which is uniform from 0.0 to 1.0"),
-        ({"initial": [{"lrr": 1}]}, "initial[0].lrr: is no parameter of the sweep; did you mean lr?"),
-        ({"initial": [{"lr": 0.5}, {"lr": 0.5}]}, "initial[1]: is the same point as initial[0]"),
-        (
-            {"method": "grid", "parameters": {"a": {"values": [1]}, "b": {"values": [1, 2]}}, "initial": [{"a": 1}]},
-            "initial[0]: a point of a grid names every parameter; b is missing",
-        ),
-    ],
-)
+WRONG: list[tuple[dict[Any, Any], str]] = [
+    ({"method": "foo"}, "'foo' is not a method; known are"),
+    ({"method": "random_"}, "did you mean random?"),
+    ({"method": None}, "method is missing"),
+    ({"method": ["grid"]}, "method: must be text, not a list"),
+    ({"nonsense": 1}, "nonsense: unknown key; known are"),
+    ({"parameters": None}, "parameters is missing"),
+    ({"parameters": {}}, "parameters: empty"),
+    ({"parameters": []}, "parameters: must be a mapping, not a list"),
+    ({"parameters": {"1a": {"value": 1}}}, "'1a' is no parameter name"),
+    ({"parameters": {"a": {"values": []}}}, "parameters.a"),
+    ({"parameters": {"a": {"min": 1}}}, "max is missing"),
+    ({"parameters": {"a": {"value": 1, "values": [1]}}}, "parameters.a"),
+    ({"parameters": {"a": {"min": 1, "max": 1}}}, "is not less than max 1"),
+    ({"parameters": {"n": {"parameters": {"a": {"min": 2, "max": 1}}}}}, "parameters.n.parameters.a.min"),
+    ({"parameters": {"a": {"min": 1, "max": 10**400}}}, "parameters.a.max: is an integer of 1329 bits"),
+    ({"parameters": {"a": {"values": ["x\0"]}}}, "parameters.a.values[0]: holds a NUL"),
+    ({"parameters": {"a": {"values": ["\ud800"]}}}, "half a surrogate pair"),
+    ({"metric": "loss"}, "metric: must be a mapping, not str 'loss'"),
+    ({"metric": {}}, "metric: name is missing"),
+    ({"metric": {"name": 3}}, "metric.name: must be text, not int 3"),
+    ({"metric": {"name": "a", "goal": "minimise"}}, "metric.goal: must be minimize or maximize"),
+    ({"metric": {"name": "a", "target": True}}, "metric.target: must be a number, not True"),
+    ({"metric": {"name": "a", "target": float("nan")}}, "metric.target: must be a number, not nan"),
+    ({"metric": {"name": "a", "target": "x"}}, "metric.target: must be a number, not str 'x'"),
+    ({"run_cap": -1}, "run_cap: must be at least 1"),
+    ({"run_cap": 0}, "run_cap: must be at least 1"),
+    ({"run_cap": "1"}, "run_cap: must be a whole number, not str '1'"),
+    ({"run_cap": 5.1}, "run_cap: must be a whole number, not float 5.1"),
+    ({"run_cap": -0.3}, "run_cap: must be a whole number"),
+    ({"run_cap": True}, "run_cap: must be a whole number, not bool True"),
+    ({"seed": "x"}, "seed: must be a whole number"),
+    ({"seed": 16**6000}, "seed: is an integer of"),
+    ({"scheduler": {"num_workers": 0}}, "scheduler.num_workers: must be a whole number of at least 1"),
+    ({"scheduler": {"num_workers": "²"}}, "scheduler.num_workers: must be a whole number of at least 1"),
+    ({"scheduler": {"num_workers": None}}, "scheduler.num_workers: must be a whole number of at least 1"),
+    ({"scheduler": {"num_workers": True}}, "scheduler.num_workers: must be a whole number of at least 1"),
+    ({"program": None}, "nothing to run"),
+    ({"program": ""}, "nothing to run"),
+    ({"program": ["a"]}, "program: must be text"),
+    ({"job": "a/b"}, "not both"),
+    (
+        {"program": None, "job": "a/b/c/d"},
+        "'a/b/c/d' must be the name of a job, or a deployment as flow/deployment",
+    ),
+    ({"command": "python x"}, "command: must be a list, not str"),
+    ({"command": []}, "command: starts nothing"),
+    ({"command": ["${env}", "${args}"]}, "command: starts nothing"),
+    ({"command": ["python", True]}, "command[1]: must be a word, not bool True"),
+    ({"command": ["python", {"a": 1}]}, "command[1]: must be a word, not a dict"),
+    ({"command": ["python", "${args_jsn}"]}, "'${args_jsn}' is not a macro"),
+    ({1: 2}, "[1]: unknown key"),
+    ({"metric": {"name": "a", "impute": "mean"}}, "metric.impute: must be worst, best, latest, not 'mean'"),
+    ({"metric": {"name": "a", "impute_while_running": True}}, "must be worst, best, latest or false, not True"),
+    ({"controller": {"type": "remote"}}, "controller.type: must be cloud or local, not 'remote'"),
+    ({"controller": {"typ": "local"}}, "controller.typ: unknown key; did you mean type?"),
+    ({"scheduler": {"job": "me/p/my-scheduler:v1"}}, "scheduler.job: 'me/p/my-scheduler:v1' is a scheduler of"),
+    ({"launch": {"overrides": {"config": {}}}}, "launch.overrides.config: unknown key; did you mean run_config?"),
+    ({"launch": {"overrides": {"args": "x"}}}, "launch.overrides.args: must be a list"),
+    ({"shuffle": "yes"}, "shuffle: must be true or false, not str 'yes'"),
+    ({"shuffle": True}, "shuffle: goes with method: grid"),
+    ({"max_time": "soon"}, "max_time: must be a time, as in 90 (seconds), 30m, 2h or 1d12h, not 'soon'"),
+    ({"max_time": 0}, "max_time: must be a time"),
+    ({"max_time": True}, "max_time: must be a time"),
+    ({"max_time": float("inf")}, "max_time: must be a time"),
+    ({"max_run_time": "-5m"}, "max_run_time: must be a time"),
+    ({"max_run_time": ["5m"]}, "max_run_time: must be a time"),
+    ({"max_failed": -1}, "max_failed: must be a whole number of at least 0, or a fraction between 0 and 1, not -1"),
+    ({"max_failed": 1.5}, "max_failed: must be a whole number"),
+    ({"max_failed": True}, "max_failed: must be a whole number"),
+    ({"retries": -1}, "retries: must be at least 0, not -1"),
+    ({"retries": 0.5}, "retries: must be a whole number"),
+    ({"initial": {"lr": 1}}, "initial: must be a list"),
+    ({"initial": [3]}, "initial[0]: must be a mapping of parameters to values, not 3"),
+    ({"initial": [{"lr": 2}]}, "initial[0].lr: 2 is no value of this parameter, which is uniform from 0.0 to 1.0"),
+    ({"initial": [{"lrr": 1}]}, "initial[0].lrr: is no parameter of the sweep; did you mean lr?"),
+    ({"initial": [{"lr": 0.5}, {"lr": 0.5}]}, "initial[1]: is the same point as initial[0]"),
+    (
+        {"method": "grid", "parameters": {"a": {"values": [1]}, "b": {"values": [1, 2]}}, "initial": [{"a": 1}]},
+        "initial[0]: a point of a grid names every parameter; b is missing",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), WRONG)
 def test_a_wrong_value_is_one_fault_that_names_it(change: dict[Any, Any], expected: str) -> None:
     faults = _faults(GOOD | change)
     assert any(expected in fault for fault in faults), faults
@@ -290,3 +300,66 @@ def test_limits_and_initial_points_are_read() -> None:
 def test_a_fault_of_an_initial_point_has_its_line() -> None:
     text = "method: random\nprogram: a.py\nparameters: {a: {values: [1]}}\ninitial:\n  - a: 1\n  - a: 7\n"
     assert _faults(text) == ["line 6: initial[1].a: 7 is no value of this parameter, which is one of 1"]
+
+
+BASIC = """
+job: 'wandb/jobs/Hello World 2:latest'
+description: sweep examples using launch jobs
+method: bayes
+metric:
+  goal: minimize
+  name: loss_metric
+parameters:
+  learning_rate:
+    max: 0.02
+    min: 0
+    distribution: uniform
+  epochs:
+    max: 20
+    min: 0
+    distribution: int_uniform
+scheduler:
+   num_workers: 1
+   docker_image: base/image
+   resource: kubernetes
+   resource_args:
+      env:
+         - WANDB_API_KEY
+launch:
+   registry: my-registry
+"""
+ADVANCED = """
+description: Launch sweep config using a scheduler job
+scheduler:
+  job: 'wandb/jobs/Wandb Sweep Scheduler:latest'
+  num_workers: 8
+job: 'wandb/jobs/Hello World 2:latest'
+method: grid
+parameters:
+  param1:
+    min: 0
+    max: 10
+"""
+
+
+def test_the_files_of_sweeps_on_launch_are_read_and_what_changes_nothing_is_said() -> None:
+    basic, advanced = parse_sweep(parse_document(BASIC)), parse_sweep(parse_document(ADVANCED))
+    assert (basic.own_job, basic.num_workers) == ("Hello World 2:latest", 1)
+    assert (advanced.own_job, advanced.num_workers, advanced.run_limit) == ("Hello World 2:latest", 8, 11)
+    assert [note.split(":")[0] for note in basic.notes] == [
+        "scheduler.docker_image, scheduler.resource, scheduler.resource_args change nothing here",
+        "launch.registry changes nothing here",
+    ]
+    assert advanced.notes == ()
+
+
+def test_what_launch_overrides_gives_every_run_is_read() -> None:
+    spec = _parse(launch={"overrides": {"run_config": {"epochs": 3}, "args": ["--x", 1]}})
+    assert (spec.overrides, spec.args) == ({"epochs": 3}, ("--x", "1"))
+
+
+@pytest.mark.parametrize("given", [False, "false", None])
+def test_running_runs_are_not_imputed_by_default(given: object) -> None:
+    metric = _parse(metric={"name": "a", "impute_while_running": given, "impute": "latest"}).metric
+    assert metric is not None
+    assert (metric.impute, metric.impute_while_running, metric.needs_values) == ("latest", None, False)

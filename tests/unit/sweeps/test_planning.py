@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +14,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_state import RunState
+from launch_sdk.specs.space import Space
 from launch_sdk.specs.sweep_spec import Metric, SweepSpec, parse_sweep
 from launch_sdk.sweeps.curve import Curve
 from launch_sdk.sweeps.early_stop import make_early_stop
 from launch_sdk.sweeps.planning import MAX_ATTEMPTS, SETTLE_S, Finish, Launch, Stop, Wish, plan, settle
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts, metric_value
-from launch_sdk.sweeps.samplers import make_sampler
+from launch_sdk.sweeps.samplers import Observation, make_sampler
 
 GRID = {"a": {"values": [1, 2, 3]}, "b": {"values": ["x", "y"]}}
 ENDS = [RunState.FINISHED, RunState.FAILED, RunState.CANCELLED, RunState.LOST]
@@ -460,3 +462,35 @@ def test_what_an_initial_point_lacks_is_chosen_by_the_method() -> None:
     first, second = (action.parameters for action in _plan(spec, []) if isinstance(action, Launch))
     plain = [action.parameters for action in _plan(_spec(workers=2, run_cap=2), []) if isinstance(action, Launch)]
     assert (first, second) == ({"a": plain[0]["a"], "b": "y"}, plain[1])
+
+
+class Listening:
+    """A sampler that notes what it is told."""
+
+    def suggest(self, space: Space, observations: Sequence[Observation], index: int) -> dict[str, Any] | None:
+        del space, index
+        self.seen = {one.index: (one.status, one.value) for one in observations}
+        return None
+
+
+def _told(runs: list[SweepRun], **metric: Any) -> dict[int, tuple[str, float | None]]:
+    sampler = Listening()
+    plan(_spec(workers=9, run_cap=9, metric={"name": "loss", **metric}), runs, sampler)
+    return sampler.seen
+
+
+def test_what_a_run_without_a_result_counts_as_is_said_by_impute() -> None:
+    curve = Curve.of_values([3.0, 1.0, 2.0])
+    runs = [
+        _run(0, RunState.FINISHED, summary={"loss": 9.0}),
+        _run(1, RunState.FAILED, summary={"loss": 2.0}, curve=curve),
+        _run(2, RunState.FAILED),
+        _run(3, RunState.RUNNING, curve=curve),
+    ]
+    plain = {0: ("finished", 9.0), 1: ("failed", None), 2: ("failed", None), 3: ("running", None)}
+    assert _told(runs) == _told(runs, impute="worst") == plain
+    assert _told(runs, impute="latest") == plain | {1: ("finished", 2.0)}
+    assert _told(runs, impute="best") == plain | {1: ("finished", 1.0)}
+    assert _told(runs, impute="best", goal="maximize") == plain | {1: ("finished", 3.0)}
+    assert _told(runs, impute_while_running="best") == plain | {3: ("finished", 1.0)}
+    assert _told(runs, impute_while_running="latest") == plain | {3: ("finished", 2.0)}
