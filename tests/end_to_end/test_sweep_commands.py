@@ -351,6 +351,41 @@ def test_a_sweep_is_paused_resumed_stopped_exported_and_deleted(home: Home, proj
     assert (gone.returncode, "does not exist" in gone.stderr) == (2, True)
 
 
+LIMITED = """
+import json, pathlib, sys, time
+import launch_sdk as launch
+
+parameters = json.load(open(sys.argv[1]))
+with launch.init(config={"x": 0, "epochs": 1}) as run:
+    seen = pathlib.Path(parameters["out"], f"seen-{run.config.x}")
+    if run.config.x == 1 and not seen.exists():
+        seen.touch()
+        sys.exit("not yet")
+    run.log({"loss": run.config.x, "epochs": run.config.epochs})
+    time.sleep(60 if run.config.x == 0 else 0)
+"""
+
+
+def test_initial_points_retries_and_time_caps_hold_on_real_runs(home: Home, project: Path) -> None:
+    (project / "train.py").write_text(LIMITED)
+    more: dict[str, Any] = {
+        "command": ["${interpreter}", "${program}", "${args_json_file}"],
+        "initial": [{"x": 2}],
+        "shuffle": True,
+        "retries": 1,
+        "max_failed": 0,
+        "max_run_time": 4,
+        "launch": {"overrides": {"run_config": {"epochs": 7}}},
+    }
+    view = home.json("launch-sweep", str(write_sweep(project, points=3, **more)))
+    assert (view["state"], view["runs"][0]["parameters"]["x"]) == ("finished", 2), view
+    by_x = {run["parameters"]["x"]: run for run in view["runs"]}
+    assert {x: run["state"] for x, run in by_x.items()} == {0: "stopped", 1: "finished", 2: "finished"}
+    assert by_x[0]["stop_reason"] == "its max_run_time of 4.0 s is over"
+    assert view["best"]["parameters"]["x"] == 0
+    assert home.json("launch", "run", "show", by_x[1]["run_id"])["summary"]["epochs"] == 7
+
+
 def test_a_new_file_moves_a_resumed_sweep_to_another_queue_and_raises_its_cap(home: Home, project: Path) -> None:
     sweep_id = home.json("launch-sweep", str(write_sweep(project, points=4, run_cap=1)))["sweep_id"]
     home.run("launch", "queue", "create", "elsewhere")

@@ -145,3 +145,12 @@ def test_the_end_of_a_huge_output_is_enough(tmp_path: Path) -> None:
 def test_a_run_directory_without_records_has_no_history(tmp_path: Path) -> None:
     history: list[dict[str, Any]] = RunDirectory(tmp_path / "nowhere").history()
     assert history == []
+
+
+def test_the_macro_of_a_json_file_becomes_the_path_of_one_with_the_config(code: Path) -> None:
+    (code / "reads.py").write_text("import json, sys\nprint(json.load(open(sys.argv[1])), sys.argv[2:])\n")
+    lines: list[str] = []
+    spec = RunSpec(str(code), ("python", "reads.py", "${args_json_file}", "--x"), config={"lr": 0.1, "m": {"d": None}})
+    outcome, _ = _execute(spec, lines)
+    assert outcome.succeeded, lines
+    assert lines == ["{'lr': 0.1, 'm': {'d': None}} ['--x']"]

@@ -52,7 +52,7 @@ def test_variables_of_the_submitter_are_expanded_and_unset_ones_become_their_nam
     assert words[0] == "${envvar:DATA}/x"
 
 
-@pytest.mark.parametrize("command", [[], ["${env}"], ["${args}"], ["${env}", "${args_json}"]])
+@pytest.mark.parametrize("command", [[], ["${env}"], ["${args}"], ["${env}", "${args_json}"], ["${args_json_file}"]])
 def test_a_command_that_starts_nothing_is_a_fault(command: list[str]) -> None:
     assert "starts nothing" in command_faults(command)[0]
 
@@ -60,3 +60,9 @@ def test_a_command_that_starts_nothing_is_a_fault(command: list[str]) -> None:
 def test_an_unknown_macro_of_arguments_is_a_fault() -> None:
     assert "'${args_jsn}' is not a macro" in command_faults(["x", "${args_jsn}", "${program}"])[0]
     assert not command_faults(["x", "${args}", "${lr}"])
+
+
+def test_the_macro_of_a_json_file_is_left_to_what_starts_the_run() -> None:
+    command = ["${interpreter}", "${program}", "${args_json_file}"]
+    assert not command_faults(command)
+    assert render_command(command, "train.py", PARAMETERS) == ["python", "train.py", "${args_json_file}"]
