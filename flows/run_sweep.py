@@ -41,7 +41,7 @@ async def run_sweep(
     Args:
         sweep: The sweep file: method, metric, parameters, program or job.
         sweep_id: Its id; empty makes one up.
-        source: Directory of the program, as the agent sees it, or sha256:<digest> of a packed one.
+        source: Directory of the program, as the agent sees it, or the name of a packed one.
         queue: Queue of its runs; empty takes the sweep's own.
     """
     logger = get_run_logger()

@@ -17,6 +17,7 @@ from launch_sdk.errors import RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
+from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.tracking import protocol
@@ -35,7 +36,7 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
     run_id = f"run-{time.strftime('%Y%m%d_%H%M%S')}-{secrets.token_hex(4)}"
     run = RunDirectory.of(run_id)
     store = RunStore.local()
-    if not spec.source.startswith("sha256:"):
+    if not is_packed(spec.source):
         pack = store.put_directory(Path(spec.source))
         for name, reason in pack.left_out.items():
             say(f"left out: {name} ({reason})")

@@ -17,6 +17,7 @@ from launch_sdk.runs.config_files import patch_files
 from launch_sdk.runs.provenance import tell_provenance
 from launch_sdk.runs.supervise import Follower, run_program
 from launch_sdk.specs.job import checked
+from launch_sdk.sources.packed import program_directory
 from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ async def execute(
         follower = Follower(run, on_lines, collector)
         exit_code = await run_program(
             program_arguments(spec.entry_point, spec.args),
-            directory=run.work,
+            directory=program_directory(spec.source, run.work),
             environment=_environment(spec, run, identity),
             follower=follower,
             on_look=lambda: on_summary(follower.summary),
@@ -99,13 +100,14 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     shutil.rmtree(run.path / "wandb", ignore_errors=True)
     store.lay_out(spec.source, run.work)
     program = spec.entry_point[0]
-    if program.endswith(".py") and not (run.work / program).is_file():
-        scripts = sorted(p.relative_to(run.work).as_posix() for p in run.work.rglob("*.py"))[:8]
+    start = program_directory(spec.source, run.work)
+    if program.endswith(".py") and not (start / program).is_file():
+        scripts = sorted(p.relative_to(start).as_posix() for p in start.rglob("*.py"))[:8]
         raise NotFoundError(
             f"Entry point {program} is not in the source. It holds {', '.join(scripts) or 'no .py file'}."
             " Name one with -E, as in -E train.py"
         )
-    held = patch_files(run.work, spec.files)
+    held = patch_files(start, spec.files)
     checked = spec.inputs is not None
     config, files = dict(spec.config), dict(spec.files)
     protocol.write_overrides(run.path, config, files, layer, checked=checked, file_values=None if checked else held)
@@ -133,7 +135,7 @@ def _collector(spec: RunSpec, run: RunDirectory, on_lines: Callable[[list[str]],
     return collector_of(
         spec.metric_sources,
         run_dir=run.path,
-        work=run.work,
+        work=program_directory(spec.source, run.work),
         records=run.records,
         output=run.output,
         declarations=wandb.DECLARATIONS,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launch_sdk.errors import InvalidSpecError
+from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def pack_source(spec: RunSpec, store: RunStore) -> RunSpec:
     """Give the same spec with its directory packed into the run store."""
-    if spec.source.startswith("sha256:"):
+    if is_packed(spec.source):
         return spec
     source = store.put_directory(Path(spec.source).expanduser()).source
     return RunSpec.from_dict({**spec.to_dict(), "source": source})

@@ -1,8 +1,9 @@
 """Pack a local directory into one file named by its content, and lay it out again.
 
-Inside a git work tree the tracked and the untracked, not ignored files are taken; elsewhere every file. Untracked
-folders of version control, virtual environments, caches and earlier runs are never taken. The pack is a tar file with
-sorted names and no times or owners, so the same content has the same digest anywhere and is stored once.
+Inside a git work tree the tracked and the untracked, not ignored files are taken; elsewhere all that no `.gitignore`
+names, nor a `.launchignore` of the same form at the top. Untracked folders of version control, virtual environments,
+caches and earlier runs are never taken. The pack is a tar file with sorted names and no times or owners, so the same
+content has the same digest anywhere and is stored once.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, NotFoundError
+from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, LaunchError, NotFoundError
+from launch_sdk.sources.git_commands import Git, make_repository, private_git
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-    import git
 
 MAX_PACK_BYTES = 512 * 1024 * 1024
 LEFT_OUT_FOLDERS = frozenset(
@@ -43,6 +43,7 @@ SECRET_NAMES = frozenset(
     {".env", ".netrc", ".pypirc", ".git-credentials", "credentials.json"}
     | {"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}
 )
+IGNORE_FILE = ".launchignore"
 _DIGEST_LENGTH = 64
 
 
@@ -157,46 +158,57 @@ def _why_left_out(directory: Path, name: str) -> str:
 
 def _names(directory: Path) -> list[str]:
     """Name the files below `directory`, as git sees them; all of them where git sees none."""
-    return _names_in_git(directory) or _names_in_folder(directory)
+    return _names_in_git(directory) or _names_not_ignored(directory)
+
+
+def _names_not_ignored(directory: Path) -> list[str]:
+    """List a folder that is no repository as git would: what no pattern names."""
+    if not any(directory.rglob(".gitignore")) and not _patterns(directory):
+        return names_in_folder(directory)
+    with tempfile.TemporaryDirectory() as folder:
+        make_repository(Path(folder), "sha1")
+        git = Git(directory, {**private_git(Path(folder)).variables, "GIT_WORK_TREE": str(directory)})
+        try:
+            names = _listed(git, "--others", "--exclude-per-directory=.gitignore", *_patterns(directory))
+        except NotFoundError:  # there is no git
+            return names_in_folder(directory)
+    return [name for name in names if not any(is_left_out_folder(folder) for folder in _folders_of(directory, name))]
 
 
 def _names_in_git(directory: Path) -> list[str]:
     """Return what git sees below `directory`; nothing outside a work tree, in an ignored folder or without git."""
     try:
-        import git  # it raises ImportError where there is no git program, too
-    except ImportError:
+        tracked = _listed(Git(directory), "--cached")
+        untracked = _listed(Git(directory), "--others", "--exclude-standard", *_patterns(directory))
+    except LaunchError:
         return []
-    try:
-        repository = git.Repo(directory, search_parent_directories=True)
-        with repository:
-            tracked = _listed(repository, directory, "--cached")
-            untracked = _listed(repository, directory, "--others", "--exclude-standard")
-    except (git.GitError, OSError, ValueError):
-        return []
-    kept = [name for name in untracked if not any(_is_left_out_folder(p) for p in _folders_of(directory, name))]
+    kept = [name for name in untracked if not any(is_left_out_folder(p) for p in _folders_of(directory, name))]
     return [name for name in [*tracked, *kept] if os.path.lexists(directory / name)]
 
 
-def _listed(repository: git.Repo, directory: Path, *options: str) -> list[str]:
-    command = ["git", "-C", str(directory), "ls-files", "-z", *options, "--", "."]
-    names = str(repository.git.execute(command, strip_newline_in_stdout=False)).split("\0")
-    return [name.rstrip("/") for name in names if name]
+def _listed(git: Git, *options: str) -> list[str]:
+    names = git.output("ls-files", "-z", *options, "--", ".").split(b"\0")
+    return [os.fsdecode(name.rstrip(b"/")) for name in names if name]
+
+
+def _patterns(directory: Path) -> list[str]:
+    return [f"--exclude-from={IGNORE_FILE}"] if (directory / IGNORE_FILE).is_file() else []
 
 
 def _folders_of(directory: Path, name: str) -> list[Path]:
     return [directory / parent for parent in PurePosixPath(name).parents if parent.parts]
 
 
-def _names_in_folder(directory: Path) -> list[str]:
+def names_in_folder(directory: Path) -> list[str]:
     names: list[str] = []
     for root, folders, files in os.walk(directory):
         links = [name for name in folders if Path(root, name).is_symlink()]
-        folders[:] = [name for name in folders if name not in links and not _is_left_out_folder(Path(root, name))]
+        folders[:] = [name for name in folders if name not in links and not is_left_out_folder(Path(root, name))]
         names += [Path(root, name).relative_to(directory).as_posix() for name in [*files, *links]]
     return names
 
 
-def _is_left_out_folder(folder: Path) -> bool:
+def is_left_out_folder(folder: Path) -> bool:
     """Say whether nobody means to launch what is in this folder; `launch/` is where scripts leave their runs."""
     return folder.name in LEFT_OUT_FOLDERS or (folder.name == "launch" and any(folder.glob("run-*/metadata.json")))
 
