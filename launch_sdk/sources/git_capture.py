@@ -22,7 +22,7 @@ from typing import Any
 
 from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, NotFoundError
 from launch_sdk.sources.capture_rules import CaptureRules, taken_by_ignore_file
-from launch_sdk.sources.git_commands import quoted
+from launch_sdk.sources.git_commands import failure, quoted
 from launch_sdk.sources.git_repository import Repository, open_repository
 from launch_sdk.sources.private_repository import NOTHING_KNOWN, Hashed, Known, PrivateRepository, status_key
 from launch_sdk.sources.working_tree import WorkingTree, read_working_tree
@@ -192,7 +192,9 @@ class _Taking:
         with tempfile.TemporaryDirectory(dir=self.private.path, prefix=".index-") as folder:
             git = self.private.writing
             git = replace(git, variables={**git.variables, "GIT_INDEX_FILE": f"{folder}/index"})
-            git.output("update-index", "-z", "--index-info", feed=b"".join(lines))
+            answer = git.ask("update-index", "-z", "--index-info", feed=b"".join(lines))
+            if answer.code or answer.error:  # it says which names it will not take, and takes the others
+                raise failure(self.repository.root, ["update-index"], answer)
             return git.output("write-tree", "--missing-ok").decode().strip()
 
 

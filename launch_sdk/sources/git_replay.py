@@ -26,7 +26,6 @@ from launch_sdk.sources.packed import GitSource
 
 MAX_FILES = 1_000_000
 MAX_LISTING_BYTES = 512 * 1024 * 1024
-MAX_SHOWN = 20
 _MODES = {b"100644", b"100755", b"120000"}
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -51,8 +50,8 @@ def replay(source: GitSource, store: Path, target: Path) -> None:
         git = private_git(scratch)
         for pack in document.packs:
             _index(git, source, store / f"{pack}.pack", pack)
-        _check_tree(git, source)
-        _check_out(scratch, source, target)
+        count = _check_tree(git, source)
+        _check_out(scratch, source, target, count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +94,12 @@ def _index(git: Git, source: GitSource, pack: Path, digest: str) -> None:
         raise _fault(f"{pack} is no pack that git can read: {answer.error}")
 
 
-def _check_tree(git: Git, source: GitSource) -> None:
-    """Refuse what a capture never writes: names that leave the folder or that git would obey, submodules, bombs."""
+def _check_tree(git: Git, source: GitSource) -> int:
+    """Refuse what a capture never writes: names that leave the folder or that git would obey, submodules, bombs.
+
+    Returns:
+        The number of files.
+    """
     faults: list[Fault] = []
     seen: set[bytes] = set()
     total = 0
@@ -110,7 +113,8 @@ def _check_tree(git: Git, source: GitSource) -> None:
     folders = {folder for name in seen for folder in _folders_of(name)}
     faults += [Fault("source", f"{os.fsdecode(name)!r} is a file and a folder") for name in seen & folders]
     if faults:
-        raise InvalidSpecError("The source", faults[:MAX_SHOWN])
+        raise InvalidSpecError("The source", faults)
+    return len(seen)
 
 
 def _entries(git: Git, source: GitSource) -> Iterator[tuple[bytes, int, bytes]]:
@@ -148,12 +152,14 @@ def _folders_of(name: bytes) -> Iterator[bytes]:
         yield name
 
 
-def _check_out(scratch: Path, source: GitSource, target: Path) -> None:
+def _check_out(scratch: Path, source: GitSource, target: Path, count: int) -> None:
     git = Git(target, {**private_git(scratch).variables, "GIT_WORK_TREE": str(target)})
-    for words in (("read-tree", source.tree), ("checkout-index", "--all", "--quiet")):
+    for words in (("read-tree", source.tree), ("checkout-index", "--all")):
         answer = git.ask(*words)
         if answer.code:
             raise _fault(f"tree {source.tree} cannot be laid out: {answer.error}")
+    if git.output("ls-files", "-z").count(b"\0") != count:
+        raise _fault(f"tree {source.tree} holds names that git does not lay out")
 
 
 def _fault(message: str) -> InvalidSpecError:

@@ -78,7 +78,7 @@ class _Reader:
             return
         status = os.lstat(self._on_disk(path))
         name = os.fsdecode(path)
-        if b".git" in path.lower().split(b"/"):
+        if _is_forbidden(path, status):
             self.tree.left_out[name] = "has a name that git keeps for itself"
         elif stat.S_ISDIR(status.st_mode):
             self._take_folder(path, mode)
@@ -133,6 +133,11 @@ class _Reader:
 
     def _on_disk(self, path: bytes) -> bytes:
         return os.path.join(os.fsencode(self.top.root), path)  # noqa: PTH118  # names are bytes here
+
+
+def _is_forbidden(path: bytes, status: os.stat_result) -> bool:
+    parts = path.lower().split(b"/")
+    return b".git" in parts or (parts[-1] == b".gitmodules" and stat.S_ISLNK(status.st_mode))
 
 
 @dataclass(frozen=True, slots=True)
