@@ -275,7 +275,7 @@ def _refuse_unreadable(root: Path, names: list[bytes]) -> None:
     faults: list[Fault] = []
     for name in names:
         path = _on_disk(root, name)
-        if os.path.isfile(path) and not os.access(path, os.R_OK):  # noqa: PTH113
+        if os.path.isfile(path) and not os.access(path, os.R_OK, effective_ids=True):  # noqa: PTH113
             message = "cannot be read: Permission denied. Make it readable, or name it in .gitignore"
             faults.append(Fault(os.fsdecode(name), message))
     if faults:

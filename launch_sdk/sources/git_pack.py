@@ -83,6 +83,8 @@ def pack_capture(captured: Capture, folder: Path, store: Path) -> PackedCapture:
     private = PrivateRepository.of(Path(captured.root), captured.object_format, folder)
     digest = _kept(captured.tree, store) or _keep(captured, private, store)
     history, left_out = _keep_history(captured, private, store)
+    if _is_base(captured.tree, private) and _size_of(private.path / "objects") > MAX_PRIVATE_BYTES:
+        private.delete()  # the next capture makes it again
     source = GitSource(digest, captured.tree, captured.directory)
     return PackedCapture(str(source), captured, history, left_out)
 
@@ -131,10 +133,7 @@ def _pack_all(tree: str, private: PrivateRepository, store: Path) -> list[str]:
     with _new_file(store) as file:
         _pack_objects(private.reading, f"{tree}\n", file)
         size, pack = file.stat().st_size, _name_by_content(file, store, "pack")
-    if _size_of(private.path / "objects") > MAX_PRIVATE_BYTES:
-        private.delete()  # it is made again by the next capture
-    else:
-        private.replace("base.json", json.dumps({"tree": tree, "pack": pack, "bytes": size}))
+    private.replace("base.json", json.dumps({"tree": tree, "pack": pack, "bytes": size}))
     return [pack]
 
 
@@ -156,8 +155,7 @@ def _keep_history(captured: Capture, private: PrivateRepository, store: Path) ->
         digest, left_out = _bundle(captured.commit, Path(captured.root), private, store)
     except InvalidSpecError as error:
         digest, left_out = None, "; ".join(fault.message for fault in error.faults)
-    if private.path.is_dir():
-        private.replace("history.json", json.dumps({"commit": captured.commit, "bundle": digest, "left_out": left_out}))
+    private.replace("history.json", json.dumps({"commit": captured.commit, "bundle": digest, "left_out": left_out}))
     return digest, left_out
 
 
@@ -212,6 +210,11 @@ def _write(store: Path, name: str, content: bytes) -> None:
     with _new_file(store) as file:
         file.write_bytes(content)
         file.replace(store / name)
+
+
+def _is_base(tree: str, private: PrivateRepository) -> bool:
+    base: Any = private.read_json("base.json")
+    return bool(base and base["tree"] == tree)
 
 
 def _size_of(folder: Path) -> int:

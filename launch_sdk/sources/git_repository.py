@@ -14,8 +14,9 @@ from launch_sdk.tracking.metadata import without_credentials
 
 _ABOUT = (
     *("rev-parse", "--show-cdup", "--git-dir", "--git-path", "objects", "--git-path", "shallow"),
-    *("--show-object-format", "--git-common-dir"),
+    *("--show-object-format", "--git-common-dir", "--is-bare-repository"),
 )
+_WORDS_WITHOUT_ANSWER = 3  # rev-parse, and --git-path twice
 _SETTINGS = r"^(remote\..*\.url|branch\..*\.remote)$"
 
 
@@ -77,9 +78,13 @@ def repository_at(root: Path) -> Repository | None:
     if about.code:
         return _explain(root, about)
     lines = about.output.removesuffix(b"\n").split(b"\n")
-    if len(lines) != 6:  # noqa: PLR2004  # one line for each question
+    if lines[-1] == b"true":
+        raise _fault(
+            root, "its setting core.bare says that it has no work tree. Unset it: git config --unset core.bare"
+        )
+    if len(lines) != len(_ABOUT) - _WORDS_WITHOUT_ANSWER:
         raise _fault(root, "the path of its .git folder holds a line break. Move it")
-    up, git_dir, objects, shallow, object_format, common = map(os.fsdecode, lines)
+    up, git_dir, objects, shallow, object_format, common = map(os.fsdecode, lines[:-1])
     if up:
         return _elsewhere(root, git_dir)
     name = os.fsdecode(branch.output.strip()).removeprefix("refs/heads/") or None
