@@ -33,6 +33,10 @@ class CaptureRules:
     take: tuple[str, ...] = ()
     leave_out: tuple[Path, ...] = ()
 
+    def is_plain(self, status: stat_result) -> bool:
+        """Say whether it is a file of an ordinary size."""
+        return stat.S_ISREG(status.st_mode) and status.st_size <= self.max_file_bytes
+
     def why_left_out(self, name: str, status: stat_result, *, tracked: bool) -> str:
         """Say why a file is left out; nothing if it is taken."""
         if stat.S_ISLNK(status.st_mode):

@@ -210,7 +210,8 @@ def names_in_folder(directory: Path) -> list[str]:
 
 def is_left_out_folder(folder: Path) -> bool:
     """Say whether nobody means to launch what is in this folder; `launch/` is where scripts leave their runs."""
-    return folder.name in LEFT_OUT_FOLDERS or (folder.name == "launch" and any(folder.glob("run-*/metadata.json")))
+    name = folder.name
+    return name in LEFT_OUT_FOLDERS or (name == "launch" and any(folder.glob("run-*/metadata.json")))
 
 
 def _refuse_too_large(directory: Path, names: list[str]) -> None:

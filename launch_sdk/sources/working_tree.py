@@ -54,14 +54,15 @@ class _Reader:
     rules: CaptureRules
     folders: dict[bytes, _Folder] = field(default_factory=dict[bytes, "_Folder"])
     hidden: frozenset[bytes] = frozenset()
+    start: bytes = b""
 
     def __post_init__(self) -> None:
         self.folders[b""] = _Folder(real=True, left_out=False)
         root = self.top.root
-        inside = [folder.resolve() for folder in self.rules.leave_out]
-        self.hidden = frozenset(
-            os.fsencode(f.relative_to(root)) for f in inside if f != root and f.is_relative_to(root)
-        )
+        self.start = os.path.join(os.fsencode(root), b"")  # noqa: PTH118  # names are bytes here
+        folders = [folder.resolve() for folder in self.rules.leave_out]
+        inside = [folder for folder in folders if folder != root and folder.is_relative_to(root)]
+        self.hidden = frozenset(os.fsencode(folder.relative_to(root)) for folder in inside)
 
     def read(self, repository: Repository, prefix: bytes) -> None:
         self.tree.objects.append(str(repository.objects))
@@ -76,14 +77,15 @@ class _Reader:
         folder = self._folder(path.rpartition(b"/")[0])
         if not folder.real or path in self.hidden or (folder.left_out and mode is None):
             return
-        status = os.lstat(self._on_disk(path))
-        name = os.fsdecode(path)
-        if _is_forbidden(path, status):
-            self.tree.left_out[name] = "has a name that git keeps for itself"
+        status = os.lstat(self.start + path)
+        if mode is not None and self.rules.is_plain(status) and b".git" not in path.lower():
+            self.tree.files[path] = status  # as nearly all files are
+        elif _is_forbidden(path, status):
+            self.tree.left_out[os.fsdecode(path)] = "has a name that git keeps for itself"
         elif stat.S_ISDIR(status.st_mode):
             self._take_folder(path, mode)
-        elif reason := self.rules.why_left_out(name, status, tracked=mode is not None):
-            self.tree.left_out[name] = reason
+        elif reason := self.rules.why_left_out(os.fsdecode(path), status, tracked=mode is not None):
+            self.tree.left_out[os.fsdecode(path)] = reason
         else:
             self.tree.files[path] = status
 
@@ -95,7 +97,7 @@ class _Reader:
         if folder.left_out and mode is None:
             return
         name = os.fsdecode(path)
-        root = Path(os.fsdecode(self._on_disk(path)))
+        root = Path(os.fsdecode(self.start + path))
         try:
             inner = repository_at(root) if os.path.lexists(root / ".git") else None
         except InvalidSpecError as error:
@@ -123,16 +125,13 @@ class _Reader:
     def _look_at(self, path: bytes) -> _Folder:
         above = self._folder(path.rpartition(b"/")[0])
         try:
-            real = above.real and stat.S_ISDIR(os.lstat(self._on_disk(path)).st_mode)
+            real = above.real and stat.S_ISDIR(os.lstat(self.start + path).st_mode)
         except OSError:
             real = False
-        unwanted = real and not above.left_out and is_left_out_folder(Path(os.fsdecode(self._on_disk(path))))
+        unwanted = real and not above.left_out and is_left_out_folder(Path(os.fsdecode(self.start + path)))
         if unwanted:
             self.tree.folders_left_out.add(os.fsdecode(path))
         return _Folder(real and path not in self.hidden, above.left_out or unwanted)
-
-    def _on_disk(self, path: bytes) -> bytes:
-        return os.path.join(os.fsencode(self.top.root), path)  # noqa: PTH118  # names are bytes here
 
 
 def _is_forbidden(path: bytes, status: os.stat_result) -> bool:

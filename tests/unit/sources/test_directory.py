@@ -174,6 +174,13 @@ def test_an_ignored_folder_is_packed_when_it_is_what_was_named(code: Path, store
     assert "model.py" in _names(pack_directory(code / "pkg", store), store, tmp_path)
 
 
+def test_outside_git_what_patterns_name_is_not_packed(code: Path, store: Path, tmp_path: Path) -> None:
+    _write(code, {"a.log": b"", "pkg/b.log": b"", "pkg/c.tmp": b"", "data/x.bin": b"", "keep.tmp": b"", ".venv/x": b""})
+    _write(code, {".gitignore": b"*.log\n", "pkg/.gitignore": b"*.tmp\n", ".launchignore": b"data/\n"})
+    patterns = {".gitignore", "pkg/.gitignore", ".launchignore"}
+    assert _names(pack_directory(code, store), store, tmp_path) == {"train.py", "pkg/model.py", "keep.tmp", *patterns}
+
+
 def test_a_repository_inside_is_left_out_with_a_reason(code: Path, store: Path) -> None:
     _git(code, "init")
     _write(code, {"inner/x.py": b""})

@@ -19,18 +19,10 @@ from hypothesis import strategies as st
 from launch_sdk.sources.git_pack import pack_work_tree
 from launch_sdk.sources.git_replay import replay
 from launch_sdk.sources.packed import GitSource
+from tests.unit.sources.conftest import USER_ENVIRONMENT
 
-EXAMPLES = int(os.environ.get("ROUND_TRIPS", "50"))
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_AUTHOR_NAME": "a",
-    "GIT_AUTHOR_EMAIL": "a@example.org",
-    "GIT_COMMITTER_NAME": "a",
-    "GIT_COMMITTER_EMAIL": "a@example.org",
-}
+EXAMPLES = int(os.environ.get("ROUND_TRIPS", "40"))
+ENVIRONMENT = USER_ENVIRONMENT | {"GIT_OPTIONAL_LOCKS": "0"}
 
 NAMES = st.sampled_from(
     [
