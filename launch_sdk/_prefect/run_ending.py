@@ -12,6 +12,7 @@ from launch_sdk._prefect.labels import LabelValue, write_labels
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.job_making import with_inputs
 from launch_sdk.runs.packing import pack_source
+from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.inputs import infer_inputs
 from launch_sdk.specs.job import check_name, suggested_name
 from launch_sdk.specs.secrets import secret_paths, without_paths
@@ -87,7 +88,7 @@ async def register(client: PrefectClient, run: RunDirectory, spec: RunSpec, queu
     if name is None:
         return None
     check_name(name)
-    if not spec.source.startswith("sha256:"):
+    if not is_packed(spec.source):
         spec = await asyncio.to_thread(pack_source, spec, store)
     made = with_inputs(spec, snapshot.inputs, without_paths(snapshot.config, secret_paths(_schema(snapshot))))
     return await save_job(client, name, made, None, queue)

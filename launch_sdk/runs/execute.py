@@ -22,6 +22,7 @@ from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from launch_sdk.runs.run_directory import RunDirectory
     from launch_sdk.runs.store import RunStore
@@ -73,12 +74,12 @@ async def execute(
     """
     spec = checked(spec)
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
-    await asyncio.to_thread(prepare, spec, run, store, layer)
-    with closing(_collector(spec, run, on_lines)) as collector:
+    start = await asyncio.to_thread(prepare, spec, run, store, layer)
+    with closing(_collector(spec, run, start, on_lines)) as collector:
         follower = Follower(run, on_lines, collector)
         exit_code = await run_program(
             program_arguments(spec.entry_point, spec.args),
-            directory=program_directory(spec.source, run.work),
+            directory=start,
             environment=_environment(spec, run, identity),
             follower=follower,
             on_look=lambda: on_summary(follower.summary),
@@ -87,8 +88,11 @@ async def execute(
     return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code) if exit_code else None)
 
 
-def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = protocol.LAUNCH_LAYER) -> None:
+def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = protocol.LAUNCH_LAYER) -> Path:
     """Make the run's directory: its copy of the source with its config files written, and its overrides.
+
+    Returns:
+        The folder in it that the program starts in.
 
     Raises:
         NotFoundError: the source, or the entry point or a config file in it, does not exist.
@@ -98,9 +102,8 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     for earlier in (run.records, run.output, run.path / wandb.DECLARATIONS, run.path / protocol.PROVENANCE):
         earlier.unlink(missing_ok=True)
     shutil.rmtree(run.path / "wandb", ignore_errors=True)
-    store.lay_out(spec.source, run.work)
+    start = store.lay_out(spec.source, run.work)
     program = spec.entry_point[0]
-    start = program_directory(spec.source, run.work)
     if program.endswith(".py") and not (start / program).is_file():
         scripts = sorted(p.relative_to(start).as_posix() for p in start.rglob("*.py"))[:8]
         raise NotFoundError(
@@ -111,6 +114,7 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     checked = spec.inputs is not None
     config, files = dict(spec.config), dict(spec.files)
     protocol.write_overrides(run.path, config, files, layer, checked=checked, file_values=None if checked else held)
+    return start
 
 
 def _environment(spec: RunSpec, run: RunDirectory, identity: Mapping[str, str]) -> dict[str, str]:
@@ -128,14 +132,14 @@ def _environment(spec: RunSpec, run: RunDirectory, identity: Mapping[str, str]) 
     return program_environment({**contract, protocol.RUN_DIR: str(run.path), **identity})
 
 
-def _collector(spec: RunSpec, run: RunDirectory, on_lines: Callable[[list[str]], None]) -> Collector:
+def _collector(spec: RunSpec, run: RunDirectory, start: Path, on_lines: Callable[[list[str]], None]) -> Collector:
     """Make what reads the metrics that the program does not log through the run protocol."""
     if notice := wandb.mode_notice(os.environ):
         on_lines([notice])
     return collector_of(
         spec.metric_sources,
         run_dir=run.path,
-        work=program_directory(spec.source, run.work),
+        work=start,
         records=run.records,
         output=run.output,
         declarations=wandb.DECLARATIONS,

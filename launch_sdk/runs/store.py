@@ -7,13 +7,13 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.home import launch_home
 from launch_sdk.sources.capture_rules import CaptureRules
 from launch_sdk.sources.directory import Pack, pack_directory, unpack
 from launch_sdk.sources.git_pack import PackedCapture, pack_work_tree
 from launch_sdk.sources.git_replay import replay
-from launch_sdk.sources.git_repository import open_repository
-from launch_sdk.sources.packed import GIT, GitSource, file_of, is_packed
+from launch_sdk.sources.packed import GIT, GitSource, file_of, is_packed, program_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +58,30 @@ class RunStore:
         Raises:
             InvalidSpecError, ConflictError: as `capture` does.
         """
-        directory = directory.resolve()
-        if shutil.which("git") is None or not directory.is_dir() or open_repository(directory) is None:
-            return None
         rules = rules or CaptureRules()
         rules = replace(rules, leave_out=(*rules.leave_out, launch_home(), self.path))
-        return pack_work_tree(directory, launch_home() / "captures", self.sources, rules)
+        try:
+            return pack_work_tree(directory, launch_home() / "captures", self.sources, rules)
+        except NotFoundError:
+            return None
 
     def holds(self, source: str) -> bool:
         """Say whether a packed source is here."""
         return (self.sources / file_of(source)).is_file()
 
-    def lay_out(self, source: str, target: Path) -> None:
+    def lay_out(self, source: str, target: Path) -> Path:
         """Make `target` the run's own copy of a source.
 
         Args:
             source: a packed source, or the path of a local directory, which is packed first.
             target: a directory that does not exist yet, or an earlier copy, which is replaced.
+
+        Returns:
+            The folder that programs start in: `target`, or the folder in it that was submitted.
+
+        Raises:
+            NotFoundError: the store does not hold the source.
+            InvalidSpecError: it is not what its name says, or cannot be laid out safely.
         """
         if not is_packed(source):
             source = self.put_directory(Path(source).expanduser()).source
@@ -90,3 +97,4 @@ class RunStore:
             fresh.replace(target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+        return program_directory(source, target)
