@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +12,7 @@ from launch_sdk.handles import LaunchedRun, LaunchedSweep
 from launch_sdk.job_making import check_space, job_spec
 from launch_sdk.runs.packing import pack_program, pack_source
 from launch_sdk.session import Gateway, Session
+from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.job import check_name, checked, suggested_name
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
@@ -33,13 +35,16 @@ class LaunchClient:
 
     Args:
         gateway: the server; None connects to it, starting the embedded one if need be.
+        tell: is told, line by line, what a person has to know of code that is packed, such as files that look like
+            secrets and are left out; None writes it to standard error.
 
     Raises:
         BackendUnavailableError: the server does not answer.
     """
 
-    def __init__(self, gateway: Gateway | None = None) -> None:
+    def __init__(self, gateway: Gateway | None = None, tell: Callable[[str], object] | None = None) -> None:
         self._session = Session(gateway)
+        self._tell = tell or _write_to_stderr
 
     def close(self) -> None:
         """Give the connections back."""
@@ -61,11 +66,21 @@ class LaunchClient:
         spec = checked(spec)
         queue = queue or DEFAULT_QUEUE
         self._session.do(self._session.gateway.ensure_queue(queue))
-        run_id = self._session.do(self._session.gateway.submit_run(pack_source(spec, self._store()), queue))
+        run_id = self._session.do(self._session.gateway.submit_run(self._packed(spec), queue))
         return LaunchedRun(self._session, run_id)
 
     def _store(self) -> RunStore:
         return self._session.do(self._session.gateway.run_store())
+
+    def _packed(self, spec: RunSpec) -> RunSpec:
+        return pack_source(spec, self._store(), self._tell)
+
+    def code_of(self, view: RunView) -> Mapping[str, Any] | None:
+        """Say which code a run has and where that comes from, also before it has started; None if nobody knows."""
+        spec = view.spec
+        if view.code is not None or spec is None or not is_packed(spec.source):
+            return view.code
+        return self._store().record(spec.source)
 
     def launch_job(self, job: str, parameters: Mapping[str, Any], *, name: str | None = None) -> LaunchedRun:
         """Start a run of somebody's deployment, `flow/deployment`, on its own queue."""
@@ -134,7 +149,7 @@ class LaunchClient:
         """
         name = name or suggested_name(spec)
         check_name(name)
-        packed = pack_source(spec, self._store())
+        packed = self._packed(spec)
         return self._session.do(self._session.gateway.save_job(name, packed, queue, first_queue))
 
     def create_job_from_run(self, run_id: str, *, name: str | None = None, queue: str | None = None) -> Job:
@@ -174,7 +189,7 @@ class LaunchClient:
             check_space(job, spec.space, document)
         queue = queue or spec.queue or (job.queue if job is not None else DEFAULT_QUEUE)
         self._session.do(self._session.gateway.ensure_queue(queue))
-        source = pack_program(spec, document, self._store()) if spec.program else None
+        source = pack_program(spec, document, self._store(), self._tell) if spec.program else None
         sweep_id = self._session.do(self._session.gateway.submit_sweep(document.value, spec, source, queue))
         return LaunchedSweep(self._session, sweep_id)
 
@@ -224,6 +239,10 @@ class LaunchClient:
     def ensure_queue(self, queue: str) -> None:
         """Check that a queue exists; the default one is made."""
         self._session.do(self._session.gateway.ensure_queue(queue))
+
+
+def _write_to_stderr(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def launch(

@@ -28,6 +28,7 @@ from launch_sdk._prefect.views import (
     declared_inputs,
     is_program,
     recorded_config,
+    run_code,
     run_edits,
     run_error,
     run_labels,
@@ -205,6 +206,7 @@ class PrefectGateway:
             inputs=declared_inputs(flow_run),
             provenance=run_provenance(flow_run),
             layer=SWEEP_LAYER if names.sweep_of(flow_run.tags) else LAUNCH_LAYER,
+            code=run_code(flow_run),
             is_program=is_ours,
         )
 

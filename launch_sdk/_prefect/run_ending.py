@@ -61,6 +61,7 @@ def _labels(run: RunDirectory, summary: Mapping[str, Any]) -> dict[str, str]:
         names.CONFIG: without_paths(snapshot.config, hidden),
         names.INPUTS: snapshot.inputs,
         names.PROVENANCE: provenance,
+        names.CODE: protocol.read_code(run.path),
     }
     return {name: dumps(value) for name, value in labels.items() if value}
 

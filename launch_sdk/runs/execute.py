@@ -14,10 +14,10 @@ from launch_sdk.environments.current import program_arguments, program_environme
 from launch_sdk.errors import NotFoundError
 from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
+from launch_sdk.runs.packing import pack_source
 from launch_sdk.runs.provenance import tell_provenance
 from launch_sdk.runs.supervise import Follower, run_program
 from launch_sdk.specs.job import checked
-from launch_sdk.sources.packed import program_directory
 from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ async def execute(
     """
     spec = checked(spec)
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
+    spec = await asyncio.to_thread(pack_source, spec, store, lambda line: on_lines([line]))
     start = await asyncio.to_thread(prepare, spec, run, store, layer)
     with closing(_collector(spec, run, start, on_lines)) as collector:
         follower = Follower(run, on_lines, collector)
@@ -103,6 +104,7 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
         earlier.unlink(missing_ok=True)
     shutil.rmtree(run.path / "wandb", ignore_errors=True)
     start = store.lay_out(spec.source, run.work)
+    protocol.write_code(run.path, store.record(spec.source))
     program = spec.entry_point[0]
     if program.endswith(".py") and not (start / program).is_file():
         scripts = sorted(p.relative_to(start).as_posix() for p in start.rglob("*.py"))[:8]

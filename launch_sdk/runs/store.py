@@ -6,12 +6,13 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.home import launch_home
 from launch_sdk.sources.capture_rules import CaptureRules
-from launch_sdk.sources.directory import Pack, pack_directory, unpack
-from launch_sdk.sources.git_pack import PackedCapture, pack_work_tree
+from launch_sdk.sources.directory import Pack, origin_of_pack, pack_directory, unpack
+from launch_sdk.sources.git_pack import PackedCapture, origin_of_tree, pack_work_tree
 from launch_sdk.sources.git_replay import replay
 from launch_sdk.sources.packed import GIT, GitSource, file_of, is_packed, program_directory
 
@@ -45,7 +46,7 @@ class RunStore:
         """
         captured = self.put_work_tree(directory)
         if captured is not None and captured.capture.directory_file_count:
-            return Pack(captured.source, captured.capture.left_out)
+            return Pack(captured.source, captured.origin)
         return pack_directory(directory, self.sources, leave_out=(launch_home(), self.path))
 
     def put_work_tree(self, directory: Path, rules: CaptureRules | None = None) -> PackedCapture | None:
@@ -68,6 +69,14 @@ class RunStore:
     def holds(self, source: str) -> bool:
         """Say whether a packed source is here."""
         return (self.sources / file_of(source)).is_file()
+
+    def record(self, source: str) -> dict[str, Any]:
+        """Say what a packed source is: its name, its tree and folder, and what is known of its origin."""
+        if not source.startswith(GIT):
+            return {"source": source, **origin_of_pack(source, self.sources).to_dict()}
+        named = GitSource.parse(source)
+        origin = origin_of_tree(named, self.sources)
+        return {"source": source, "tree": named.tree, "directory": named.directory, **origin.to_dict()}
 
     def lay_out(self, source: str, target: Path) -> Path:
         """Make `target` the run's own copy of a source.

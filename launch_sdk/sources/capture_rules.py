@@ -9,9 +9,13 @@ from fnmatch import fnmatchcase
 from os import stat_result
 from pathlib import Path
 
-from launch_sdk.sources.directory import IGNORE_FILE, MAX_PACK_BYTES, SECRET_NAMES
-
+MAX_PACK_BYTES = 512 * 1024 * 1024
 MAX_FILE_BYTES = 100_000_000
+IGNORE_FILE = ".launchignore"
+SECRET_NAMES = frozenset(
+    {".env", ".netrc", ".pypirc", ".git-credentials", "credentials.json"}
+    | {"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}
+)
 SECRET_PATTERNS = ("*.pem", "*.key", "*.p12", "*.pfx", "*.keystore", "*.jks", ".env.*", "*.kdbx")
 NO_SECRETS = (".env.example", ".env.sample", ".env.template", ".env.dist")
 

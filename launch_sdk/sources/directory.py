@@ -9,6 +9,7 @@ content has the same digest anywhere and is stored once.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 import tarfile
@@ -18,12 +19,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, LaunchError, NotFoundError
+from launch_sdk.sources.capture_rules import IGNORE_FILE, MAX_PACK_BYTES, CaptureRules, taken_by_ignore_file
 from launch_sdk.sources.git_commands import Git, make_repository, private_git
+from launch_sdk.sources.origin import Origin
+from launch_sdk.sources.store_files import new_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
-MAX_PACK_BYTES = 512 * 1024 * 1024
 LEFT_OUT_FOLDERS = frozenset(
     {
         ".git",
@@ -39,12 +42,8 @@ LEFT_OUT_FOLDERS = frozenset(
     }
     | {"wandb", "mlruns", ".ipynb_checkpoints"}
 )
-SECRET_NAMES = frozenset(
-    {".env", ".netrc", ".pypirc", ".git-credentials", "credentials.json"}
-    | {"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}
-)
-IGNORE_FILE = ".launchignore"
 _DIGEST_LENGTH = 64
+_ORIGIN_HEADER = "LAUNCH.origin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,11 @@ class Pack:
 
     Attributes:
         source: its content's name, `sha256:<64 hex digits>`.
-        left_out: why each file that was not packed was not, by its name.
+        origin: where it comes from, and what is not in it.
     """
 
     source: str
-    left_out: Mapping[str, str]
+    origin: Origin
 
 
 def pack_directory(directory: Path, store: Path, leave_out: Collection[Path] = ()) -> Pack:
@@ -79,31 +78,37 @@ def pack_directory(directory: Path, store: Path, leave_out: Collection[Path] = (
     directory = directory.resolve()
     hidden = {folder.resolve() for folder in leave_out} - {directory, *directory.parents}
     found = {name for name in _names(directory) if hidden.isdisjoint((directory / name).parents)}
-    left_out = {name: reason for name in sorted(found) if (reason := _why_left_out(directory, name))}
-    names = sorted(found - set(left_out))
+    rules = CaptureRules(take=taken_by_ignore_file(directory))
     try:
+        left_out = {name: reason for name in sorted(found) if (reason := _why_left_out(directory, name, rules))}
+        names = sorted(found - set(left_out))
         _refuse_too_large(directory, names)
-        digest = _write_pack(directory, names, store)
+        digest = _write_pack(directory, names, store, left_out)
     except FileNotFoundError as error:
         raise ConflictError(
             f"{error.filename} vanished while {directory} was packed. Launch again once nothing is deleted there."
         ) from None
-    return Pack(f"sha256:{digest}", left_out)
+    return Pack(f"sha256:{digest}", Origin(left_out=left_out))
 
 
-def _write_pack(directory: Path, names: list[str], store: Path) -> str:
-    store.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=store, prefix=".packing-", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as archive:
+def _write_pack(directory: Path, names: list[str], store: Path, left_out: dict[str, str]) -> str:
+    header = {_ORIGIN_HEADER: json.dumps({"left_out": left_out})} if names and left_out else None
+    with new_file(store) as temporary:
+        with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT, pax_headers=header) as archive:
             for name in names:
                 _add(archive, directory / name, name)
         digest = _digest_of(temporary)
         temporary.replace(store / f"{digest}.tar")
-    finally:
-        temporary.unlink(missing_ok=True)
     return digest
+
+
+def origin_of_pack(source: str, store: Path) -> Origin:
+    """Read what a pack says of what is not in it; nothing if it cannot be read."""
+    try:
+        with tarfile.open(store / f"{source.removeprefix('sha256:')}.tar", "r:") as archive:
+            return Origin.from_dict(json.loads(archive.pax_headers.get(_ORIGIN_HEADER, "{}")))
+    except (OSError, tarfile.TarError, ValueError):
+        return Origin()
 
 
 def unpack(source: str, store: Path, target: Path) -> None:
@@ -144,16 +149,14 @@ def _refuse_hostile(members: list[tarfile.TarInfo]) -> None:
         raise InvalidSpecError("The source", faults)
 
 
-def _why_left_out(directory: Path, name: str) -> str:
+def _why_left_out(directory: Path, name: str, rules: CaptureRules) -> str:
     """Say why a file is not packed; nothing if it is."""
     path = directory / name
-    if PurePosixPath(name).name in SECRET_NAMES:
-        return "looks like a secret"
     if path.is_dir() and not path.is_symlink():
         return "is another git repository"
     if path.is_symlink() and not _link_stays_inside(PurePosixPath(name), str(path.readlink())):
         return "is a link out of the directory"
-    return "" if path.is_symlink() or path.is_file() else "is not a file"
+    return rules.why_left_out(name, path.lstat(), tracked=False)
 
 
 def _names(directory: Path) -> list[str]:

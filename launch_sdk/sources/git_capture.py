@@ -16,18 +16,19 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, NotFoundError
 from launch_sdk.sources.capture_rules import CaptureRules, taken_by_ignore_file
 from launch_sdk.sources.git_commands import failure, quoted
 from launch_sdk.sources.git_repository import Repository, open_repository
+from launch_sdk.sources.origin import Origin, printable
 from launch_sdk.sources.private_repository import NOTHING_KNOWN, Hashed, Known, PrivateRepository, status_key
 from launch_sdk.sources.working_tree import WorkingTree, read_working_tree
 
 ATTEMPTS = 4
+PAUSE_S = 0.05
 WRITE_AT_ONCE = 200
 
 
@@ -43,6 +44,7 @@ class Capture:
         commit: what HEAD was; None before the first commit.
         branch: None if HEAD was detached.
         remote: address of the branch's remote, without credentials; None if it has none.
+        changed: the tree is not that of the commit.
         unpushed: the commit is on no branch of the remote as far as this repository knows, so it has to travel.
         submodules: commit of each repository inside the work tree; their files are part of the tree.
         left_out: why each file that git sees is not in the tree.
@@ -60,6 +62,7 @@ class Capture:
     commit: str | None
     branch: str | None
     remote: str | None
+    changed: bool
     unpushed: bool
     submodules: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -69,14 +72,22 @@ class Capture:
     directory_file_count: int = 0
     byte_count: int = 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give the plain form; `from_dict` reads it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Capture:
-        lists: dict[str, Any] = {name: tuple(values[name]) for name in ("folders_left_out", "links_out")}
-        return cls(**{**values, **lists})
+    @property
+    def origin(self) -> Origin:
+        """What is kept with the tree of where it comes from: nothing of this machine."""
+        return Origin(
+            remote=self.remote,
+            branch=self.branch,
+            commit=self.commit,
+            changed=self.changed,
+            unpushed=self.unpushed,
+            submodules=self.submodules,
+            left_out=self.left_out,
+            folders_left_out=self.folders_left_out,
+            links_out=self.links_out,
+            file_count=self.file_count,
+            byte_count=self.byte_count,
+        )
 
 
 def capture(directory: Path, folder: Path, rules: CaptureRules | None = None, *, afresh: bool = False) -> Capture:
@@ -101,24 +112,31 @@ def capture(directory: Path, folder: Path, rules: CaptureRules | None = None, *,
     rules = rules or CaptureRules()
     rules = replace(rules, take=(*rules.take, *taken_by_ignore_file(repository.root)))
     private = PrivateRepository.of(repository.root, repository.object_format, folder)
-    for _ in range(ATTEMPTS):
-        taken = _Taking(repository, private, rules, afresh).take()
+    taking = _Taking(repository, private, rules, afresh)
+    for attempt in range(ATTEMPTS):
+        time.sleep(attempt * PAUSE_S)
+        taken = taking.take()
         if taken is not None:
             return _describe(repository, directory, *taken)
     raise ConflictError(
-        f"Files in {repository.root} change while it is captured. Launch again once nothing writes to it, or name them"
-        " in .gitignore."
+        f"Files in {repository.root} change while it is captured{taking.problem}. Launch again once nothing writes to"
+        " it, or name them in .gitignore."
     )
 
 
 @dataclass(slots=True)
 class _Taking:
-    """One attempt."""
+    """One capture, which may take a few attempts.
+
+    Attributes:
+        problem: what the last attempt came to grief on.
+    """
 
     repository: Repository
     private: PrivateRepository
     rules: CaptureRules
     afresh: bool
+    problem: str = ""
 
     def take(self) -> tuple[WorkingTree, str] | None:
         """Give the files and their tree; None if something changed meanwhile."""
@@ -147,7 +165,10 @@ class _Taking:
                 return None
             found = [path for path in paths if path is not None]
             ids = self._objects(found, names)
-        if ids is None or any(_changed(self.repository.root, name, tree.files[name]) for name in names):
+        changed = [name for name in names if _changed(self.repository.root, name, tree.files[name])]
+        if changed:
+            self.problem = f": {printable(os.fsdecode(changed[0]))}"
+        if ids is None or changed:
             return None
         return dict(zip(names, ids, strict=True))
 
@@ -184,6 +205,7 @@ class _Taking:
         answer = self.private.writing.ask("hash-object", "--no-filters", "--stdin-paths", *options, feed=feed)
         if answer.code:
             _refuse_unreadable(self.repository.root, names)
+            self.problem = f": {answer.error}"
             return None
         return answer.output.decode().split()
 
@@ -209,6 +231,7 @@ def _describe(repository: Repository, directory: Path, tree: WorkingTree, tree_i
         commit=repository.commit,
         branch=repository.branch,
         remote=repository.remote,
+        changed=tree_id != repository.commit_tree,
         unpushed=_is_unpushed(repository),
         submodules=dict(sorted(tree.submodules.items())),
         left_out=dict(sorted(tree.left_out.items())),

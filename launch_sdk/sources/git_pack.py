@@ -1,9 +1,9 @@
 """Keep a captured tree in a run store: once, and only what is new in it.
 
-A tree is a document `<digest>.json` that lists the packs which hold its objects. The first capture of a work tree
-makes a pack of everything, the base; the next ones make packs of what the base lacks, until that is half as large as
-the base. So a tree never needs more than two packs, and it needs no remote: what a person may delete or rewrite there,
-or what an agent may not reach, is in the store.
+A tree is a document `<digest>.json` that lists the packs which hold its objects, and says where it comes from. The
+first capture of a work tree makes a pack of everything, the base; the next ones make packs of what the base lacks,
+until that is half as large as the base. So a tree never needs more than two packs, and it needs no remote: what a
+person may delete or rewrite there, or what an agent may not reach, is in the store.
 
 The commits that the remote lacks are kept beside it as a git bundle. A replay does not need them; people may:
 `git fetch <digest>.bundle 'refs/launch/*:refs/launch/*'`.
@@ -14,10 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +23,10 @@ from launch_sdk.sources.capture_rules import CaptureRules
 from launch_sdk.sources.git_capture import Capture, capture
 from launch_sdk.sources.git_commands import Git
 from launch_sdk.sources.git_repository import repository_at
+from launch_sdk.sources.origin import Origin
 from launch_sdk.sources.packed import GitSource
 from launch_sdk.sources.private_repository import PrivateRepository
+from launch_sdk.sources.store_files import name_by_content, new_file, write_file
 
 MAX_HISTORY_COMMITS = 1_000
 MAX_HISTORY_BYTES = 100_000_000
@@ -43,14 +42,12 @@ class PackedCapture:
     Attributes:
         source: its name, `git+sha256:<digest>#<tree>[:<directory>]`.
         capture: what was captured.
-        history: digest of the bundle with the commits that the remote lacks; None if it lacks none, or has to.
-        history_left_out: why those commits are not in the store, if they should be; else empty.
+        origin: where it comes from, and what is not in it.
     """
 
     source: str
     capture: Capture
-    history: str | None
-    history_left_out: str
+    origin: Origin
 
 
 def pack_work_tree(directory: Path, folder: Path, store: Path, rules: CaptureRules | None = None) -> PackedCapture:
@@ -81,43 +78,66 @@ def pack_capture(captured: Capture, folder: Path, store: Path) -> PackedCapture:
     """
     store.mkdir(parents=True, exist_ok=True)
     private = PrivateRepository.of(Path(captured.root), captured.object_format, folder)
-    digest = _kept(captured.tree, store) or _keep(captured, private, store)
+    packs = _kept(captured.tree, store) or _keep(captured.tree, private, store)
     history, left_out = _keep_history(captured, private, store)
+    origin = replace(captured.origin, history=history, history_left_out=left_out)
+    digest = _write_document(captured, packs, origin, store)
     if _is_base(captured.tree, private) and _size_of(private.path / "objects") > MAX_PRIVATE_BYTES:
         private.delete()  # the next capture makes it again
     source = GitSource(digest, captured.tree, captured.directory)
-    return PackedCapture(str(source), captured, history, left_out)
+    return PackedCapture(str(source), captured, origin)
 
 
-def _kept(tree: str, store: Path) -> str | None:
-    """Return the document of a tree that is in the store with all of its packs."""
+def origin_of_tree(source: GitSource, store: Path) -> Origin:
+    """Read where a captured tree comes from; nothing if its document cannot be read, or is not what its digest says."""
+    try:
+        content = (store / f"{source.digest}.json").read_bytes()
+        if hashlib.sha256(content).hexdigest() == source.digest:
+            return Origin.from_dict(json.loads(content).get("origin"))
+    except (OSError, ValueError, AttributeError):
+        pass
+    return Origin()
+
+
+def _kept(tree: str, store: Path) -> list[str] | None:
+    """Return the packs of a tree that is in the store with all of them."""
     try:
         digest = (store / f"tree-{tree}").read_text().strip()
-        document = json.loads((store / f"{digest}.json").read_bytes())
-        whole = all((store / f"{pack}.pack").is_file() for pack in document["packs"])
+        packs = json.loads((store / f"{digest}.json").read_bytes())["packs"]
+        whole = all((store / f"{pack}.pack").is_file() for pack in packs)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return digest if whole else None
+    return packs if whole else None
 
 
-def _keep(captured: Capture, private: PrivateRepository, store: Path) -> str:
+def _keep(tree: str, private: PrivateRepository, store: Path) -> list[str]:
     base: Any = private.read_json("base.json")
     packs: list[str] | None = None
     if base and (store / f"{base['pack']}.pack").is_file():
-        packs = _pack_difference(captured.tree, base, private, store)
-    if packs is None:
-        packs = _pack_all(captured.tree, private, store)
-    document = {"format": FORMAT, "tree": captured.tree, "object_format": captured.object_format, "packs": packs}
+        packs = _pack_difference(tree, base, private, store)
+    return _pack_all(tree, private, store) if packs is None else packs
+
+
+def _write_document(captured: Capture, packs: list[str], origin: Origin, store: Path) -> str:
+    document = {
+        "format": FORMAT,
+        "tree": captured.tree,
+        "object_format": captured.object_format,
+        "packs": packs,
+        "origin": origin.to_dict(),
+    }
     content = json.dumps(document, sort_keys=True).encode()
     digest = hashlib.sha256(content).hexdigest()
-    _write(store, f"{digest}.json", content)
-    _write(store, f"tree-{captured.tree}", digest.encode())
+    kept, index = f"{digest}.json", f"tree-{captured.tree}"
+    if not ((store / kept).is_file() and (store / index).is_file()):
+        write_file(store, kept, content)
+        write_file(store, index, digest.encode())
     return digest
 
 
 def _pack_difference(tree: str, base: Any, private: PrivateRepository, store: Path) -> list[str] | None:
     """Pack what the base lacks; None if that is so much that a new base is due."""
-    with _new_file(store) as file:
+    with new_file(store) as file:
         try:
             _pack_objects(private.reading, f"{tree}\n^{base['tree']}\n", file)
         except InvalidSpecError:
@@ -126,13 +146,13 @@ def _pack_difference(tree: str, base: Any, private: PrivateRepository, store: Pa
             return None
         with file.open("rb") as pack:
             nothing_new = pack.read(12)[8:] == _EMPTY_PACK_COUNT
-        return [base["pack"]] if nothing_new else [base["pack"], _name_by_content(file, store, "pack")]
+        return [base["pack"]] if nothing_new else [base["pack"], name_by_content(file, store, "pack")]
 
 
 def _pack_all(tree: str, private: PrivateRepository, store: Path) -> list[str]:
-    with _new_file(store) as file:
+    with new_file(store) as file:
         _pack_objects(private.reading, f"{tree}\n", file)
-        size, pack = file.stat().st_size, _name_by_content(file, store, "pack")
+        size, pack = file.stat().st_size, name_by_content(file, store, "pack")
     private.replace("base.json", json.dumps({"tree": tree, "pack": pack, "bytes": size}))
     return [pack]
 
@@ -172,12 +192,12 @@ def _bundle(commit: str, root: Path, private: PrivateRepository, store: Path) ->
     _take_shallow(repository.shallow, private.path)
     private.reading.output("update-ref", f"refs/launch/{commit}", commit)
     revisions = revisions.replace(commit.encode(), f"refs/launch/{commit}".encode(), 1)
-    with _new_file(store) as file:
+    with new_file(store) as file:
         private.reading.output("bundle", "create", "--quiet", str(file), "--stdin", feed=revisions)
         if file.stat().st_size > MAX_HISTORY_BYTES:
             size = f"{file.stat().st_size / 1e6:.0f} MB, more than {MAX_HISTORY_BYTES / 1e6:.0f} MB"
             return None, f"the commits that the remote lacks hold {size}; push them"
-        return _name_by_content(file, store, "bundle"), ""
+        return name_by_content(file, store, "bundle"), ""
 
 
 def _take_shallow(shallow: Path, private: Path) -> None:
@@ -186,30 +206,6 @@ def _take_shallow(shallow: Path, private: Path) -> None:
         shutil.copyfile(shallow, private / "shallow")
     else:
         (private / "shallow").unlink(missing_ok=True)
-
-
-@contextmanager
-def _new_file(store: Path) -> Generator[Path]:
-    """Give a file in the store that is deleted again, unless it was given its name."""
-    with tempfile.NamedTemporaryFile(dir=store, prefix=".packing-", delete=False) as file:
-        path = Path(file.name)
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _name_by_content(file: Path, store: Path, kind: str) -> str:
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    file.replace(store / f"{digest}.{kind}")
-    return digest
-
-
-def _write(store: Path, name: str, content: bytes) -> None:
-    with _new_file(store) as file:
-        file.write_bytes(content)
-        file.replace(store / name)
 
 
 def _is_base(tree: str, private: PrivateRepository) -> bool:

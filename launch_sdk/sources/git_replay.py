@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
-from launch_sdk.sources.directory import MAX_PACK_BYTES
+from launch_sdk.sources.capture_rules import MAX_PACK_BYTES
 from launch_sdk.sources.git_commands import Git, make_repository, private_git
 from launch_sdk.sources.git_pack import FORMAT
 from launch_sdk.sources.packed import GitSource

@@ -32,6 +32,7 @@ class Repository:
         object_format: `sha1` or `sha256`.
         branch: None if HEAD is detached.
         commit: of HEAD; None before the first.
+        commit_tree: its tree; None before the first.
         remote_name: of the branch's remote, or `origin`; None if there is no such remote.
         remote: its address, without credentials.
     """
@@ -43,6 +44,7 @@ class Repository:
     object_format: str
     branch: str | None
     commit: str | None
+    commit_tree: str | None
     remote_name: str | None
     remote: str | None
 
@@ -71,7 +73,7 @@ def repository_at(root: Path) -> Repository | None:
     """
     about, head, branch, settings = Git(root).ask_all(
         _ABOUT,
-        ["rev-parse", "--verify", "--quiet", "HEAD^{commit}"],
+        ["rev-list", "--max-count=1", "--format=%T", "HEAD", "--"],
         ["symbolic-ref", "--quiet", "HEAD"],
         ["config", "-z", "--get-regexp", _SETTINGS],
     )
@@ -88,6 +90,7 @@ def repository_at(root: Path) -> Repository | None:
     if up:
         return _elsewhere(root, git_dir)
     name = os.fsdecode(branch.output.strip()).removeprefix("refs/heads/") or None
+    _, commit, commit_tree = head.output.decode().split() or (None, None, None)  # "commit", its hash, its tree's
     remote_name, remote = _remote(_read_settings(settings.output), name)
     return Repository(
         root=root,
@@ -96,7 +99,8 @@ def repository_at(root: Path) -> Repository | None:
         shallow=root / shallow,
         object_format=object_format,
         branch=name,
-        commit=head.output.decode().strip() or None,
+        commit=commit,
+        commit_tree=commit_tree,
         remote_name=remote_name,
         remote=remote,
     )

@@ -62,6 +62,14 @@ def file_of(source: str) -> str:
     return f"{source.removeprefix(FOLDER)}.tar"
 
 
+def content_of(source: str) -> str:
+    """Give what is the same for the same files, whatever else is known of where they come from."""
+    if not source.startswith(GIT):
+        return source
+    named = GitSource.parse(source)
+    return f"{named.tree}:{named.directory}"
+
+
 def program_directory(source: str, laid_out: Path) -> Path:
     """Return where a program starts in a source that was laid out in a folder.
 

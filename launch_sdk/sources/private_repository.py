@@ -158,6 +158,6 @@ def _make(path: Path, root: Path, object_format: str) -> None:
 
 def _forget_deleted(folder: Path) -> None:
     """Delete the repositories of ours whose work trees exist no more."""
-    for mark in folder.glob("*/root"):
+    for mark in folder.glob("[!.]*/root"):  # not those that another process is making
         if not os.path.isdir(mark.read_bytes()):  # noqa: PTH112  # a path in bytes
             shutil.rmtree(mark.parent, ignore_errors=True)

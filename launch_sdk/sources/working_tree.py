@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from launch_sdk.errors import InvalidSpecError
-from launch_sdk.sources.capture_rules import CaptureRules
-from launch_sdk.sources.directory import IGNORE_FILE, is_left_out_folder, names_in_folder
+from launch_sdk.sources.capture_rules import IGNORE_FILE, CaptureRules
+from launch_sdk.sources.directory import is_left_out_folder, names_in_folder
 from launch_sdk.sources.git_repository import Repository, repository_at
 
 _LIST = ("ls-files", "-z", "-t", "-s", "--cached", "--others", "--exclude-standard")

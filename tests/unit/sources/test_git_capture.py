@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -14,8 +15,9 @@ import pytest
 
 from launch_sdk.errors import ConflictError, InvalidSpecError, NotFoundError
 from launch_sdk.sources.capture_rules import CaptureRules
-from launch_sdk.sources.git_capture import Capture, capture
+from launch_sdk.sources.git_capture import capture
 from launch_sdk.sources.git_repository import clean_remote
+from launch_sdk.sources.origin import Origin
 from tests.unit.sources.conftest import UserRepository, empty
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
@@ -35,10 +37,18 @@ def test_a_capture_says_where_it_comes_from(repository: UserRepository) -> None:
     assert (captured.file_count, captured.directory_file_count, captured.byte_count) == (2, 1, 15)
 
 
-def test_a_capture_can_be_written_down_and_read_back(repository: UserRepository) -> None:
+def test_where_a_capture_comes_from_can_be_written_down_and_read_back(repository: UserRepository) -> None:
     (repository.root / "out").symlink_to("/data")
-    captured = repository.capture()
-    assert Capture.from_dict(captured.to_dict()) == captured
+    repository.write({".env": b"x"})
+    origin = repository.capture().origin
+    assert Origin.from_dict(json.loads(json.dumps(origin.to_dict()))) == origin
+    assert (origin.changed, origin.links_out, list(origin.left_out)) == (True, ("out",), [".env"])
+
+
+def test_a_work_tree_is_unchanged_only_as_its_commit_has_it(repository: UserRepository) -> None:
+    assert not repository.capture().changed
+    repository.write({"new": b""})
+    assert repository.capture().changed
 
 
 def test_the_tree_tells_every_kind_of_change(repository: UserRepository) -> None:
@@ -435,6 +445,14 @@ def test_what_was_remembered_may_be_damaged(content: str, repository: UserReposi
     (remembered,) = (repository.base / "captures").glob("*/files.json")
     remembered.write_text(content)
     assert repository.capture().tree == expected
+
+
+def test_what_another_process_is_making_is_left_alone(repository: UserRepository) -> None:
+    making = repository.base / "captures/.making-x"
+    making.mkdir(parents=True)
+    (making / "root").touch()
+    repository.capture()
+    assert (making / "root").exists()
 
 
 def test_what_was_remembered_of_a_deleted_work_tree_is_forgotten(repository: UserRepository) -> None:

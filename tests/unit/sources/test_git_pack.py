@@ -12,8 +12,9 @@ import pytest
 
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.sources import git_pack
-from launch_sdk.sources.git_pack import pack_capture
-from launch_sdk.sources.packed import GitSource, file_of, is_packed, program_directory
+from launch_sdk.sources.git_pack import origin_of_tree, pack_capture
+from launch_sdk.sources.origin import Origin
+from launch_sdk.sources.packed import GitSource, content_of, file_of, is_packed, program_directory
 from tests.unit.sources.conftest import UserRepository
 
 
@@ -30,10 +31,28 @@ def test_the_same_tree_is_stored_once(repository: UserRepository) -> None:
     kept = {path.name for path in repository.store.iterdir()}
     repository.commit("the same files")
     clone = repository.clone("clone")
-    assert repository.pack().source == first.source == clone.pack().source
-    assert {path.name for path in repository.store.iterdir() if path.suffix != ".bundle"} == {
-        name for name in kept if not name.endswith(".bundle")
+    again, cloned = repository.pack(), clone.pack()
+    assert content_of(again.source) == content_of(first.source) == content_of(cloned.source)
+    assert {path.name for path in repository.store.iterdir() if path.suffix == ".pack"} == {
+        name for name in kept if name.endswith(".pack")
     }
+    assert repository.pack().source == again.source
+
+
+def test_a_source_says_where_it_comes_from_in_a_document_that_cannot_be_forged(repository: UserRepository) -> None:
+    repository.git("remote", "add", "origin", "https://me:secret@example.org/code.git")
+    repository.write({".env": b"x", "new": b""})
+    packed = repository.pack()
+    source = GitSource.parse(packed.source)
+    origin = origin_of_tree(source, repository.store)
+    assert (origin.remote, origin.branch) == ("https://example.org/code.git", "main")
+    assert (origin.commit, origin.changed, origin.unpushed) == (packed.capture.commit, True, True)
+    assert list(origin.left_out) == [".env"]
+    document = repository.store / f"{source.digest}.json"
+    document.write_text(document.read_text().replace("main", "other"))
+    assert origin_of_tree(source, repository.store) == Origin()
+    document.unlink()
+    assert origin_of_tree(source, repository.store) == Origin()
 
 
 def test_a_later_tree_adds_only_what_is_new(repository: UserRepository) -> None:
@@ -110,15 +129,15 @@ def test_too_large_a_repository_of_ours_is_started_afresh(
 
 def test_commits_that_the_remote_lacks_travel_in_a_bundle(repository: UserRepository) -> None:
     clone = repository.clone("clone")
-    assert clone.pack().history is None
+    assert clone.pack().origin.history is None
     clone.write({"train.py": b"print(2)\n"})
     commit = clone.commit("mine")
     packed = clone.pack()
     assert packed.capture.unpushed
-    bundle = repository.store / f"{packed.history}.bundle"
+    bundle = repository.store / f"{packed.origin.history}.bundle"
     repository.git("fetch", "-q", bundle, "refs/launch/*:refs/launch/*")
     assert repository.git("show", f"{commit}:train.py") == "print(2)"
-    assert clone.pack().history == packed.history
+    assert clone.pack().origin.history == packed.origin.history
 
 
 def test_a_shallow_clone_sends_its_own_commits(repository: UserRepository) -> None:
@@ -126,13 +145,13 @@ def test_a_shallow_clone_sends_its_own_commits(repository: UserRepository) -> No
     shallow = repository.clone("shallow", "--depth=1")
     commit = shallow.commit("mine")
     packed = shallow.pack()
-    repository.git("fetch", "-q", repository.store / f"{packed.history}.bundle", "refs/launch/*:refs/launch/*")
+    repository.git("fetch", "-q", repository.store / f"{packed.origin.history}.bundle", "refs/launch/*:refs/launch/*")
     assert repository.git("cat-file", "-t", commit) == "commit"
 
 
 def test_without_a_remote_the_whole_history_travels(repository: UserRepository) -> None:
     packed = repository.pack()
-    bundle = repository.store / f"{packed.history}.bundle"
+    bundle = repository.store / f"{packed.origin.history}.bundle"
     fresh = repository.base / "fresh"
     repository.git("init", "-q", fresh)
     repository.other("fresh").git("fetch", "-q", bundle, f"refs/launch/{packed.capture.commit}")
@@ -151,8 +170,8 @@ def test_too_long_a_history_stays_behind_with_a_reason(
     repository.commit("two")
     monkeypatch.setattr(git_pack, limit, value)
     for packed in (repository.pack(), repository.pack()):
-        assert packed.history is None
-        assert re.fullmatch(reason, packed.history_left_out)
+        assert packed.origin.history is None
+        assert re.fullmatch(reason, packed.origin.history_left_out)
     assert not list(repository.store.glob("*.bundle"))
 
 
