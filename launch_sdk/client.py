@@ -11,6 +11,7 @@ from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
 from launch_sdk.job_making import check_space, job_spec
 from launch_sdk.runs.packing import pack_program, pack_source
+from launch_sdk.runs.store import RunStore
 from launch_sdk.session import Gateway, Session
 from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.document import Document, read_document
@@ -19,7 +20,6 @@ from launch_sdk.specs.run_spec import RunSpec, split_entry_point
 from launch_sdk.specs.sweep_spec import parse_sweep
 
 if TYPE_CHECKING:
-    from launch_sdk.runs.store import RunStore
     from launch_sdk.specs.job import Job
     from launch_sdk.views import RunView, SweepView
 
@@ -73,14 +73,25 @@ class LaunchClient:
         return self._session.do(self._session.gateway.run_store())
 
     def _packed(self, spec: RunSpec) -> RunSpec:
-        return pack_source(spec, self._store(), self._tell)
+        shared, holding = self._store(), self.store_of(spec.source)
+        if holding != shared:
+            shared.take_over(spec.source, holding)
+        return pack_source(spec, shared, self._tell)
+
+    def store_of(self, source: str) -> RunStore:
+        """Return the run store that holds a source: the one that all share, unless only this machine's own does."""
+        shared, local = self._store(), RunStore.local()
+        return local if is_packed(source) and not shared.holds(source) and local.holds(source) else shared
 
     def code_of(self, view: RunView) -> Mapping[str, Any] | None:
         """Say which code a run has and where that comes from, also before it has started; None if nobody knows."""
-        spec = view.spec
-        if view.code is not None or spec is None or not is_packed(spec.source):
+        if view.code is not None or view.spec is None:
             return view.code
-        return self._store().record(spec.source)
+        return self.record_of(view.spec.source)
+
+    def record_of(self, source: str) -> Mapping[str, Any] | None:
+        """Say where a packed source comes from; None of a directory."""
+        return self.store_of(source).record(source) if is_packed(source) else None
 
     def launch_job(self, job: str, parameters: Mapping[str, Any], *, name: str | None = None) -> LaunchedRun:
         """Start a run of somebody's deployment, `flow/deployment`, on its own queue."""
@@ -168,9 +179,9 @@ class LaunchClient:
         return self._session.do(self._session.gateway.delete_job(reference))
 
     def run(self, run_id: str) -> LaunchedRun:
-        """Return an existing run."""
-        self._session.do(self._session.gateway.read_run(run_id))
-        return LaunchedRun(self._session, run_id)
+        """Return an existing run by its id, or by its name if no other has it."""
+        view = self._session.do(self._session.gateway.read_run(run_id))
+        return LaunchedRun(self._session, view.run_id)
 
     def submit_sweep(self, document: Document, *, queue: str | None = None) -> LaunchedSweep:
         """Start a sweep; the folder of its program is packed first.

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 ID_BYTES = 4
+MAX_NAMESAKES = 5
 
 
 class PrefectGateway:
@@ -332,9 +333,21 @@ class PrefectGateway:
         try:
             return await self.client.read_flow_run(UUID(run_id))
         except (ValueError, ObjectNotFound):
-            raise NotFoundError(
-                f"{run_id!r} is neither a directory nor a run of this server. See {self.ui}/runs"
-            ) from None
+            found = await self._runs_called(run_id)
+        if not found:
+            raise NotFoundError(f"{run_id!r} is neither a directory nor a run of this server. See {self.ui}/runs")
+        if len(found) > 1:
+            ids = ", ".join(str(flow_run.id) for flow_run in found)
+            raise ConflictError(f"More than one run is called {run_id!r}. Name one by its id, newest first: {ids}")
+        return found[0]
+
+    async def _runs_called(self, name: str) -> list[FlowRun]:
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+        from prefect.client.schemas.sorting import FlowRunSort
+
+        wanted = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+        latest_first = FlowRunSort.EXPECTED_START_TIME_DESC
+        return await self.client.read_flow_runs(flow_run_filter=wanted, sort=latest_first, limit=MAX_NAMESAKES)
 
     async def _parent(self, sweep_id: str) -> FlowRun:
         from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags

@@ -24,6 +24,15 @@ def code_rows(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def described(record: Mapping[str, Any]) -> str:
+    """Say in a few words what code it is; empty if that is not known."""
+    origin, tree = Origin.from_dict(record), str(record.get("tree", ""))[:12]
+    if not tree:
+        return str(record.get("source", ""))
+    commit = f" of commit {origin.commit[:12]}{' with changes' if origin.changed else ''}" if origin.commit else ""
+    return f"git tree {tree}{commit}" + (f" ({printable(origin.branch)})" if origin.branch else "")
+
+
 def _commit(origin: Origin) -> str | None:
     if origin.commit is None:
         return None

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 
-def run_here(spec: RunSpec, *, as_json: bool) -> int:
-    """Run a spec to its end on this machine.
+def run_here(spec: RunSpec, *, as_json: bool, store: RunStore | None = None) -> int:
+    """Run a spec to its end on this machine; its code is in `store`, by default that of this machine.
 
     Returns:
         0 if the program ended with success, 1 if not or if it could not be started, 130 if it was interrupted.
@@ -36,7 +36,7 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
     """
     run_id = f"run-{time.strftime('%Y%m%d_%H%M%S')}-{secrets.token_hex(4)}"
     run = RunDirectory.of(run_id)
-    store = RunStore.local()
+    store = store or RunStore.local()
     spec = pack_source(spec, store, say)
     out = sys.stderr if as_json else sys.stdout
     identity = {protocol.RUN_ID: run_id, protocol.RUN_NAME: spec.name or run_id}

@@ -12,9 +12,10 @@ from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.home import launch_home
 from launch_sdk.sources.capture_rules import CaptureRules
 from launch_sdk.sources.directory import Pack, origin_of_pack, pack_directory, unpack
-from launch_sdk.sources.git_pack import PackedCapture, origin_of_tree, pack_work_tree
+from launch_sdk.sources.git_pack import PackedCapture, files_of, origin_of_tree, pack_work_tree
 from launch_sdk.sources.git_replay import replay
 from launch_sdk.sources.packed import GIT, GitSource, file_of, is_packed, program_directory
+from launch_sdk.sources.store_files import new_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,13 @@ class RunStore:
         named = GitSource.parse(source)
         origin = origin_of_tree(named, self.sources)
         return {"source": source, "tree": named.tree, "directory": named.directory, **origin.to_dict()}
+
+    def take_over(self, source: str, other: RunStore) -> None:
+        """Keep a packed source that another store holds."""
+        for name in files_of(source, other.sources):
+            with new_file(self.sources) as file:
+                shutil.copyfile(other.sources / name, file)
+                file.replace(self.sources / name)
 
     def lay_out(self, source: str, target: Path) -> Path:
         """Make `target` the run's own copy of a source.

@@ -18,13 +18,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from launch_sdk.errors import InvalidSpecError
+from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.sources.capture_rules import CaptureRules
 from launch_sdk.sources.git_capture import Capture, capture
 from launch_sdk.sources.git_commands import Git
 from launch_sdk.sources.git_repository import repository_at
 from launch_sdk.sources.origin import Origin
-from launch_sdk.sources.packed import GitSource
+from launch_sdk.sources.packed import GIT, GitSource, file_of
 from launch_sdk.sources.private_repository import PrivateRepository
 from launch_sdk.sources.store_files import name_by_content, new_file, write_file
 
@@ -97,6 +97,24 @@ def origin_of_tree(source: GitSource, store: Path) -> Origin:
     except (OSError, ValueError, AttributeError):
         pass
     return Origin()
+
+
+def files_of(source: str, store: Path) -> list[str]:
+    """Name the files of a store that a packed source needs, its own last.
+
+    Raises:
+        InvalidSpecError: its document is none of ours.
+    """
+    own = file_of(source)
+    if not source.startswith(GIT):
+        return [own]
+    try:
+        packs: list[str] = json.loads((store / own).read_bytes())["packs"]
+        return [*(f"{bytes.fromhex(pack).hex()}.pack" for pack in packs), own]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidSpecError(
+            "The source", [Fault("source", f"{store / own} is no document of ours: {error}")]
+        ) from None
 
 
 def _kept(tree: str, store: Path) -> list[str] | None:

@@ -190,6 +190,55 @@ def test_a_packed_work_tree_runs_the_same_when_the_repository_has_gone(repositor
     assert lines == ["3"]
 
 
+RECORDS = "import launch_sdk as launch\nwith launch.init(): pass\n"
+
+
+def test_a_run_records_where_its_code_comes_from_and_what_is_left_out(repository: Path) -> None:
+    _git(repository, "remote", "add", "origin", "https://me:secret@example.org/code.git")
+    (repository / ".env").write_text("x")
+    (repository / "sub/train.py").write_text(RECORDS)
+    lines: list[str] = []
+    outcome, run = _execute(RunSpec(str(repository / "sub"), ("train.py",)), lines)
+    assert outcome.succeeded
+    assert lines == ["left out: .env (looks like a secret; take it with !.env in .launchignore)"]
+    code = protocol.read_code(run.path)
+    assert (code["remote"], code["directory"], code["changed"]) == ("https://example.org/code.git", "sub", True)
+    assert list(code["left_out"]) == [".env"]
+    about = protocol.read_snapshot(run.path).metadata
+    assert about["program"] == "sub/train.py"
+    assert about["git"] == {
+        "root": str(run.work),
+        "remote": code["remote"],
+        "commit": code["commit"],
+        "branch": code["branch"],
+        "tree": code["tree"],
+        "dirty": True,
+    }
+
+
+def test_a_run_of_a_folder_in_no_repository_is_not_said_to_be_of_one_around_its_home(
+    code: Path, tmp_path: Path
+) -> None:
+    (code / "train.py").write_text(RECORDS)
+    (tmp_path / "home").mkdir()
+    _git(tmp_path / "home", "init")
+    _, run = _execute(RunSpec(str(code), ("train.py",)), [])
+    assert protocol.read_snapshot(run.path).metadata["git"] is None
+    assert protocol.read_code(run.path)["source"].startswith("sha256:")
+
+
+def test_a_store_takes_over_what_another_one_holds(repository: Path, tmp_path: Path) -> None:
+    other = RunStore(tmp_path / "other")
+    for directory in (repository / "sub", tmp_path / "plain"):
+        directory.mkdir(exist_ok=True)
+        (directory / "train.py").touch()
+        source = RunStore.local().put_directory(directory).source
+        assert not other.holds(source)
+        other.take_over(source, RunStore.local())
+        assert (other.lay_out(source, tmp_path / "target") / "train.py").is_file()
+        assert other.record(source) == RunStore.local().record(source)
+
+
 def test_config_files_are_written_where_the_program_starts(repository: Path) -> None:
     (repository / "sub/conf.yaml").write_text("lr: 1\n")
     spec = RunSpec(str(repository / "sub"), ("train.py",), files={"conf.yaml": {"lr": 2}})
