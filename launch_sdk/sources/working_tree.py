@@ -136,7 +136,7 @@ class _Reader:
 
 def _is_forbidden(path: bytes, status: os.stat_result) -> bool:
     parts = path.lower().split(b"/")
-    return b".git" in parts or (parts[-1] == b".gitmodules" and stat.S_ISLNK(status.st_mode))
+    return b".git" in parts or (b".gitmodules" in parts and stat.S_ISLNK(status.st_mode))
 
 
 @dataclass(frozen=True, slots=True)

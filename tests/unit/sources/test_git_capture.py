@@ -196,6 +196,12 @@ def test_a_launchignore_leaves_out_tracked_files_too(repository: UserRepository)
     assert repository.names() == {"train.py", "pkg/model.py", "keep.txt", ".launchignore"}
 
 
+def test_a_link_that_git_forbids_in_a_folder_called_gitmodules_is_left_out(repository: UserRepository) -> None:
+    (repository.root / ".gitmodules").mkdir()
+    (repository.root / ".gitmodules/link").symlink_to("x")
+    assert repository.capture().left_out == {".gitmodules/link": "has a name that git keeps for itself"}
+
+
 def test_two_untracked_gigabytes_are_left_out_at_once(repository: UserRepository) -> None:
     with (repository.root / "weights.bin").open("wb") as file:
         file.truncate(2 * 1024**3)

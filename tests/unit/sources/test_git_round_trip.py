@@ -276,7 +276,10 @@ def _everything(root: Path) -> dict[bytes, tuple[int, ...] | str]:
         for name in [b".", *folders, *files]:
             path = os.path.join(folder, name)
             status = os.lstat(path)
-            found[path] = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+            times = (status.st_mtime_ns, status.st_ctime_ns)
+            if name.startswith(b"sharedindex."):  # git marks half of a split index as in use whenever it is read
+                times = (0, 0)
+            found[path] = (status.st_mode, status.st_size, *times, status.st_ino)
             if stat.S_ISREG(status.st_mode):
                 found[path + b" content"] = hashlib.sha1(Path(os.fsdecode(path)).read_bytes()).hexdigest()  # noqa: S324
     return found
@@ -290,7 +293,7 @@ def _check(root: Path, base: Path, turn: int) -> None:
     replay(GitSource.parse(packed.source), base / "store", base / f"out {turn}")
     ignored = _ignored(root)
     expected = {name: value for name, value in _contents(root).items() if ignored.isdisjoint(_with_folders(name))}
-    impossible = {name for name, value in expected.items() if name.endswith(b".gitmodules") and value[0] == "link"}
+    impossible = {name for name, value in expected.items() if b".gitmodules" in name.split(b"/") and value[0] == "link"}
     assert set(packed.capture.left_out) == set(map(os.fsdecode, impossible))
     for name in impossible:  # git forbids links of this name
         del expected[name]
