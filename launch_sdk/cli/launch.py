@@ -137,21 +137,15 @@ def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
             raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
         given = {**wanted.config, **({"files": wanted.files} if wanted.files else {})}
         return _launch_deployment(options, replace(wanted, config=merged(view.parameters, given), files={}), view.job)
-    again = wanted.spec_over(spec)
-    return _launch_spec(options, again, wanted.queue)
-
-
-def _launch_spec(options: argparse.Namespace, spec: RunSpec, queue: str | None) -> int:
-    spec = checked(spec)
-    again = wanted.spec_over(run.exactly(spec))
-    check_inputs(again)
-    say(run.tell(again))
-    return _launch_spec(options, again, wanted.queue, run)
+    return _launch_spec(options, wanted.spec_over(run.exactly(spec)), wanted.queue, run)
 
 
 def _launch_spec(
     options: argparse.Namespace, spec: RunSpec, queue: str | None, earlier: EarlierRun | None = None
 ) -> int:
+    spec = checked(spec)
+    if earlier is not None:
+        say(earlier.tell(spec))
     if options.dry_run:
         from launch_sdk.tracking.values import encode
 
