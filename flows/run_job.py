@@ -52,7 +52,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     """Run one program to its end. The words below stand in the form of the Prefect UI.
 
     Args:
-        source: Directory of the program, as the agent sees it, or sha256:<digest> of a packed one.
+        source: Directory of the program, as the agent sees it, or the name of a packed one.
         entry_point: Program to start, and its own arguments.
         args: Arguments added after the entry point.
         config: Values laid over the program's run config.

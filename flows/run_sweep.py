@@ -43,7 +43,7 @@ async def run_sweep(
     Args:
         sweep: The sweep file: method, metric, parameters, program or job.
         sweep_id: Its id; empty makes one up.
-        source: Directory of the program, as the agent sees it, or sha256:<digest> of a packed one.
+        source: Directory of the program, as the agent sees it, or the name of a packed one.
         queue: Queue of its runs; empty takes the sweep's own.
     """
     logger = get_run_logger()
@@ -99,9 +99,9 @@ async def _early_stop(client: PrefectClient, spec: SweepSpec, identity: SweepIde
     """Make what ends runs early; a function of the user's is loaded from a copy of the sweep's code."""
     directory = None
     if identity.source and any(rule.type == "python" for rule in spec.early_stop):
-        directory = RunDirectory.of(str(identity.parent_id)).work
+        copy = RunDirectory.of(str(identity.parent_id)).work
         store = await store_holding(client, identity.source)
-        await asyncio.to_thread(store.lay_out, identity.source, directory)
+        directory = await asyncio.to_thread(store.lay_out, identity.source, copy)
     return make_early_stop(spec.early_stop, goal=spec.metric.goal if spec.metric else "minimize", directory=directory)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +12,9 @@ from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, NotFoundEr
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
 from launch_sdk.job_making import check_space, job_spec
 from launch_sdk.runs.packing import pack_program, pack_source
+from launch_sdk.runs.store import RunStore
 from launch_sdk.session import Gateway, Session
+from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.job import check_name, checked, suggested_name
@@ -21,7 +24,6 @@ from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.prior import PriorRun, prior_run
 
 if TYPE_CHECKING:
-    from launch_sdk.runs.store import RunStore
     from launch_sdk.specs.job import Job
     from launch_sdk.views import RunView, SweepView
 
@@ -37,13 +39,16 @@ class LaunchClient:
 
     Args:
         gateway: the server; None connects to it, starting the embedded one if need be.
+        tell: is told, line by line, what a person has to know of code that is packed, such as files that look like
+            secrets and are left out; None writes it to standard error.
 
     Raises:
         BackendUnavailableError: the server does not answer.
     """
 
-    def __init__(self, gateway: Gateway | None = None) -> None:
+    def __init__(self, gateway: Gateway | None = None, tell: Callable[[str], object] | None = None) -> None:
         self._session = Session(gateway)
+        self._tell = tell or _write_to_stderr
 
     def close(self) -> None:
         """Give the connections back."""
@@ -65,11 +70,32 @@ class LaunchClient:
         spec = checked(spec)
         queue = queue or DEFAULT_QUEUE
         self._session.do(self._session.gateway.ensure_queue(queue))
-        run_id = self._session.do(self._session.gateway.submit_run(pack_source(spec, self._store()), queue))
+        run_id = self._session.do(self._session.gateway.submit_run(self._packed(spec), queue))
         return LaunchedRun(self._session, run_id)
 
     def _store(self) -> RunStore:
         return self._session.do(self._session.gateway.run_store())
+
+    def _packed(self, spec: RunSpec) -> RunSpec:
+        shared, holding = self._store(), self.store_of(spec.source)
+        if holding != shared:
+            shared.take_over(spec.source, holding)
+        return pack_source(spec, shared, self._tell)
+
+    def store_of(self, source: str) -> RunStore:
+        """Return the run store that holds a source: the one that all share, unless only this machine's own does."""
+        shared, local = self._store(), RunStore.local()
+        return local if is_packed(source) and not shared.holds(source) and local.holds(source) else shared
+
+    def code_of(self, view: RunView) -> Mapping[str, Any] | None:
+        """Say which code a run has and where that comes from, also before it has started; None if nobody knows."""
+        if view.code is not None or view.spec is None:
+            return view.code
+        return self.record_of(view.spec.source)
+
+    def record_of(self, source: str) -> Mapping[str, Any] | None:
+        """Say where a packed source comes from; None of a directory."""
+        return self.store_of(source).record(source) if is_packed(source) else None
 
     def launch_job(self, job: str, parameters: Mapping[str, Any], *, name: str | None = None) -> LaunchedRun:
         """Start a run of somebody's deployment, `flow/deployment`, on its own queue."""
@@ -138,7 +164,7 @@ class LaunchClient:
         """
         name = name or suggested_name(spec)
         check_name(name)
-        packed = pack_source(spec, self._store())
+        packed = self._packed(spec)
         return self._session.do(self._session.gateway.save_job(name, packed, queue, first_queue))
 
     def create_job_from_run(self, run_id: str, *, name: str | None = None, queue: str | None = None) -> Job:
@@ -157,9 +183,9 @@ class LaunchClient:
         return self._session.do(self._session.gateway.delete_job(reference))
 
     def run(self, run_id: str) -> LaunchedRun:
-        """Return an existing run."""
-        self._session.do(self._session.gateway.read_run(run_id))
-        return LaunchedRun(self._session, run_id)
+        """Return an existing run by its id, or by its name if no other has it."""
+        view = self._session.do(self._session.gateway.read_run(run_id))
+        return LaunchedRun(self._session, view.run_id)
 
     def submit_sweep(
         self, document: Document, *, queue: str | None = None, prior_runs: Sequence[str] = ()
@@ -183,7 +209,7 @@ class LaunchClient:
             check_space(job, spec.space, document)
         queue = queue or spec.queue or (job.queue if job is not None else DEFAULT_QUEUE)
         self._session.do(self._session.gateway.ensure_queue(queue))
-        source = pack_program(spec, document, self._store()) if spec.program else None
+        source = pack_program(spec, document, self._store(), self._tell) if spec.program else None
         sweep_id = self._session.do(self._session.gateway.submit_sweep(document.value, spec, source, queue, prior))
         return LaunchedSweep(self._session, sweep_id)
 
@@ -277,6 +303,10 @@ class LaunchClient:
 
 def _expand(command: list[str]) -> list[str]:
     return expand_variables(command, os.environ)
+
+
+def _write_to_stderr(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def launch(

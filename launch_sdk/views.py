@@ -43,6 +43,7 @@ class RunView:
         inputs: what the program declared as its inputs, as in the run protocol; None if nothing.
         provenance: by path, who gave each value of the config, lowest first; None if that is not known.
         layer: who gave what is laid over its values: `launch` or `sweep`.
+        code: which code it had and where that comes from, as in the run protocol; None if that is not known (yet).
         is_program: whether it is a program that `run-job` has started, so that `parameters` are a RunSpec.
     """
 
@@ -62,6 +63,7 @@ class RunView:
     inputs: Mapping[str, Any] | None = None
     provenance: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
     layer: str = LAUNCH_LAYER
+    code: Mapping[str, Any] | None = None
     is_program: bool = False
 
     @property
@@ -94,6 +96,7 @@ class RunView:
             "url": self.url,
             "error": self.error,
             "provenance": encode(self.provenance),
+            "code": encode(self.code),
         }
 
 

@@ -30,6 +30,7 @@ from launch_sdk._prefect.views import (
     declared_inputs,
     is_program,
     recorded_config,
+    run_code,
     run_edits,
     run_error,
     run_labels,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 ID_BYTES = 4
+MAX_NAMESAKES = 5
 
 
 class PrefectGateway:
@@ -207,6 +209,7 @@ class PrefectGateway:
             inputs=declared_inputs(flow_run),
             provenance=run_provenance(flow_run),
             layer=SWEEP_LAYER if names.sweep_of(flow_run.tags) else LAUNCH_LAYER,
+            code=run_code(flow_run),
             is_program=is_ours,
         )
 
@@ -320,9 +323,21 @@ class PrefectGateway:
         try:
             return await self.client.read_flow_run(UUID(run_id))
         except (ValueError, ObjectNotFound):
-            raise NotFoundError(
-                f"{run_id!r} is neither a directory nor a run of this server. See {self.ui}/runs"
-            ) from None
+            found = await self._runs_called(run_id)
+        if not found:
+            raise NotFoundError(f"{run_id!r} is neither a directory nor a run of this server. See {self.ui}/runs")
+        if len(found) > 1:
+            ids = ", ".join(str(flow_run.id) for flow_run in found)
+            raise ConflictError(f"More than one run is called {run_id!r}. Name one by its id, newest first: {ids}")
+        return found[0]
+
+    async def _runs_called(self, name: str) -> list[FlowRun]:
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
+        from prefect.client.schemas.sorting import FlowRunSort
+
+        wanted = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+        latest_first = FlowRunSort.EXPECTED_START_TIME_DESC
+        return await self.client.read_flow_runs(flow_run_filter=wanted, sort=latest_first, limit=MAX_NAMESAKES)
 
     async def _job_of(self, flow_run: FlowRun) -> str | None:
         from prefect.exceptions import ObjectNotFound

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from launch_sdk._prefect import names
 from launch_sdk._prefect.queues import ensure_queue, project_steps
 from launch_sdk.errors import ConflictError, NotFoundError
+from launch_sdk.sources.packed import content_of
 from launch_sdk.specs.deletions import gathered
 from launch_sdk.specs.job import Job, check_name, parse_reference, refuse_version
 from launch_sdk.specs.job_form import form_schema
@@ -83,10 +84,15 @@ async def save_job(
     content = replace(spec, config={}, files={}, name=None, job=name)
     number = 0
     if present is not None:
-        is_same = present.spec.to_parameters() == content.to_parameters()
-        number = present.number if is_same else present.number + 1
+        number = present.number if _is_same(present.spec, content) else present.number + 1
     await _write(client, flow_id, Job(name, queue, content, number))
     return _job(await _required(client, name))
+
+
+def _is_same(one: RunSpec, other: RunSpec) -> bool:
+    """Say whether two jobs are the same; the same files may come from another commit or branch."""
+    first, second = (replace(spec, source=content_of(spec.source)).to_parameters() for spec in (one, other))
+    return first == second
 
 
 async def job_deployment(client: PrefectClient, job: Job) -> UUID:

@@ -12,6 +12,7 @@ from launch_sdk._prefect.labels import LabelValue, write_labels
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.job_making import with_inputs
 from launch_sdk.runs.packing import pack_source
+from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.inputs import infer_inputs
 from launch_sdk.specs.job import check_name, suggested_name
 from launch_sdk.specs.secrets import secret_paths, without_paths
@@ -60,6 +61,7 @@ def _labels(run: RunDirectory, summary: Mapping[str, Any]) -> dict[str, str]:
         names.CONFIG: without_paths(snapshot.config, hidden),
         names.INPUTS: snapshot.inputs,
         names.PROVENANCE: provenance,
+        names.CODE: protocol.read_code(run.path),
     }
     return {name: dumps(value) for name, value in labels.items() if value}
 
@@ -87,7 +89,7 @@ async def register(client: PrefectClient, run: RunDirectory, spec: RunSpec, queu
     if name is None:
         return None
     check_name(name)
-    if not spec.source.startswith("sha256:"):
+    if not is_packed(spec.source):
         spec = await asyncio.to_thread(pack_source, spec, store)
     made = with_inputs(spec, snapshot.inputs, without_paths(snapshot.config, secret_paths(_schema(snapshot))))
     return await save_job(client, name, made, None, queue)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launch_sdk.runs.store import RunStore
+from launch_sdk.sources.packed import is_packed
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -41,12 +42,11 @@ async def store_holding(client: PrefectClient, source: str) -> RunStore:
 
     Args:
         client: of the server.
-        source: `sha256:<digest>`, or the path of a local directory, which any store can take in.
+        source: a packed source, or the path of a local directory, which any store can take in.
     """
     shared = await run_store(client)
-    pack = f"{source.removeprefix('sha256:')}.tar"
-    if source.startswith("sha256:") and not (shared.sources / pack).exists():
+    if is_packed(source) and not shared.holds(source):
         local = RunStore.local()
-        if (local.sources / pack).exists():
+        if local.holds(source):
             return local
     return shared

@@ -16,6 +16,7 @@ from launch_sdk._prefect.run_store import run_store
 from launch_sdk._prefect.sweep_runs import SweepIdentity
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.sources.packed import is_packed
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -40,7 +41,7 @@ async def identify(
         spec: the sweep.
         sweep_id: the id that was asked for; empty, or one that another parent has (as in a copy of its run), takes
             the last digits of `parent_id`, whose first ones are its time.
-        source: directory of the program or `sha256:<digest>`; a directory is packed when the sweep first starts.
+        source: directory of the program or a packed source; a directory is packed when the sweep first starts.
         queue: the queue of the runs; empty takes that of the parent.
 
     Raises:
@@ -70,7 +71,7 @@ async def _has_parent(client: PrefectClient, sweep_id: str) -> bool:
 
 
 async def _settled_source(client: PrefectClient, parent: FlowRun, spec: SweepSpec, source: str | None) -> str | None:
-    if spec.program is None or (source or "").startswith("sha256:"):
+    if spec.program is None or is_packed(source or ""):
         return source
     if isinstance(kept := run_labels(parent).get(names.SOURCE), str):
         return kept

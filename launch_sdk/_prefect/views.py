@@ -81,6 +81,11 @@ def run_provenance(flow_run: FlowRun) -> dict[str, Any] | None:
     return _object(flow_run, names.PROVENANCE)
 
 
+def run_code(flow_run: FlowRun) -> dict[str, Any] | None:
+    """Return which code a run had and where that comes from; None before its end."""
+    return _object(flow_run, names.CODE)
+
+
 def run_edits(flow_run: FlowRun) -> Edits:
     """Return what people have changed in a run's config and summary."""
     return Edits.from_dict(_object(flow_run, names.EDITS) or {})

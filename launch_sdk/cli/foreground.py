@@ -8,23 +8,25 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, print_json, say
 from launch_sdk.cli.kept_runs import keep
 from launch_sdk.errors import RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
+from launch_sdk.runs.packing import pack_source
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
-from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.tracking import protocol
 from launch_sdk.views import RunView
 
+if TYPE_CHECKING:
+    from launch_sdk.specs.run_spec import RunSpec
 
-def run_here(spec: RunSpec, *, as_json: bool) -> int:
-    """Run a spec to its end on this machine.
+
+def run_here(spec: RunSpec, *, as_json: bool, store: RunStore | None = None) -> int:
+    """Run a spec to its end on this machine; its code is in `store`, by default that of this machine.
 
     Returns:
         0 if the program ended with success, 1 if not or if it could not be started, 130 if it was interrupted.
@@ -34,12 +36,8 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
     """
     run_id = f"run-{time.strftime('%Y%m%d_%H%M%S')}-{secrets.token_hex(4)}"
     run = RunDirectory.of(run_id)
-    store = RunStore.local()
-    if not spec.source.startswith("sha256:"):
-        pack = store.put_directory(Path(spec.source))
-        for name, reason in pack.left_out.items():
-            say(f"left out: {name} ({reason})")
-        spec = RunSpec.from_dict({**spec.to_dict(), "source": pack.source})
+    store = store or RunStore.local()
+    spec = pack_source(spec, store, say)
     out = sys.stderr if as_json else sys.stdout
     identity = {protocol.RUN_ID: run_id, protocol.RUN_NAME: spec.name or run_id}
     if spec.project:
@@ -73,6 +71,7 @@ def run_here(spec: RunSpec, *, as_json: bool) -> int:
         url=None,
         recorded=snapshot.config or None,
         provenance=run.provenance() or None,
+        code=protocol.read_code(run.path) or None,
         is_program=True,
     )
     if run.path.is_dir():

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from launch_sdk.cli.code_rows import code_rows
 from launch_sdk.cli.command import DONE, Parser, print_json, say
 from launch_sdk.cli.kept_runs import kept_run
 from launch_sdk.cli.tables import print_table
@@ -83,7 +84,8 @@ def _run_list(client: LaunchClient, options: argparse.Namespace) -> None:
 
 
 def _run_show(client: LaunchClient, options: argparse.Namespace) -> None:
-    _show(with_provenance(client.run(options.id).refresh()), as_json=options.json)
+    view = with_provenance(client.run(options.id).refresh())
+    _show(replace(view, code=client.code_of(view)), as_json=options.json)
 
 
 def _of_directory(named: str) -> RunView | None:
@@ -120,6 +122,7 @@ def _print_run(view: RunView) -> None:
     shown = ("run_id", "name", "state", "job", "queue", "duration_s", "url", "error")
     rows = [(key, str(document[key])) for key in shown if document[key] is not None]
     rows += [(f"summary.{key}", str(value)) for key, value in view.summary.items()]
+    rows += code_rows(view.code or {})
     print_table(("field", "value"), rows)
     inputs: Any = view.parameters.get("inputs") or {}
     known, secret = view.provenance or {}, secret_paths(inputs.get("config"))

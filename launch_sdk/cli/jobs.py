@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from launch_sdk.cli.code_rows import code_rows
 from launch_sdk.cli.command import DONE, Parser, print_json, say
 from launch_sdk.cli.tables import print_table
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
@@ -118,9 +119,9 @@ def _describe(client: LaunchClient, options: argparse.Namespace) -> None:
         ("name", job.name),
         ("version", job.version),
         ("queue", job.queue),
-        ("source", job.spec.source),
         ("entry point", " ".join(job.spec.entry_point)),
         ("arguments", " ".join(job.spec.args)),
+        *code_rows(client.record_of(job.spec.source) or {"source": job.spec.source}),
     ]
     print_table(("field", "value"), [row for row in rows if row[1]])
     inputs = list(_inputs(job))

@@ -51,6 +51,7 @@ def kept_run(path: Path) -> RunView | None:
         recorded=snapshot.config or None,
         inputs=snapshot.inputs,
         provenance=RunDirectory(path).provenance() or None,
+        code=protocol.read_code(path) or None,
         is_program="source" in parameters,
         **values,
     )

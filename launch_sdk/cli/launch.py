@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, print_json, say
+from launch_sdk.cli.replay import find_run, is_run_directory
 from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.supervise import Follower
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from launch_sdk.cli.replay import EarlierRun
     from launch_sdk.client import LaunchClient, LaunchedRun
     from launch_sdk.specs.run_spec import RunSpec
 
@@ -37,7 +38,7 @@ EXAMPLES = """\
   launch DIR -E train.py                     run a local directory once, here
   launch DIR -E train.py -s lr=0.1           ... with a value of its config changed
   launch -q gpu DIR -E train.py --detach     put it on a queue that agents serve
-  launch RUN_ID                              repeat an earlier run, exactly
+  launch RUN                                 repeat an earlier run (id, name, run directory), with its exact code
   launch --job digits -s trainer.lr=0.1      start a run of a job; only what it takes can be set
   launch DIR -s files.conf.yaml.lr=0.1       set a value of a config file, in the run's own copy
   launch -c launch.yaml                      what a launch config says (uri, queue, overrides, ...); options win
@@ -74,14 +75,16 @@ def _main(arguments: Sequence[str]) -> int:
     if wanted.job:
         return (_launch_deployment if "/" in wanted.job else _launch_job)(options, wanted, wanted.job)
     uri = wanted.uri or ""
-    if Path(uri).expanduser().is_dir():
+    if Path(uri).expanduser().is_dir() and not is_run_directory(Path(uri).expanduser()):
         return _launch_spec(options, wanted.spec_of(str(Path(uri).expanduser().resolve())), wanted.queue)
     return _repeat(options, wanted, uri)
 
 
 def _parser() -> Parser:
     parser = Parser("launch", "Run a directory, an earlier run or a job once, here or through a queue.", EXAMPLES)
-    parser.add_argument("uri", nargs="?", metavar="URI", help="local directory, or the id of an earlier run")
+    parser.add_argument(
+        "uri", nargs="?", metavar="URI", help="local directory, or an earlier run: its id, name, page or directory"
+    )
     parser.add_argument("-j", "--job", metavar="NAME", help="start a run of this job, or of a FLOW/DEPLOYMENT, instead")
     parser.add_argument("-E", "--entry-point", "--entry_point", help="program to start; default: main.py")
     parser.add_argument("-a", "--args", action="append", default=[], metavar="K=V", help="argument for the program")
@@ -126,34 +129,33 @@ def _wanted(options: argparse.Namespace) -> LaunchConfig:
 
 
 def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
-    """Run an earlier run again, from its parameters on the server."""
-    from launch_sdk.client import LaunchClient
-
-    if os.sep in uri or uri.startswith("."):
-        raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
-    with LaunchClient() as client:
-        view = client.run(uri).refresh()
-    spec = view.spec
+    """Run an earlier run again: its code, which is checked before it starts, and what it was given."""
+    run = find_run(uri)
+    view, spec = run.view, run.view.spec
     if spec is None:
         if view.job is None:
             raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
         given = {**wanted.config, **({"files": wanted.files} if wanted.files else {})}
         return _launch_deployment(options, replace(wanted, config=merged(view.parameters, given), files={}), view.job)
-    again = wanted.spec_over(spec)
-    return _launch_spec(options, again, wanted.queue)
+    return _launch_spec(options, wanted.spec_over(run.exactly(spec)), wanted.queue, run)
 
 
-def _launch_spec(options: argparse.Namespace, spec: RunSpec, queue: str | None) -> int:
+def _launch_spec(
+    options: argparse.Namespace, spec: RunSpec, queue: str | None, earlier: EarlierRun | None = None
+) -> int:
     spec = checked(spec)
+    if earlier is not None:
+        say(earlier.tell(spec))
     if options.dry_run:
         from launch_sdk.tracking.values import encode
 
-        print_json(spec.to_dict() | {"config": encode(spec.config), "files": encode(spec.files), "queue": queue})
+        more = {"replays": earlier.view.run_id, "code": encode(earlier.code)} if earlier is not None else {}
+        print_json(spec.to_dict() | {"config": encode(spec.config), "files": encode(spec.files), "queue": queue} | more)
         return DONE
     if queue is None:
         from launch_sdk.cli.foreground import run_here
 
-        return run_here(spec, as_json=options.json)
+        return run_here(spec, as_json=options.json, store=earlier.store if earlier is not None else None)
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:

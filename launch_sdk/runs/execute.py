@@ -15,6 +15,7 @@ from launch_sdk.environments.current import program_arguments, program_environme
 from launch_sdk.errors import NotFoundError
 from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
+from launch_sdk.runs.packing import pack_source
 from launch_sdk.runs.provenance import tell_provenance
 from launch_sdk.runs.supervise import Follower, run_program
 from launch_sdk.specs.command import ARGS_FILE
@@ -24,6 +25,7 @@ from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from launch_sdk.runs.run_directory import RunDirectory
     from launch_sdk.runs.store import RunStore
@@ -75,12 +77,13 @@ async def execute(
     """
     spec = checked(spec)
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
-    await asyncio.to_thread(prepare, spec, run, store, layer)
-    with closing(_collector(spec, run, on_lines)) as collector:
+    spec = await asyncio.to_thread(pack_source, spec, store, lambda line: on_lines([line]))
+    start = await asyncio.to_thread(prepare, spec, run, store, layer)
+    with closing(_collector(spec, run, start, on_lines)) as collector:
         follower = Follower(run, on_lines, collector)
         exit_code = await run_program(
             _arguments(spec, run),
-            directory=run.work,
+            directory=start,
             environment=_environment(spec, run, identity),
             follower=follower,
             on_look=lambda: on_summary(follower.summary),
@@ -99,8 +102,11 @@ def _arguments(spec: RunSpec, run: RunDirectory) -> list[str]:
     return [str(path) if word == ARGS_FILE else word for word in words]
 
 
-def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = protocol.LAUNCH_LAYER) -> None:
+def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = protocol.LAUNCH_LAYER) -> Path:
     """Make the run's directory: its copy of the source with its config files written, and its overrides.
+
+    Returns:
+        The folder in it that the program starts in.
 
     Raises:
         NotFoundError: the source, or the entry point or a config file in it, does not exist.
@@ -110,18 +116,20 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     for earlier in (run.records, run.output, run.path / wandb.DECLARATIONS, run.path / protocol.PROVENANCE):
         earlier.unlink(missing_ok=True)
     shutil.rmtree(run.path / "wandb", ignore_errors=True)
-    store.lay_out(spec.source, run.work)
+    start = store.lay_out(spec.source, run.work)
+    protocol.write_code(run.path, store.record(spec.source))
     program = spec.entry_point[0]
-    if program.endswith(".py") and not (run.work / program).is_file():
-        scripts = sorted(p.relative_to(run.work).as_posix() for p in run.work.rglob("*.py"))[:8]
+    if program.endswith(".py") and not (start / program).is_file():
+        scripts = sorted(p.relative_to(start).as_posix() for p in start.rglob("*.py"))[:8]
         raise NotFoundError(
             f"Entry point {program} is not in the source. It holds {', '.join(scripts) or 'no .py file'}."
             " Name one with -E, as in -E train.py"
         )
-    held = patch_files(run.work, spec.files)
+    held = patch_files(start, spec.files)
     checked = spec.inputs is not None
     config, files = dict(spec.config), dict(spec.files)
     protocol.write_overrides(run.path, config, files, layer, checked=checked, file_values=None if checked else held)
+    return start
 
 
 def _environment(spec: RunSpec, run: RunDirectory, identity: Mapping[str, str]) -> dict[str, str]:
@@ -139,14 +147,14 @@ def _environment(spec: RunSpec, run: RunDirectory, identity: Mapping[str, str]) 
     return program_environment({**contract, protocol.RUN_DIR: str(run.path), **identity})
 
 
-def _collector(spec: RunSpec, run: RunDirectory, on_lines: Callable[[list[str]], None]) -> Collector:
+def _collector(spec: RunSpec, run: RunDirectory, start: Path, on_lines: Callable[[list[str]], None]) -> Collector:
     """Make what reads the metrics that the program does not log through the run protocol."""
     if notice := wandb.mode_notice(os.environ):
         on_lines([notice])
     return collector_of(
         spec.metric_sources,
         run_dir=run.path,
-        work=run.work,
+        work=start,
         records=run.records,
         output=run.output,
         declarations=wandb.DECLARATIONS,

@@ -6,20 +6,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launch_sdk.errors import InvalidSpecError
+from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from launch_sdk.errors import Fault
     from launch_sdk.runs.store import RunStore
     from launch_sdk.specs.document import Document
     from launch_sdk.specs.sweep_spec import SweepSpec
 
 
-def pack_source(spec: RunSpec, store: RunStore) -> RunSpec:
-    """Give the same spec with its directory packed into the run store."""
-    if spec.source.startswith("sha256:"):
+def _nobody(_: str) -> None:
+    pass
+
+
+def pack_source(spec: RunSpec, store: RunStore, tell: Callable[[str], object] = _nobody) -> RunSpec:
+    """Give the same spec with its directory packed into the run store.
+
+    Args:
+        spec: of a run; one whose source is packed already is given back.
+        store: where to.
+        tell: is told, line by line, what a run of it will not have: secrets, large files, what links lead to.
+    """
+    if is_packed(spec.source):
         return spec
-    source = store.put_directory(Path(spec.source).expanduser()).source
+    source = _packed(Path(spec.source).expanduser(), store, tell)
     return RunSpec.from_dict({**spec.to_dict(), "source": source})
 
 
@@ -49,7 +62,14 @@ def _rule_faults(spec: SweepSpec, document: Document) -> list[Fault]:
     return faults
 
 
-def pack_program(spec: SweepSpec, document: Document, store: RunStore) -> str:
-    """Pack the folder of a sweep file, after checking that its program is there."""
+def pack_program(spec: SweepSpec, document: Document, store: RunStore, tell: Callable[[str], object] = _nobody) -> str:
+    """Pack the folder of a sweep file, after checking that its program is there; `tell` as in `pack_source`."""
     check_program(spec, document)
-    return store.put_directory(document.directory).source
+    return _packed(document.directory, store, tell)
+
+
+def _packed(directory: Path, store: RunStore, tell: Callable[[str], object]) -> str:
+    pack = store.put_directory(directory)
+    for line in pack.origin.notices():
+        tell(line)
+    return pack.source

@@ -28,7 +28,7 @@ class RunDirectory:
 
     @property
     def work(self) -> Path:
-        """The run's own copy of the source, where its program starts."""
+        """The run's own copy of the source: of a whole work tree, if its program starts in a folder of one."""
         return self.path / "work"
 
     @property

@@ -1,13 +1,15 @@
 """Pack a local directory into one file named by its content, and lay it out again.
 
-Inside a git work tree the tracked and the untracked, not ignored files are taken; elsewhere every file. Untracked
-folders of version control, virtual environments, caches and earlier runs are never taken. The pack is a tar file with
-sorted names and no times or owners, so the same content has the same digest anywhere and is stored once.
+Inside a git work tree the tracked and the untracked, not ignored files are taken; elsewhere all that no `.gitignore`
+names, nor a `.launchignore` of the same form at the top. Untracked folders of version control, virtual environments,
+caches and earlier runs are never taken. The pack is a tar file with sorted names and no times or owners, so the same
+content has the same digest anywhere and is stored once.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import stat
 import tarfile
@@ -16,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, NotFoundError
+from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, LaunchError, NotFoundError
+from launch_sdk.sources.capture_rules import IGNORE_FILE, MAX_PACK_BYTES, CaptureRules, taken_by_ignore_file
+from launch_sdk.sources.git_commands import Git, make_repository, private_git
+from launch_sdk.sources.origin import Origin
+from launch_sdk.sources.store_files import new_file
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
-    import git
-
-MAX_PACK_BYTES = 512 * 1024 * 1024
 LEFT_OUT_FOLDERS = frozenset(
     {
         ".git",
@@ -39,11 +42,8 @@ LEFT_OUT_FOLDERS = frozenset(
     }
     | {"wandb", "mlruns", ".ipynb_checkpoints"}
 )
-SECRET_NAMES = frozenset(
-    {".env", ".netrc", ".pypirc", ".git-credentials", "credentials.json"}
-    | {"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}
-)
 _DIGEST_LENGTH = 64
+_ORIGIN_HEADER = "LAUNCH.origin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Pack:
 
     Attributes:
         source: its content's name, `sha256:<64 hex digits>`.
-        left_out: why each file that was not packed was not, by its name.
+        origin: where it comes from, and what is not in it.
     """
 
     source: str
-    left_out: Mapping[str, str]
+    origin: Origin
 
 
 def pack_directory(directory: Path, store: Path, leave_out: Collection[Path] = ()) -> Pack:
@@ -78,31 +78,37 @@ def pack_directory(directory: Path, store: Path, leave_out: Collection[Path] = (
     directory = directory.resolve()
     hidden = {folder.resolve() for folder in leave_out} - {directory, *directory.parents}
     found = {name for name in _names(directory) if hidden.isdisjoint((directory / name).parents)}
-    left_out = {name: reason for name in sorted(found) if (reason := _why_left_out(directory, name))}
-    names = sorted(found - set(left_out))
+    rules = CaptureRules(take=taken_by_ignore_file(directory))
     try:
+        left_out = {name: reason for name in sorted(found) if (reason := _why_left_out(directory, name, rules))}
+        names = sorted(found - set(left_out))
         _refuse_too_large(directory, names)
-        digest = _write_pack(directory, names, store)
+        digest = _write_pack(directory, names, store, left_out)
     except FileNotFoundError as error:
         raise ConflictError(
             f"{error.filename} vanished while {directory} was packed. Launch again once nothing is deleted there."
         ) from None
-    return Pack(f"sha256:{digest}", left_out)
+    return Pack(f"sha256:{digest}", Origin(left_out=left_out))
 
 
-def _write_pack(directory: Path, names: list[str], store: Path) -> str:
-    store.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=store, prefix=".packing-", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as archive:
+def _write_pack(directory: Path, names: list[str], store: Path, left_out: dict[str, str]) -> str:
+    header = {_ORIGIN_HEADER: json.dumps({"left_out": left_out})} if names and left_out else None
+    with new_file(store) as temporary:
+        with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT, pax_headers=header) as archive:
             for name in names:
                 _add(archive, directory / name, name)
         digest = _digest_of(temporary)
         temporary.replace(store / f"{digest}.tar")
-    finally:
-        temporary.unlink(missing_ok=True)
     return digest
+
+
+def origin_of_pack(source: str, store: Path) -> Origin:
+    """Read what a pack says of what is not in it; nothing if it cannot be read."""
+    try:
+        with tarfile.open(store / f"{source.removeprefix('sha256:')}.tar", "r:") as archive:
+            return Origin.from_dict(json.loads(archive.pax_headers.get(_ORIGIN_HEADER, "{}")))
+    except (OSError, tarfile.TarError, ValueError):
+        return Origin()
 
 
 def unpack(source: str, store: Path, target: Path) -> None:
@@ -143,62 +149,72 @@ def _refuse_hostile(members: list[tarfile.TarInfo]) -> None:
         raise InvalidSpecError("The source", faults)
 
 
-def _why_left_out(directory: Path, name: str) -> str:
+def _why_left_out(directory: Path, name: str, rules: CaptureRules) -> str:
     """Say why a file is not packed; nothing if it is."""
     path = directory / name
-    if PurePosixPath(name).name in SECRET_NAMES:
-        return "looks like a secret"
     if path.is_dir() and not path.is_symlink():
         return "is another git repository"
     if path.is_symlink() and not _link_stays_inside(PurePosixPath(name), str(path.readlink())):
         return "is a link out of the directory"
-    return "" if path.is_symlink() or path.is_file() else "is not a file"
+    return rules.why_left_out(name, path.lstat(), tracked=False)
 
 
 def _names(directory: Path) -> list[str]:
     """Name the files below `directory`, as git sees them; all of them where git sees none."""
-    return _names_in_git(directory) or _names_in_folder(directory)
+    return _names_in_git(directory) or _names_not_ignored(directory)
+
+
+def _names_not_ignored(directory: Path) -> list[str]:
+    """List a folder that is no repository as git would: what no pattern names."""
+    if not any(directory.rglob(".gitignore")) and not _patterns(directory):
+        return names_in_folder(directory)
+    with tempfile.TemporaryDirectory() as folder:
+        make_repository(Path(folder), "sha1")
+        git = Git(directory, {**private_git(Path(folder)).variables, "GIT_WORK_TREE": str(directory)})
+        try:
+            names = _listed(git, "--others", "--exclude-per-directory=.gitignore", *_patterns(directory))
+        except NotFoundError:  # there is no git
+            return names_in_folder(directory)
+    return [name for name in names if not any(is_left_out_folder(folder) for folder in _folders_of(directory, name))]
 
 
 def _names_in_git(directory: Path) -> list[str]:
     """Return what git sees below `directory`; nothing outside a work tree, in an ignored folder or without git."""
     try:
-        import git  # it raises ImportError where there is no git program, too
-    except ImportError:
+        tracked = _listed(Git(directory), "--cached")
+        untracked = _listed(Git(directory), "--others", "--exclude-standard", *_patterns(directory))
+    except LaunchError:
         return []
-    try:
-        repository = git.Repo(directory, search_parent_directories=True)
-        with repository:
-            tracked = _listed(repository, directory, "--cached")
-            untracked = _listed(repository, directory, "--others", "--exclude-standard")
-    except (git.GitError, OSError, ValueError):
-        return []
-    kept = [name for name in untracked if not any(_is_left_out_folder(p) for p in _folders_of(directory, name))]
+    kept = [name for name in untracked if not any(is_left_out_folder(p) for p in _folders_of(directory, name))]
     return [name for name in [*tracked, *kept] if os.path.lexists(directory / name)]
 
 
-def _listed(repository: git.Repo, directory: Path, *options: str) -> list[str]:
-    command = ["git", "-C", str(directory), "ls-files", "-z", *options, "--", "."]
-    names = str(repository.git.execute(command, strip_newline_in_stdout=False)).split("\0")
-    return [name.rstrip("/") for name in names if name]
+def _listed(git: Git, *options: str) -> list[str]:
+    names = git.output("ls-files", "-z", *options, "--", ".").split(b"\0")
+    return [os.fsdecode(name.rstrip(b"/")) for name in names if name]
+
+
+def _patterns(directory: Path) -> list[str]:
+    return [f"--exclude-from={IGNORE_FILE}"] if (directory / IGNORE_FILE).is_file() else []
 
 
 def _folders_of(directory: Path, name: str) -> list[Path]:
     return [directory / parent for parent in PurePosixPath(name).parents if parent.parts]
 
 
-def _names_in_folder(directory: Path) -> list[str]:
+def names_in_folder(directory: Path) -> list[str]:
     names: list[str] = []
     for root, folders, files in os.walk(directory):
         links = [name for name in folders if Path(root, name).is_symlink()]
-        folders[:] = [name for name in folders if name not in links and not _is_left_out_folder(Path(root, name))]
+        folders[:] = [name for name in folders if name not in links and not is_left_out_folder(Path(root, name))]
         names += [Path(root, name).relative_to(directory).as_posix() for name in [*files, *links]]
     return names
 
 
-def _is_left_out_folder(folder: Path) -> bool:
+def is_left_out_folder(folder: Path) -> bool:
     """Say whether nobody means to launch what is in this folder; `launch/` is where scripts leave their runs."""
-    return folder.name in LEFT_OUT_FOLDERS or (folder.name == "launch" and any(folder.glob("run-*/metadata.json")))
+    name = folder.name
+    return name in LEFT_OUT_FOLDERS or (name == "launch" and any(folder.glob("run-*/metadata.json")))
 
 
 def _refuse_too_large(directory: Path, names: list[str]) -> None:

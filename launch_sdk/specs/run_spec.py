@@ -26,7 +26,8 @@ class RunSpec:
     """What to run: enough to run it again from this document alone.
 
     Attributes:
-        source: the code: `sha256:<digest>` of a packed directory in the run store, or the path of a local directory.
+        source: the code, in the run store: `git+sha256:<digest>#<tree>[:<directory>]` for a captured git work tree,
+            `sha256:<digest>` for a packed directory; or the path of a local directory.
         entry_point: the program and its own arguments, relative to the source. A `.py` file is started with the
             interpreter of the environment; anything else as it is.
         args: arguments added after the entry point.

@@ -226,6 +226,9 @@ class FakeGateway:
 
     async def read_run(self, run_id: str) -> RunView:
         self._answer()
+        called = [run.run_id for run in self.runs.values() if run.name == run_id]
+        if run_id not in self.runs and len(called) == 1:
+            run_id = called[0]
         run = self._known(self.runs, run_id, "Run")
         edits = self.edits.get(run_id, Edits())
         is_known = run.recorded is not None or not edits.config.is_empty

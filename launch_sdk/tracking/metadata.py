@@ -10,14 +10,18 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from subprocess import Popen
     from typing import Any
 
 GIT_TIMEOUT_S = 5.0
 
 
-def capture() -> dict[str, Any]:
+def capture(code: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Describe the running program; takes about 10 ms in a git repository.
+
+    Args:
+        code: what the supervisor that laid the program out says of where it comes from; empty or None if nobody did.
 
     Returns:
         `program` (path, relative to the git root if it is in one), `module` (of `python -m`, else None), `args`,
@@ -25,7 +29,7 @@ def capture() -> dict[str, Any]:
     """
     system = os.uname()
     path, module = _program()
-    git = git_state(os.path.dirname(path) if path else os.getcwd())
+    git = _git_laid_out(code, path) if code else git_state(os.path.dirname(path) if path else os.getcwd())
     if path and git:
         path = os.path.relpath(path, git["root"])
     return {
@@ -41,6 +45,18 @@ def capture() -> dict[str, Any]:
         "started": time.time(),
         "git": git,
     }
+
+
+def _git_laid_out(code: Mapping[str, Any], path: str | None) -> dict[str, Any] | None:
+    """Describe the repository that a supervisor has captured: where the program is now, there is none."""
+    if not code.get("tree"):
+        return None
+    root = os.path.dirname(path) if path else os.getcwd()
+    place = os.environ.get("LAUNCH_RUN_DIR")
+    laid_out = os.path.join(os.path.abspath(place), "work") if place else root
+    root = laid_out if os.path.commonpath([root, laid_out]) == laid_out else root
+    known = {key: code.get(key) for key in ("commit", "branch", "remote", "tree")}
+    return {"root": root, **known, "dirty": bool(code.get("changed"))}
 
 
 def git_state(directory: str) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ CONFIG = "config.json"
 SUMMARY = "summary.json"
 METADATA = "metadata.json"
 PROVENANCE = "provenance.json"
+CODE = "code.json"
 OUTPUT = "output.log"
 
 LAUNCH_LAYER = "launch"
@@ -268,6 +269,20 @@ def read_overrides(run_dir: Directory) -> Overrides:
     config, files, file_values = (_part(document, name, path) for name in ("config", "files", "file_values"))
     layer = layer if isinstance(layer, str) else LAUNCH_LAYER
     return Overrides(config, files, layer, document.get("checked") is True, file_values)
+
+
+def write_code(run_dir: Directory, record: Mapping[str, Any]) -> None:
+    """Write which code a run has and where that comes from, before the program starts.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    write_atomically(run_dir, CODE, dumps({"version": VERSION, **record}))
+
+
+def read_code(run_dir: Directory) -> dict[str, Any]:
+    """Read what `write_code` wrote, without the version; empty if there is no such file."""
+    return {key: value for key, value in _read_object(run_dir, CODE).items() if key != "version"}
 
 
 def read_provenance(run_dir: Directory) -> dict[str, list[tuple[str, Any]]]:

@@ -71,7 +71,8 @@ class Run:
         self._step = -1 if before.last_step is None else before.last_step
         self.summary = Summary(self._values, self._write_summary)
         self._writer = RecordWriter(os.path.join(self.dir, protocol.RECORDS))
-        self._metadata = {"version": protocol.VERSION, **place.names(), "register": register, **metadata.capture()}
+        about = metadata.capture(protocol.read_code(self.dir))
+        self._metadata = {"version": protocol.VERSION, **place.names(), "register": register, **about}
         self._write_config(config, [])
         listen(config, self._write_config)
         self._write_snapshots()

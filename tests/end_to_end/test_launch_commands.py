@@ -253,3 +253,37 @@ def test_a_launch_config_says_where_the_metrics_of_a_queued_run_are(home: Home, 
         again = home.json("launch", view["run_id"], "-c", json.dumps({"queue": queue, "overrides": {"args": ["x"]}}))
         assert (again["summary"], again["parameters"]["args"]) == ({"loss": 0.2}, ["x"])
         assert home.run("python", "start.py", queue, cwd=tmp_path).stdout == "{'loss': 0.3}\n"
+
+
+def _git(folder: Path, *words: str) -> None:
+    name = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    subprocess.run(["git", *name, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_dirty_work_tree_runs_whole_on_a_queue_and_is_replayed_by_name_after_it_has_changed(
+    home: Home, tmp_path: Path
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "lib.py").write_text("VALUE = 1")
+    (tmp_path / "sub/train.py").write_text("import sys; sys.path.append('..'); import lib; print('value', lib.VALUE)")
+    _git(tmp_path, "init")
+    _git(tmp_path, "add", "-A")
+    _git(tmp_path, "commit", "-m", "one")
+    (tmp_path / "lib.py").write_text("VALUE = 2")
+    (tmp_path / ".env").write_text("TOKEN=1")
+    with agent(home, "--queues", "default"):
+        first = home.run("launch", "-q", "default", str(tmp_path / "sub"), "-E", "train.py", "-n", "dirty-one")
+        assert "value 2" in first.stdout
+        assert "left out: .env (looks like a secret" in first.stderr
+        (tmp_path / "lib.py").write_text("VALUE = 3")
+        assert "value 2" in home.run("launch", "-q", "default", "dirty-one").stdout
+    assert "value 2" in home.run("launch", "dirty-one").stdout
+    shown = home.json("launch", "run", "show", "dirty-one")["code"]
+    assert (shown["directory"], shown["changed"], list(shown["left_out"])) == ("sub", True, [".env"])
+    words = ["launch", "job", "create", "code", str(tmp_path / "sub"), "-E", "train.py", "-n", "dirty-job"]
+    assert home.json(*words)["version"] == "v0"
+    _git(tmp_path, "commit", "-am", "the same files")
+    assert home.json(*words)["version"] == "v0"
+    (tmp_path / "lib.py").write_text("VALUE = 4")
+    assert home.json(*words)["version"] == "v1"
+    home.run("launch", "job", "delete", "dirty-job")

@@ -92,7 +92,75 @@ def test_secrets_that_are_left_out_are_named(code: Path, tmp_path: Path) -> None
     (code / ".env").write_text("TOKEN=1")
     _, out, err = _run(tmp_path, "launch", str(code))
     assert out == "['main.py']\n"
-    assert "left out: .env (looks like a secret)" in err
+    assert "left out: .env (looks like a secret; take it with !.env in .launchignore)" in err
+
+
+@pytest.fixture
+def repository(code: Path) -> Path:
+    (code / "sub").mkdir()
+    (code / "lib.py").write_text("VALUE = 1\n")
+    program = "import os, sys; sys.path.append('..'); import lib; print(lib.VALUE, os.path.exists('../.env'), sys.argv)"
+    (code / "sub/train.py").write_text(program)
+    (code / ".env").write_text("TOKEN=1")
+    subprocess.run(["git", "init", "-q"], cwd=code, check=True)
+    return code
+
+
+def _id_of(err: str) -> str:
+    return next(word for word in err.split() if word.startswith("run-"))
+
+
+def test_a_run_is_replayed_with_its_code_and_arguments_by_id_and_directory(repository: Path, tmp_path: Path) -> None:
+    _, out, err = _run(tmp_path, "launch", f"{repository}/sub", "-E", "train.py a", "-a", "x=1", "-s", "lr=1")
+    assert out == "1 False ['train.py', 'a', '--x=1']\n"
+    first = _id_of(err)
+    (repository / "lib.py").write_text("VALUE = 2\n")
+    for named in (first, f"home/runs/{first}"):
+        status, again, err = _run(tmp_path, "launch", named)
+        assert (status, again) == (0, out)
+        assert f"Replays run {first}: git tree" in err
+    status, again, _ = _run(tmp_path, "launch", first, "-a", "y=2")
+    assert (status, again) == (0, "1 False ['train.py', 'a', '--y=2']\n")
+    status, out, _ = _run(tmp_path, "launch", first, "--dry-run")
+    document = json.loads(out)
+    assert (document["replays"], document["config"], document["code"]["directory"]) == (first, {"lr": 1}, "sub")
+    assert document["source"] == document["code"]["source"]
+
+
+def test_a_replay_whose_code_was_tampered_with_does_not_start(repository: Path, tmp_path: Path) -> None:
+    _, _, err = _run(tmp_path, "launch", f"{repository}/sub", "-E", "train.py")
+    (pack,) = (tmp_path / "home/store/sources").glob("*.pack")
+    pack.write_bytes(pack.read_bytes()[:-1] + b"x")
+    status, out, refused = _run(tmp_path, "launch", _id_of(err))
+    assert (status, out) == (2, "")
+    assert "is damaged: its content has another digest" in refused
+    for document in (tmp_path / "home/store/sources").glob("*.json"):
+        document.unlink()
+    status, _, refused = _run(tmp_path, "launch", _id_of(err))
+    assert (status, "is not in the run store" in refused) == (2, True)
+
+
+def test_a_secret_is_taken_if_a_launchignore_says_so(repository: Path, tmp_path: Path) -> None:
+    (repository / ".launchignore").write_text("!.env\n")
+    _, out, err = _run(tmp_path, "launch", f"{repository}/sub", "-E", "train.py")
+    assert (out.split()[1], "left out" in err) == ("True", False)
+
+
+def test_the_record_of_a_run_lists_what_was_left_out(repository: Path, tmp_path: Path) -> None:
+    _, _, err = _run(tmp_path, "launch", f"{repository}/sub", "-E", "train.py")
+    _, out, _ = _run(tmp_path, "launch", "run", "show", _id_of(err), COLUMNS="200")
+    assert "code.left out" in out
+    assert ".env (looks like a secret" in out
+    _, out, _ = _run(tmp_path, "launch", "run", "show", _id_of(err), "--json")
+    assert list(json.loads(out)["code"]["left_out"]) == [".env"]
+
+
+def test_a_run_that_was_started_by_hand_has_no_code_to_replay(code: Path, tmp_path: Path) -> None:
+    (code / "t.py").write_text("import launch_sdk as launch\nwith launch.init(): pass\n")
+    subprocess.run([sys.executable, "t.py"], cwd=code, check=True, capture_output=True)
+    (directory,) = (code / "launch").glob("run-*")
+    status, _, err = _run(tmp_path, "launch", str(directory))
+    assert (status, "was started by hand" in err) == (2, True)
 
 
 def test_a_dry_run_starts_nothing_and_prints_what_it_would(code: Path, tmp_path: Path) -> None:

@@ -51,6 +51,35 @@ def _loss(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {"loss": float(parameters["x"])}
 
 
+def test_what_is_left_out_of_code_is_told_and_is_known_before_the_run_starts(server: FakeGateway, code: Path) -> None:
+    (code / ".env").write_text("x")
+    told: list[str] = []
+    gateway: Gateway = server
+    with LaunchClient(gateway, tell=told.append) as client:
+        run = client.launch(RunSpec(str(code), ("train.py",)))
+        client.create_job(RunSpec(str(code), ("train.py",)), name="job")
+        client.submit_sweep(_sweep(code))
+        known = client.code_of(run.refresh())
+    assert told == ["left out: .env (looks like a secret; take it with !.env in .launchignore)"] * 3
+    assert list((known or {})["left_out"]) == [".env"]
+
+
+def test_left_out_files_are_written_to_standard_error_where_nobody_listens(
+    client: LaunchClient, code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code / ".env").write_text("x")
+    client.launch(RunSpec(str(code), ("train.py",)))
+    assert "left out: .env" in capsys.readouterr().err
+
+
+def test_a_run_is_found_by_a_name_that_no_other_has(client: LaunchClient) -> None:
+    run = client.launch(PACKED)
+    assert client.run("first").id == run.id
+    client.launch(PACKED)
+    with pytest.raises(NotFoundError, match="first"):
+        client.run("first")
+
+
 def test_a_run_goes_from_its_queue_to_its_end(client: LaunchClient, server: FakeGateway) -> None:
     run = client.launch(PACKED)
     assert (run.state, run.name, run.config) == (RunState.QUEUED, "first", {"lr": 0.1})

@@ -13,6 +13,7 @@ from launch_sdk._prefect.run_ending import MAX_LABEL, write_end
 from launch_sdk.cli.groups import given_by, with_provenance
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.specs.run_state import RunState
+from launch_sdk.tracking.protocol import write_code
 from launch_sdk.tracking.values import loads
 from launch_sdk.views import RunView
 
@@ -51,6 +52,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     records: list[dict[str, Any]] = [{"config": {"lr": 0.5, "key": "hush"}}, {"inputs": INPUTS}]
     run.records.write_text("".join(json.dumps({"time": 1.0, **record}) + "\n" for record in records))
     (run.path / "provenance.json").write_text(json.dumps(PROVENANCE))
+    write_code(run.path, {"source": "sha256:0", "left_out": {".env": "looks like a secret"}})
     return run
 
 
@@ -67,6 +69,7 @@ def test_config_inputs_provenance_and_summary_are_written_in_one_call_without_se
     assert str(labels[names.SUMMARY]["loss"]) == "nan"
     assert labels[names.CONFIG] == {"lr": 0.5}
     assert labels[names.INPUTS] == INPUTS
+    assert labels[names.CODE] == {"source": "sha256:0", "left_out": {".env": "looks like a secret"}}
     assert labels[names.PROVENANCE] == {"lr": GIVEN_BY["lr"]}
     assert "hush" not in json.dumps(labels[names.PROVENANCE])
 

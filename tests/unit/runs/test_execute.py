@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from launch_sdk.errors import NotFoundError, RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.home import launch_home
+from launch_sdk.runs.packing import pack_source
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.run_spec import RunSpec
@@ -154,3 +157,129 @@ def test_the_macro_of_a_json_file_becomes_the_path_of_one_with_the_config(code: 
     outcome, _ = _execute(spec, lines)
     assert outcome.succeeded, lines
     assert lines == ["{'lr': 0.1, 'm': {'d': None}} ['--x']"]
+
+
+def _git(directory: Path, *words: str) -> None:
+    settings = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "init.defaultBranch=main"]
+    subprocess.run(["git", *settings, *words], cwd=directory, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(code: Path) -> Path:
+    """A repository whose program is in a folder and imports from the top."""
+    (code / "sub").mkdir()
+    (code / "lib.py").write_text("VALUE = 1\n")
+    (code / "sub/train.py").write_text(
+        "import sys; sys.path.append('..'); import lib; print(lib.VALUE, *sys.argv[1:])\n"
+    )
+    _git(code, "init")
+    _git(code, "add", "-A")
+    _git(code, "commit", "-m", "one")
+    return code
+
+
+def test_a_run_from_a_folder_of_a_repository_has_the_whole_work_tree(repository: Path) -> None:
+    (repository / "lib.py").write_text("VALUE = 2\n")
+    lines: list[str] = []
+    outcome, run = _execute(RunSpec(str(repository / "sub"), ("train.py",), ("a",)), lines)
+    assert outcome.succeeded
+    assert lines == ["2 a"]
+    assert (run.work / "sub/train.py").is_file()
+
+
+def test_a_packed_work_tree_runs_the_same_when_the_repository_has_gone(repository: Path) -> None:
+    (repository / "lib.py").write_text("VALUE = 3\n")
+    spec = pack_source(RunSpec(str(repository / "sub"), ("train.py",)), RunStore.local())
+    assert spec.source.startswith("git+sha256:")
+    assert RunStore.local().holds(spec.source)
+    assert pack_source(spec, RunStore.local()) == spec
+    shutil.rmtree(repository)
+    lines: list[str] = []
+    assert _execute(spec, lines)[0].succeeded
+    assert lines == ["3"]
+
+
+RECORDS = "import launch_sdk as launch\nwith launch.init(): pass\n"
+
+
+def test_a_run_records_where_its_code_comes_from_and_what_is_left_out(repository: Path) -> None:
+    _git(repository, "remote", "add", "origin", "https://me:secret@example.org/code.git")
+    (repository / ".env").write_text("x")
+    (repository / "sub/train.py").write_text(RECORDS)
+    lines: list[str] = []
+    outcome, run = _execute(RunSpec(str(repository / "sub"), ("train.py",)), lines)
+    assert outcome.succeeded
+    assert lines == ["left out: .env (looks like a secret; take it with !.env in .launchignore)"]
+    code = protocol.read_code(run.path)
+    assert (code["remote"], code["directory"], code["changed"]) == ("https://example.org/code.git", "sub", True)
+    assert list(code["left_out"]) == [".env"]
+    about = protocol.read_snapshot(run.path).metadata
+    assert about["program"] == "sub/train.py"
+    assert about["git"] == {
+        "root": str(run.work),
+        "remote": code["remote"],
+        "commit": code["commit"],
+        "branch": code["branch"],
+        "tree": code["tree"],
+        "dirty": True,
+    }
+
+
+def test_a_run_of_a_folder_in_no_repository_is_not_said_to_be_of_one_around_its_home(
+    code: Path, tmp_path: Path
+) -> None:
+    (code / "train.py").write_text(RECORDS)
+    (tmp_path / "home").mkdir()
+    _git(tmp_path / "home", "init")
+    _, run = _execute(RunSpec(str(code), ("train.py",)), [])
+    assert protocol.read_snapshot(run.path).metadata["git"] is None
+    assert protocol.read_code(run.path)["source"].startswith("sha256:")
+
+
+def test_a_store_takes_over_what_another_one_holds(repository: Path, tmp_path: Path) -> None:
+    other = RunStore(tmp_path / "other")
+    for directory in (repository / "sub", tmp_path / "plain"):
+        directory.mkdir(exist_ok=True)
+        (directory / "train.py").touch()
+        source = RunStore.local().put_directory(directory).source
+        assert not other.holds(source)
+        other.take_over(source, RunStore.local())
+        assert (other.lay_out(source, tmp_path / "target") / "train.py").is_file()
+        assert other.record(source) == RunStore.local().record(source)
+
+
+def test_config_files_are_written_where_the_program_starts(repository: Path) -> None:
+    (repository / "sub/conf.yaml").write_text("lr: 1\n")
+    spec = RunSpec(str(repository / "sub"), ("train.py",), files={"conf.yaml": {"lr": 2}})
+    _, run = _execute(spec, [])
+    assert (run.work / "sub/conf.yaml").read_text() == "lr: 2\n"
+
+
+def test_a_program_that_is_not_in_the_folder_is_named_with_those_that_are(repository: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"Entry point main\.py is not in the source\. It holds train\.py\."):
+        _execute(RunSpec(str(repository / "sub")), [])
+
+
+def test_a_folder_that_git_ignores_is_packed_alone(repository: Path) -> None:
+    (repository / ".gitignore").write_text("made/\n")
+    (repository / "made").mkdir()
+    (repository / "made/train.py").write_text("print(4)\n")
+    lines: list[str] = []
+    spec = pack_source(RunSpec(str(repository / "made"), ("train.py",)), RunStore.local())
+    assert spec.source.startswith("sha256:")
+    _execute(spec, lines)
+    assert lines == ["4"]
+
+
+def test_a_store_and_a_home_inside_the_repository_are_not_captured(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAUNCH_HOME", str(repository / "home"))
+    spec = RunSpec(str(repository), ("sub/train.py",))
+    first = pack_source(spec, RunStore.local())
+    assert pack_source(spec, RunStore.local()).source == first.source
+
+
+def test_without_git_the_folder_is_packed_alone(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert pack_source(RunSpec(str(repository / "sub")), RunStore.local()).source.startswith("sha256:")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import stat
 import subprocess
 import tarfile
 import threading
@@ -16,7 +17,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from launch_sdk.errors import ConflictError, InvalidSpecError, NotFoundError
-from launch_sdk.sources.directory import MAX_PACK_BYTES, Pack, pack_directory, unpack
+from launch_sdk.sources.capture_rules import MAX_FILE_BYTES, MAX_PACK_BYTES
+from launch_sdk.sources.directory import Pack, origin_of_pack, pack_directory, unpack
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_bytes_modes_and_links_come_back(code: Path, store: Path, tmp_path: Path
     pack = pack_directory(code, store)
     target = tmp_path / "out"
     unpack(pack.source, store, target)
-    assert not pack.left_out
+    assert not pack.origin.left_out
     assert (target / "data.bin").read_bytes() == bytes(range(256))
     assert (target / "empty").read_bytes() == b""
     assert (target / "run.sh").stat().st_mode & 0o777 == 0o755
@@ -112,7 +114,7 @@ def test_any_names_and_bytes_come_back(files: dict[str, bytes], tmp_path_factory
     pack = pack_directory(base / "code", base / "store")
     unpack(pack.source, base / "store", base / "out")
     found = {p.name: p.read_bytes() for p in (base / "out").rglob("*") if p.is_file()}
-    assert found == {name: content for name, content in files.items() if f"sub/{name}" not in pack.left_out}
+    assert found == {name: content for name, content in files.items() if f"sub/{name}" not in pack.origin.left_out}
 
 
 def test_a_name_that_is_no_utf8_comes_back(code: Path, store: Path, tmp_path: Path) -> None:
@@ -174,11 +176,18 @@ def test_an_ignored_folder_is_packed_when_it_is_what_was_named(code: Path, store
     assert "model.py" in _names(pack_directory(code / "pkg", store), store, tmp_path)
 
 
+def test_outside_git_what_patterns_name_is_not_packed(code: Path, store: Path, tmp_path: Path) -> None:
+    _write(code, {"a.log": b"", "pkg/b.log": b"", "pkg/c.tmp": b"", "data/x.bin": b"", "keep.tmp": b"", ".venv/x": b""})
+    _write(code, {".gitignore": b"*.log\n", "pkg/.gitignore": b"*.tmp\n", ".launchignore": b"data/\n"})
+    patterns = {".gitignore", "pkg/.gitignore", ".launchignore"}
+    assert _names(pack_directory(code, store), store, tmp_path) == {"train.py", "pkg/model.py", "keep.tmp", *patterns}
+
+
 def test_a_repository_inside_is_left_out_with_a_reason(code: Path, store: Path) -> None:
     _git(code, "init")
     _write(code, {"inner/x.py": b""})
     _git(code / "inner", "init")
-    assert pack_directory(code, store).left_out == {"inner": "is another git repository"}
+    assert pack_directory(code, store).origin.left_out == {"inner": "is another git repository"}
 
 
 def test_caches_environments_and_earlier_runs_are_not_packed(code: Path, store: Path, tmp_path: Path) -> None:
@@ -207,24 +216,54 @@ def test_a_directory_inside_a_hidden_folder_can_be_packed(code: Path, store: Pat
 def test_what_looks_like_a_secret_is_left_out(name: str, code: Path, store: Path, tmp_path: Path) -> None:
     _write(code, {name: b"secret"})
     pack = pack_directory(code, store)
-    assert pack.left_out == {name: "looks like a secret"}
+    assert pack.origin.left_out == {name: f"looks like a secret; take it with !{name} in .launchignore"}
     assert name not in _names(pack, store, tmp_path)
+    assert origin_of_pack(pack.source, store) == pack.origin
+
+
+def test_left_out_files_can_be_taken(code: Path, store: Path, tmp_path: Path) -> None:
+    _write(code, {".env": b"secret", ".launchignore": b"!.env\n"})
+    pack = pack_directory(code, store)
+    assert not pack.origin.left_out
+    assert ".env" in _names(pack, store, tmp_path)
+
+
+def test_a_folder_of_secrets_alone_is_an_empty_pack(store: Path, tmp_path: Path) -> None:
+    _write(tmp_path / "alone", {".env": b"secret"})
+    assert _names(pack_directory(tmp_path / "alone", store), store, tmp_path) == set()
+
+
+def test_a_large_file_is_left_out(code: Path, store: Path, tmp_path: Path) -> None:
+    with (code / "weights.bin").open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    pack = pack_directory(code, store)
+    assert list(pack.origin.left_out) == ["weights.bin"]
+    assert "weights.bin" not in _names(pack, store, tmp_path)
+
+
+def test_whoever_may_read_a_store_may_read_its_packs(code: Path, store: Path) -> None:
+    store.mkdir()
+    for store_mode, mode in ((0o755, 0o644), (0o750, 0o640), (0o700, 0o600)):
+        store.chmod(store_mode)
+        digest = pack_directory(code, store).source.removeprefix("sha256:")
+        assert stat.S_IMODE((store / f"{digest}.tar").stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("target", ["/etc/passwd", "../outside", "pkg/../..", "pkg/../../etc", ".."])
 def test_a_link_that_leads_out_is_left_out(target: str, code: Path, store: Path) -> None:
     (code / "link").symlink_to(target)
-    assert pack_directory(code, store).left_out == {"link": "is a link out of the directory"}
+    assert pack_directory(code, store).origin.left_out == {"link": "is a link out of the directory"}
 
 
 def test_pipes_and_sockets_are_left_out(code: Path, store: Path) -> None:
     os.mkfifo(code / "pipe")
-    assert pack_directory(code, store).left_out == {"pipe": "is not a file"}
+    assert pack_directory(code, store).origin.left_out == {"pipe": "is not a file"}
 
 
 def test_too_much_is_refused_and_the_largest_files_are_named(code: Path, store: Path) -> None:
     with (code / "weights.bin").open("wb") as file:
         file.truncate(MAX_PACK_BYTES + 1)
+    (code / ".launchignore").write_text("!weights.bin\n")
     with pytest.raises(InvalidSpecError, match=r"more than 537 MB.*weights\.bin \(537 MB\)"):
         pack_directory(code, store)
     assert not store.exists()

@@ -1,0 +1,105 @@
+"""`launch RUN`: what an earlier run was, so that it can be run again with exactly the code that it had."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from launch_sdk.cli.code_rows import described
+from launch_sdk.cli.kept_runs import kept_run
+from launch_sdk.errors import NotFoundError
+from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.runs.store import RunStore
+from launch_sdk.sources.packed import is_packed
+from launch_sdk.tracking import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from launch_sdk.specs.run_spec import RunSpec
+    from launch_sdk.views import RunView
+
+_PAGE = re.compile(r"https?://.*/flow-run/([^/?#]+)")
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run that has been, or is.
+
+    Attributes:
+        view: what is known of it.
+        store: where its code is.
+    """
+
+    view: RunView
+    store: RunStore
+
+    @property
+    def code(self) -> Mapping[str, Any]:
+        """Which code it has and where that comes from; empty if nobody has recorded that."""
+        return self.view.code or {}
+
+    def exactly(self, spec: RunSpec) -> RunSpec:
+        """Give its spec with the code that it had, which the store holds.
+
+        Raises:
+            NotFoundError: nobody has kept its code, or the store does not hold it any more.
+        """
+        source = self.code.get("source") or spec.source
+        if not is_packed(source):
+            raise NotFoundError(
+                f"The code of run {self.view.run_id} was not kept; it was in {source}. Launch that as it is now:"
+                f" launch {source} -E {spec.entry_point[0]}"
+            )
+        if not self.store.holds(source):
+            raise NotFoundError(
+                f"The code of run {self.view.run_id}, {source}, is not in the run store {self.store.path} any more."
+                " Submit it again from its directory."
+            )
+        return replace(spec, source=source)
+
+    def tell(self, spec: RunSpec) -> str:
+        """Say in a line what is run again."""
+        words = " ".join((*spec.entry_point, *spec.args))
+        return f"Replays run {self.view.run_id}: {described(self.code) or spec.source}, {words}"
+
+
+def is_run_directory(path: Path) -> bool:
+    """Say whether a folder is that of a run, so that the run is meant and not the folder."""
+    return (path / protocol.RECORDS).is_file() or bool(path.is_dir() and protocol.read_code(path).get("source"))
+
+
+def find_run(named: str) -> EarlierRun:
+    """Find a run by its id, its name on the server, its page in the Prefect UI, or its directory.
+
+    Raises:
+        NotFoundError: there is none, or it was started by hand.
+        ConflictError: several have this name.
+    """
+    kept = _kept_here(named)
+    if kept is not None and kept.spec is not None:
+        return EarlierRun(kept, RunStore.local())
+    if kept is not None and kept.code is None:
+        raise NotFoundError(
+            f"Run {kept.run_id} was started by hand, so its code was not kept. Launch the directory of its program."
+        )
+    page = _PAGE.fullmatch(named)
+    if kept is None and page is None and (os.sep in named or named.startswith(".")):
+        raise NotFoundError(f"{named} is not a directory. Name the directory that holds the program.")
+    from launch_sdk.client import LaunchClient
+
+    with LaunchClient() as client:
+        view = client.run(kept.run_id if kept is not None else page[1] if page else named).refresh()
+        return EarlierRun(
+            replace(view, code=client.code_of(view)), client.store_of(view.spec.source if view.spec is not None else "")
+        )
+
+
+def _kept_here(named: str) -> RunView | None:
+    path = Path(named).expanduser()
+    if path.is_dir():
+        return kept_run(path)
+    return kept_run(RunDirectory.of(named).path) if re.fullmatch(r"run-[\w-]+", named) else None
