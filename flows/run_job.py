@@ -48,6 +48,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     job: str | None = None,
     inputs: dict[str, Any] | None = None,
     metric_sources: list[dict[str, Any]] = [],  # noqa: B006
+    lock: dict[str, Any] | None = None,
 ) -> State[Any]:
     """Run one program to its end. The words below stand in the form of the Prefect UI.
 
@@ -57,12 +58,13 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         args: Arguments added after the entry point.
         config: Values laid over the program's run config.
         files: Values written into config files of the run's copy of the source, by path.
-        environment: What the program runs in; 'current' is the agent's own interpreter.
+        environment: What it runs in; 'current' is the agent's interpreter, 'auto' is what requirements.txt says.
         name: What to call the run.
         project: What the run belongs to.
         job: Job that it is a run of.
         inputs: What config and files may set, as JSON Schemas; empty allows anything.
         metric_sources: Where metrics come from if the program does not log them itself.
+        lock: Packages of the run that is repeated, for the environments 'lock' and 'auto'.
     """
     logger = get_run_logger()
     run_id = str(current.id)
@@ -81,6 +83,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
                 "job": job,
                 "inputs": decode(inputs),
                 "metric_sources": [decode(one) for one in metric_sources],
+                "lock": decode(lock),
             }
         )
         store = await _store_of(spec)

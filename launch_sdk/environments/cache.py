@@ -1,8 +1,8 @@
 """Environments that have been made, by digest: each is made once, kept while it is used, and thrown away by age.
 
-`LAUNCH_HOME/environments/<digest>` is one, and `<digest>.lock` beside it says who has it: whoever makes or deletes it holds
-an exclusive lock, whoever runs in it a shared one. The kernel gives a lock back when its holder dies. The time of the
-lock file is that of the last use.
+`LAUNCH_HOME/environments/<digest>` is one, and `<digest>.lock` beside it says who has it: whoever makes or deletes it
+holds an exclusive lock, whoever runs in it a shared one. The kernel gives a lock back when its holder dies. The time of
+the lock file is that of the last use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from launch_sdk.environments.installer import install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from launch_sdk.environments.plan import Plan
 
@@ -162,7 +162,7 @@ class EnvironmentCache:
             return 0.0
 
     @contextlib.contextmanager
-    def _exclusive(self, digest: str) -> Iterator[bool]:
+    def _exclusive(self, digest: str) -> Generator[bool]:
         descriptor = os.open(self._lock(digest), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             yield _try_lock(descriptor, fcntl.LOCK_EX)

@@ -204,7 +204,9 @@ def _indexes_of_pip(inherited: Mapping[str, str]) -> dict[str, str]:
 
 def _pip_files(inherited: Mapping[str, str]) -> dict[str, str]:
     home = Path(inherited.get("HOME", "/"))
-    last = Path(inherited.get("PIP_CONFIG_FILE") or sys.prefix) / ("" if inherited.get("PIP_CONFIG_FILE") else "pip.conf")
+    last = Path(inherited.get("PIP_CONFIG_FILE") or sys.prefix) / (
+        "" if inherited.get("PIP_CONFIG_FILE") else "pip.conf"
+    )
     said: dict[str, str] = {}
     for path in (Path("/etc/pip.conf"), home / ".pip" / "pip.conf", home / ".config" / "pip" / "pip.conf", last):
         parser = configparser.RawConfigParser()

@@ -21,7 +21,7 @@ from launch_sdk.environments.project_files import (
     read_pyproject,
     read_uv_lock,
 )
-from launch_sdk.environments.requirements import Requirements, read_file, without_password
+from launch_sdk.environments.requirements import SOURCE, Requirements, read_file, without_password
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.tracking.environment import platform_name
 
@@ -60,6 +60,11 @@ class Plan:
     def python_label(self) -> str:
         return self.python or platform.python_version()
 
+    @property
+    def shown_requirements(self) -> list[str]:
+        """The requirements as a person may see them: no password, and places in the source as they are there."""
+        return [without_password(line).replace(f"{SOURCE}/", "./") for line in self.requirements.lines]
+
 
 def plan_environment(environment: str, source: Path, lock: Mapping[str, Any] | None) -> Plan:
     """Plan the environment of a run.
@@ -90,7 +95,9 @@ def plan_environment(environment: str, source: Path, lock: Mapping[str, Any] | N
 def _nothing_found(what: str, source: Path) -> str:
     there = [name for name in (*CANDIDATES, UV_LOCK) if (source / name).is_file()]
     also = f"; it holds {', '.join(there)}" if there else ""
-    return f"{what}{also}, so no environment can be made. Start it with the packages of the agent: --environment current"
+    return (
+        f"{what}{also}, so no environment can be made. Start it with the packages of the agent: --environment current"
+    )
 
 
 def _plan_lock(lock: Mapping[str, Any] | None) -> Plan:

@@ -93,7 +93,9 @@ def read_environment_yml(source: Path, name: str) -> tuple[Requirements, str | N
             conda.append(entry)
     found = read_lines(source, name, lines)
     found.faults += faults
-    versions = [match for entry in conda if (match := re.fullmatch(r"(?:\S+::)?python\s*=+\s*([\d.]+?)(?:\.\*)?", entry))]
+    versions = [
+        match for entry in conda if (match := re.fullmatch(r"(?:\S+::)?python\s*=+\s*([\d.]+?)(?:\.\*)?", entry))
+    ]
     others = [entry for entry in conda if re.split(r"[\s=<>!]", entry.rpartition("::")[2])[0] not in {"python", "pip"}]
     return found, versions[0].group(1) if versions else None, others
 
@@ -110,7 +112,9 @@ def _check_source(source: Path, found: Requirements, folder: str, where: str, en
             continue
         scheme = url.partition("://")[0].lower()
         if "://" not in url or scheme not in {*(known.removeprefix("git+") for known in URLS)}:
-            found.faults.append(Fault(where, f"only https, http and ssh addresses can be installed, not {kind} {scheme}"))
+            found.faults.append(
+                Fault(where, f"only https, http and ssh addresses can be installed, not {kind} {scheme}")
+            )
 
 
 def _check_place(source: Path, found: Requirements, folder: str, where: str, place: str, *, is_code: bool) -> None:
