@@ -98,7 +98,15 @@ class _Uv:
             lines = without_password(said.decode(errors="replace")).strip().splitlines()[-LAST_LINES:]
             text = "\n".join(lines) or "(nothing)"
             what = f"The environment of {self.plan.origin} (Python {self.plan.python_label}) could not be made"
-            raise RunFailedError(f"{what}, so the program was not started. uv said:\n{text}{_hint(text)}")
+            raise RunFailedError(f"{what}, so the program was not started. uv said:\n{text}{self._hint(words)}")
+
+    def _hint(self, words: Sequence[str]) -> str:
+        if words[0] != "venv" or self.plan.python is None:
+            return ""
+        return (
+            f"\nThe source asks for Python {self.plan.python}. Install it where the agent runs, or let uv fetch it:"
+            " UV_PYTHON_DOWNLOADS=automatic where the agent starts."
+        )
 
 
 async def _stated(plan: Plan, uv: _Uv, source: Path, scratch: Path, interpreter: Sequence[str]) -> Path:
@@ -236,11 +244,3 @@ async def _run(words: Sequence[str], directory: Path, environment: Mapping[str, 
         raise
     return process.returncode or 0, said
 
-
-def _hint(text: str) -> str:
-    if "No interpreter found" in text:
-        return (
-            "\nInstall that Python on the agent's machine, or let uv fetch it: UV_PYTHON_DOWNLOADS=automatic where the"
-            " agent starts."
-        )
-    return ""

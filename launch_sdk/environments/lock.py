@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.environments.requirements import URLS, Requirements
@@ -33,7 +34,7 @@ def requirements_of(lock: Mapping[str, Any]) -> tuple[Requirements, list[str]]:
             found.lines.append(f"{name}=={package['version']}")
         elif line := _from_url(package, str(url)):
             found.lines.append(line)
-        elif isinstance(package.get("path"), str):
+        elif _is_inside(package.get("path")):
             found.folders.append(package["path"])
         else:
             left_out.append(f"{name} {package['version']} was installed from {url}, which is not in the source")
@@ -90,6 +91,8 @@ def _from_url(package: Mapping[str, str], url: str) -> str | None:
     folder = package.get("subdirectory")
     where = f"#subdirectory={folder}" if folder else ""
     scheme = url.partition("://")[0]
+    if re.search(r"\s", f"{url}{commit}{folder}"):
+        return None
     if vcs == "git" and commit:
         return f"{name} @ git+{url}@{commit}{where}" if f"git+{scheme}" in URLS else None
     return f"{name} @ {url}{where}" if scheme in {"https", "http"} and not vcs else None
@@ -100,6 +103,10 @@ def _torch_backend(lock: Mapping[str, Any]) -> str | None:
     torch = next((package["version"] for package in packages_of(lock) if package["name"] == "torch"), "")
     backend = torch.partition("+")[2]
     return backend if re.fullmatch(r"cpu|xpu|cu\d+|rocm[\d.]+", backend) else None
+
+
+def _is_inside(path: object) -> bool:
+    return isinstance(path, str) and not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
 
 
 def _is_plain(value: object) -> bool:
