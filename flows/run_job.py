@@ -121,6 +121,10 @@ def _flow_run() -> FlowRun:
     return context.flow_run
 
 
+def _is_of_sweep() -> bool:
+    return names.sweep_of(current.tags) is not None
+
+
 def _followed(run_id: str) -> MetricHistory | None:
     """Follow the metric that the sweep of this run decides by, if there is one."""
     metric = _flow_run().labels.get(names.FOLLOWED)
@@ -131,7 +135,7 @@ async def _leave(run_id: str, progress: SummaryLabel) -> None:
     """Leave on the server what a run has recorded that is told to end."""
     await progress.settle()
     async with get_client() as client:
-        await write_end(client, run_id, RunDirectory.of(run_id), progress.summary)
+        await write_end(client, run_id, RunDirectory.of(run_id), progress.summary, is_of_sweep=_is_of_sweep())
 
 
 async def _keep(
@@ -144,9 +148,9 @@ async def _keep(
     """Leave on the server what the run has recorded, and a job if it is to be one."""
     run = RunDirectory.of(run_id)
     async with get_client() as client:
-        for name in await write_end(client, run_id, run, outcome.summary):
+        for name in await write_end(client, run_id, run, outcome.summary, is_of_sweep=_is_of_sweep()):
             logger.warning("%s is too large to be kept on the server; it is in %s.", name, run.path)
-        if not outcome.succeeded or names.sweep_of(current.tags):
+        if not outcome.succeeded or _is_of_sweep():
             return
         try:
             job = await register(client, run, spec, _flow_run().work_pool_name or names.DEFAULT_QUEUE, store)

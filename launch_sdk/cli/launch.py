@@ -135,13 +135,14 @@ def _wanted(options: argparse.Namespace) -> LaunchConfig:
 
 def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
     """Run an earlier run again, from its parameters on the server."""
+    from launch_sdk.cli.kept_runs import with_lock
     from launch_sdk.client import LaunchClient
 
     if os.sep in uri or uri.startswith("."):
         raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
     with LaunchClient() as client:
-        view = client.run(uri).refresh()
-    spec = view.spec
+        view = with_lock(client.run(uri).refresh())
+    spec = view.to_repeat
     if spec is None:
         if view.job is None:
             raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")

@@ -243,4 +243,3 @@ async def _run(words: Sequence[str], directory: Path, environment: Mapping[str, 
         await process.wait()
         raise
     return process.returncode or 0, said
-

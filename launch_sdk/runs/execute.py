@@ -79,9 +79,10 @@ async def execute(
     spec = checked(spec)
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
     await asyncio.to_thread(prepare, spec, run, store, layer)
-    async with environment_of(spec, run, on_lines) as environment:
+    async with environment_of(spec, run, _telling(run, on_lines)) as environment:
         with closing(_collector(spec, run, on_lines)) as collector:
             follower = Follower(run, on_lines, collector)
+            follower.skip()
             exit_code = await run_program(
                 _arguments(spec, run, environment.interpreter),
                 directory=run.work,
@@ -144,6 +145,17 @@ def _variables(
     )
     own = {**contract, **sdk_variables(launch_home()), protocol.RUN_DIR: str(run.path), **identity}
     return program_environment(own, inherited)
+
+
+def _telling(run: RunDirectory, on_lines: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
+    """Tell at once what happens before the program starts, and keep it where the program's output goes."""
+
+    def tell(lines: list[str]) -> None:
+        on_lines(lines)
+        with run.output.open("a", encoding="utf-8") as output:
+            output.write("".join(f"{line}\n" for line in lines))
+
+    return tell
 
 
 def _collector(spec: RunSpec, run: RunDirectory, on_lines: Callable[[list[str]], None]) -> Collector:

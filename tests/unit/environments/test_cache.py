@@ -17,6 +17,7 @@ from launch_sdk.environments.cache import EnvironmentCache, Held
 from launch_sdk.environments.installer import installer_environment
 from launch_sdk.environments.plan import plan_environment
 from launch_sdk.errors import RunFailedError
+from tests.conftest import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,11 +176,13 @@ def test_a_builder_that_is_told_to_end_leaves_nothing(
     monkeypatch.setattr("launch_sdk.environments.installer.find_uv", lambda: str(slow))
     (source / "requirements.txt").write_text("")
 
+    def has_begun() -> bool:
+        return (tmp_path / "pid").exists() and bool((tmp_path / "pid").read_text().strip())
+
     async def begin_and_end() -> None:
         plan = plan_environment("auto", source, None)
         building = asyncio.create_task(cache.hold(plan, source, lambda _: None))
-        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
-            await asyncio.sleep(0.02)
+        await asyncio.to_thread(eventually, has_begun, "uv should start")
         building.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await building

@@ -74,6 +74,8 @@ print(json.dumps([sys.prefix, os.environ["VIRTUAL_ENV"], inner.stdout.strip(), a
     assert [(p["name"], p["version"]) for p in found["packages"]] == [("alpha", "2.0")]
     assert lines[0].startswith("launch: making the environment of requirements.txt")
     assert ", 1 packages, made in" in lines[1]
+    assert run.output.read_text().splitlines()[:2] == lines[:2]
+    assert len(lines) == 3
 
 
 def test_a_launch_sdk_of_its_own_wins_over_ours(source: Path, wheel: Callable[..., Path]) -> None:
