@@ -11,6 +11,7 @@ import platform
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from launch_sdk.environments import lock as locks
@@ -66,13 +67,15 @@ class Plan:
         return [without_password(line).replace(f"{SOURCE}/", "./") for line in self.requirements.lines]
 
 
-def plan_environment(environment: str, source: Path, lock: Mapping[str, Any] | None) -> Plan:
+def plan_environment(environment: str, source: Path, lock: Mapping[str, Any] | None, start: Path | None = None) -> Plan:
     """Plan the environment of a run.
 
     Args:
         environment: `auto`, `lock`, or a file of the source.
         source: the run's copy of the source.
         lock: what the run that is repeated recorded of its environment, if there is one.
+        start: the folder in it that the program starts in, where the search begins; it goes on upwards. None for the
+            top.
 
     Raises:
         InvalidSpecError: the requirements hold what cannot be allowed; every fault at once.
@@ -80,16 +83,21 @@ def plan_environment(environment: str, source: Path, lock: Mapping[str, Any] | N
     """
     if environment == "lock":
         return _plan_lock(lock)
-    if environment != "auto":
-        if not (source / environment).is_file():
-            raise NotFoundError(_nothing_found(f"{environment} is not in the source", source))
-        return _plan_file(source, environment)
-    for name in CANDIDATES:
-        if (source / name).is_file():
-            return _plan_file(source, name)
-    if lock is None:
-        raise NotFoundError(_nothing_found(f"The source has none of {', '.join(CANDIDATES)} at its top", source))
-    return _plan_lock(lock)
+    for folder in _upwards(source, start or source):
+        for name in CANDIDATES if environment == "auto" else (environment,):
+            if (source / folder / name).is_file():
+                return _plan_file(source, (folder / name).as_posix())
+    if environment == "auto" and lock is not None:
+        return _plan_lock(lock)
+    missing = f"{environment} is not in the source"
+    none = f"The source has none of {', '.join(CANDIDATES)} at its top"
+    raise NotFoundError(_nothing_found(none if environment == "auto" else missing, source))
+
+
+def _upwards(source: Path, start: Path) -> list[Path]:
+    """Give a folder of the source and those that it is in, up to the top, as they are below it."""
+    below = start.resolve().relative_to(source.resolve())
+    return [below, *below.parents]
 
 
 def _nothing_found(what: str, source: Path) -> str:
@@ -112,7 +120,7 @@ def _plan_lock(lock: Mapping[str, Any] | None) -> Plan:
 
 def _plan_file(source: Path, name: str) -> Plan:
     """Read one file; by its ending, as people name several of them requirements-gpu.txt and the like."""
-    python, notices, kind = _said_python(source), list[str](), "requirements"
+    python, notices, kind = _said_python(source, PurePosixPath(name).parent), list[str](), "requirements"
     if name.endswith((".yml", ".yaml")):
         found, wanted, conda = read_environment_yml(source, name)
         python = wanted or python
@@ -153,10 +161,9 @@ def _planned(origin: str, kind: str, python: str | None, found: Requirements, no
     return Plan(origin, kind, python, found, tuple(notices), _digest(kind, python, found))
 
 
-def _said_python(source: Path) -> str | None:
+def _said_python(source: Path, folder: PurePosixPath) -> str | None:
     """Give the version that the files which tools read for it name; None if there is none, or none to be understood."""
-    for name in PYTHON_FILES:
-        path = source / name
+    for path in (source / place / name for place in dict.fromkeys((folder, PurePosixPath())) for name in PYTHON_FILES):
         if path.is_file() and path.stat().st_size < 1024:  # noqa: PLR2004  # anything longer is something else
             match = re.match(r"\s*(?:python-)?(\d+\.\d+(?:\.\d+)?)\s*(?:$|\n)", path.read_text(errors="replace"))
             if match:

@@ -40,7 +40,7 @@ def read_pyproject(source: Path, name: str) -> tuple[Requirements, str | None]:
     needed = project.get("dependencies")
     lines = [line for line in cast("Sequence[object]", needed) if isinstance(line, str)] if _is_list(needed) else []
     is_found_by_building = not project or "dependencies" in (project.get("dynamic") or ())
-    found = read_lines(source, name, [*lines, *([folder] if is_found_by_building and not faults else [])])
+    found = read_lines(source, name, [*lines, *(["."] if is_found_by_building and not faults else [])])
     for key, entry in _table(uv, "sources").items():
         for one in cast("Sequence[object]", entry if _is_list(entry) else [entry]):
             _check_source(source, found, f"{folder}", f"{name}: tool.uv.sources.{key}", _as_table(one))

@@ -61,7 +61,7 @@ class Requirements:
 
 def read_file(source: Path, name: str) -> Requirements:
     """Read a requirements file of a source, with all that it includes."""
-    reader = _Reader(source.resolve())
+    reader = _Reader(source.resolve(), name)
     reader.file(name)
     return reader.found
 
@@ -74,15 +74,16 @@ def read_lines(source: Path, name: str, lines: Iterable[str]) -> Requirements:
         name: the file, relative.
         lines: the requirements in it.
     """
-    reader = _Reader(source.resolve())
+    reader = _Reader(source.resolve(), name)
     for line in lines:
         reader.line(line, name, None, is_constraint=False)
     return reader.found
 
 
 class _Reader:
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, name: str) -> None:
         self.source = source
+        self.base = (source / name).parent  # where paths begin: people install a file from its own folder
         self.found = Requirements()
         self._read: set[tuple[Path, bool]] = set()
 
@@ -151,7 +152,7 @@ class _Reader:
         """Note a folder of the source; give the line for an archive in it."""
         reference = re.split(r"\s+;|\s+--", reference)[0].strip()
         place, _, extras = reference.partition("[")
-        path = self.inside(place, self.source, file, number)
+        path = self.inside(place, self.base, file, number)
         if path is None:
             return None
         relative = path.relative_to(self.source).as_posix()

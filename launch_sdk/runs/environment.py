@@ -51,9 +51,15 @@ class ProgramEnvironment:
 
 @asynccontextmanager
 async def environment_of(
-    spec: RunSpec, run: RunDirectory, on_lines: Callable[[list[str]], None]
+    spec: RunSpec, run: RunDirectory, on_lines: Callable[[list[str]], None], start: Path | None = None
 ) -> AsyncGenerator[ProgramEnvironment]:
     """Prepare what a run wants to run in, and record it; nobody deletes it before the end of the block.
+
+    Args:
+        spec: what is run.
+        run: its directory, with its copy of the source.
+        on_lines: told what takes time, and what differs from the run that is repeated.
+        start: the folder of the source that the program starts in; None for the top.
 
     Raises:
         LaunchError: it cannot be made; the message says why.
@@ -62,7 +68,7 @@ async def environment_of(
         await asyncio.to_thread(_record, spec, run, locks.capture(root=str(run.work)), None, on_lines)
         yield ProgramEnvironment(sys.executable, os.environ)
         return
-    plan = await asyncio.to_thread(plan_environment, spec.environment, run.work, spec.lock)
+    plan = await asyncio.to_thread(plan_environment, spec.environment, run.work, spec.lock, start)
     if plan.notices:
         on_lines([f"launch: {notice}" for notice in plan.notices])
     held = await EnvironmentCache.below(launch_home()).hold(plan, run.work, on_lines)

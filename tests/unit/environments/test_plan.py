@@ -45,6 +45,20 @@ def test_without_requirements_the_error_says_how_to_start_it_all_the_same(source
         _plan(source, "gpu.txt")
 
 
+def test_the_search_begins_where_the_program_starts(source: Path) -> None:
+    start = source / "a" / "b"
+    (start / "lib").mkdir(parents=True)
+    (source / "requirements.txt").write_text("six\n")
+    (source / ".python-version").write_text("3.9")
+    assert plan_environment("auto", source, None, start).origin == "requirements.txt"
+    (source / "a" / "environment.yml").write_text(FILES["environment.yml"])
+    assert plan_environment("auto", source, None, start).origin == "a/environment.yml"
+    (start / "requirements.txt").write_text("-r ../../requirements.txt\n./lib\n")
+    plan = plan_environment("requirements.txt", source, None, start)
+    assert (plan.origin, plan.requirements.folders, plan.python) == ("a/b/requirements.txt", ["a/b/lib"], "3.9")
+    assert _plan(source, "requirements.txt").origin == "requirements.txt"
+
+
 def test_a_uv_lock_beside_the_project_counts(source: Path) -> None:
     (source / "pyproject.toml").write_text(FILES["pyproject.toml"])
     (source / "uv.lock").write_text('version = 1\n[[package]]\nname = "idna"\nsource = { registry = "https://h/s" }\n')
