@@ -23,6 +23,13 @@ with launch.init() as run:
     run.summary["prefix"] = sys.prefix
 """
 
+SWEEP = """
+program: main.py
+method: grid
+environment: auto
+parameters: {lr: {values: [1, 2]}}
+"""
+
 
 @pytest.mark.server
 def test_a_run_on_a_queue_gets_its_packages_and_is_repeated_with_them(home: Home, tmp_path: Path) -> None:
@@ -35,6 +42,11 @@ def test_a_run_on_a_queue_gets_its_packages_and_is_repeated_with_them(home: Home
         first = home.json("launch", str(tmp_path), "--environment", "auto", "-q", "environments")
         assert (first["state"], first["summary"]["six"]) == ("finished", "1.16.0"), first["error"]
         assert first["summary"]["prefix"] == said["runs_in"]["path"]
+
+        (tmp_path / "sweep.yaml").write_text(SWEEP)
+        sweep = home.json("launch-sweep", str(tmp_path / "sweep.yaml"), "-q", "environments")
+        runs = [home.json("launch", "run", "show", run["run_id"]) for run in sweep["runs"]]
+        assert [run["summary"]["prefix"] for run in runs] == [said["runs_in"]["path"]] * 2
 
         (tmp_path / "requirements.txt").unlink()
         exact = home.json("launch", first["run_id"], "--environment", "lock", "--dry-run")
