@@ -120,6 +120,8 @@ def _plan_lock(lock: Mapping[str, Any] | None) -> Plan:
 
 def _plan_file(source: Path, name: str) -> Plan:
     """Read one file; by its ending, as people name several of them requirements-gpu.txt and the like."""
+    if not (source / name).resolve().is_relative_to(source.resolve()):
+        raise InvalidSpecError("The requirements", [Fault(name, "is a link that leads out of the source")])
     python, notices, kind = _said_python(source, PurePosixPath(name).parent), list[str](), "requirements"
     if name.endswith((".yml", ".yaml")):
         found, wanted, conda = read_environment_yml(source, name)

@@ -39,7 +39,8 @@ def read_pyproject(source: Path, name: str) -> tuple[Requirements, str | None]:
     folder = name.removesuffix(PYPROJECT).rstrip("/") or "."
     needed = project.get("dependencies")
     lines = [line for line in cast("Sequence[object]", needed) if isinstance(line, str)] if _is_list(needed) else []
-    is_found_by_building = not project or "dependencies" in (project.get("dynamic") or ())
+    dynamic = project.get("dynamic")
+    is_found_by_building = not project or (_is_list(dynamic) and "dependencies" in cast("list[object]", dynamic))
     found = read_lines(source, name, [*lines, *(["."] if is_found_by_building and not faults else [])])
     for key, entry in _table(uv, "sources").items():
         for one in cast("Sequence[object]", entry if _is_list(entry) else [entry]):
@@ -49,7 +50,7 @@ def read_pyproject(source: Path, name: str) -> tuple[Requirements, str | None]:
     found.faults += faults
     wanted = project.get("requires-python")
     # Settings of linters in the same file change no environment.
-    relevant = {"needs": lines, "python": wanted, "uv": uv, "dynamic": project.get("dynamic")}
+    relevant = {"needs": lines, "python": wanted, "uv": uv, "dynamic": dynamic}
     if not is_found_by_building:
         found.digests[name] = json.dumps(relevant, sort_keys=True, default=str)
     return found, wanted if isinstance(wanted, str) else None

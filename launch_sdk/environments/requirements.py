@@ -176,7 +176,7 @@ class _Reader:
 
     def inside(self, name: str, base: Path, file: str, number: int | None) -> Path | None:
         """Give the real path of something in the source; None, and a fault, if it leads out or is not there."""
-        path = (base / name).resolve()
+        path = (base / name.replace("\0", "\N{REPLACEMENT CHARACTER}")).resolve()
         if not path.is_relative_to(self.source):
             self.fault(file, number, f"{name} leads out of the source")
         elif not path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,34 @@ def test_a_project_or_lock_that_leads_out_of_the_source_is_refused_with_every_fa
     with pytest.raises(InvalidSpecError) as caught:
         _plan(source)
     assert len(caught.value.faults) == 6
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_link_out_of_the_source_is_refused(source: Path, name: str) -> None:
+    (source.parent / "outside").write_text(FILES[name])
+    (source / name).symlink_to(source.parent / "outside")
+    with pytest.raises(InvalidSpecError, match="leads out of the source"):
+        _plan(source)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", 'project = 3\n[tool.uv]\nsources = ["x"]'),
+        ("pyproject.toml", "[project]\ndynamic = 3\ndependencies = 4\nrequires-python = 5"),
+        ("pyproject.toml", "[tool]\nuv = 1\n[project]\ndependencies = [1, {a = 2}]"),
+        ("pyproject.toml", "[[["),
+        ("environment.yml", "- 1"),
+        ("environment.yml", "dependencies: [1, {pip: 3}, {pip: [4]}, null]"),
+        ("environment.yml", "a: [\n"),
+        ("environment.yml", "!!python/object/apply:os.system [true]"),
+        ("requirements.txt", "\0\n-\n--\n@\n[]\n;\n\\"),
+    ],
+)
+def test_malformed_files_are_a_plan_or_a_fault(source: Path, name: str, text: str) -> None:
+    (source / name).write_text(text)
+    with contextlib.suppress(InvalidSpecError):
+        assert _plan(source).origin == name
 
 
 def test_the_pip_section_of_a_conda_environment_counts_and_the_rest_is_told(source: Path) -> None:

@@ -106,6 +106,7 @@ def test_packages_and_archives_of_the_source_may_be_named(source: Path) -> None:
         ("--trusted-host host", "the option --trusted-host cannot be used here"),
         ("--config-settings=x", "the option --config-settings cannot be used here"),
         ("--pre=x", "--pre"),
+        ("./x\0y", "is not in the source"),
     ],
 )
 def test_what_leads_out_or_runs_commands_is_refused(source: Path, line: str, said: str) -> None:
