@@ -48,6 +48,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     job: str | None = None,
     inputs: dict[str, Any] | None = None,
     metric_sources: list[dict[str, Any]] = [],  # noqa: B006
+    lock: dict[str, Any] | None = None,
 ) -> State[Any]:
     """Run one program to its end. The words below stand in the form of the Prefect UI.
 
@@ -57,12 +58,13 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         args: Arguments added after the entry point.
         config: Values laid over the program's run config.
         files: Values written into config files of the run's copy of the source, by path.
-        environment: What the program runs in; 'current' is the agent's own interpreter.
+        environment: What it runs in; 'current' is the agent's interpreter, 'auto' is what requirements.txt says.
         name: What to call the run.
         project: What the run belongs to.
         job: Job that it is a run of.
         inputs: What config and files may set, as JSON Schemas; empty allows anything.
         metric_sources: Where metrics come from if the program does not log them itself.
+        lock: Packages of the run that is repeated, for the environments 'lock' and 'auto'.
     """
     logger = get_run_logger()
     run_id = str(current.id)
@@ -81,6 +83,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
                 "job": job,
                 "inputs": decode(inputs),
                 "metric_sources": [decode(one) for one in metric_sources],
+                "lock": decode(lock),
             }
         )
         store = await _store_of(spec)
@@ -118,6 +121,10 @@ def _flow_run() -> FlowRun:
     return context.flow_run
 
 
+def _is_of_sweep() -> bool:
+    return names.sweep_of(current.tags) is not None
+
+
 def _followed(run_id: str) -> MetricHistory | None:
     """Follow the metric that the sweep of this run decides by, if there is one."""
     metric = _flow_run().labels.get(names.FOLLOWED)
@@ -128,7 +135,7 @@ async def _leave(run_id: str, progress: SummaryLabel) -> None:
     """Leave on the server what a run has recorded that is told to end."""
     await progress.settle()
     async with get_client() as client:
-        await write_end(client, run_id, RunDirectory.of(run_id), progress.summary)
+        await write_end(client, run_id, RunDirectory.of(run_id), progress.summary, is_of_sweep=_is_of_sweep())
 
 
 async def _keep(
@@ -141,9 +148,9 @@ async def _keep(
     """Leave on the server what the run has recorded, and a job if it is to be one."""
     run = RunDirectory.of(run_id)
     async with get_client() as client:
-        for name in await write_end(client, run_id, run, outcome.summary):
+        for name in await write_end(client, run_id, run, outcome.summary, is_of_sweep=_is_of_sweep()):
             logger.warning("%s is too large to be kept on the server; it is in %s.", name, run.path)
-        if not outcome.succeeded or names.sweep_of(current.tags):
+        if not outcome.succeeded or _is_of_sweep():
             return
         try:
             job = await register(client, run, spec, _flow_run().work_pool_name or names.DEFAULT_QUEUE, store)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Api", "Gateway", "LaunchClient", "LaunchedRun", "LaunchedSweep", "launch", "sweep"]
 
 DEFAULT_QUEUE = "default"
+A_JOB_HAS_ITS_OWN = "a job has its own; launch its directory to give others"
 
 
 class LaunchClient:
@@ -318,6 +319,7 @@ def launch(
     config: Mapping[str, Any] | None = None,
     files: Mapping[str, Mapping[str, Any]] | None = None,
     metric_sources: Sequence[Mapping[str, Any]] = (),
+    environment: str | None = None,
     queue: str | None = None,
     name: str | None = None,
     project: str | None = None,
@@ -335,6 +337,8 @@ def launch(
         files: values written into config files of the run's copy of the source, nested, by path.
         metric_sources: where metrics come from if the program does not log them, as in a sweep file:
             `[{"stdout": r"loss=(?P<loss>\S+)"}]`; a job has its own.
+        environment: what the program runs in: `current` (the default), `auto`, or a requirements file of the directory;
+            a job has its own.
         queue: where to put it, an agent must serve it; None for the job's own, or the default.
         name: what to call the run.
         project: what it belongs to.
@@ -346,9 +350,9 @@ def launch(
     """
     if (uri is None) == (job is None):
         raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job")])
-    if job is not None and metric_sources:
-        message = "a job has its own; launch its directory to give others"
-        raise InvalidSpecError("The run", [Fault("metric_sources", message)])
+    of_job = {"metric_sources": metric_sources, "environment": environment}
+    if job is not None and (faults := [Fault(key, A_JOB_HAS_ITS_OWN) for key, value in of_job.items() if value]):
+        raise InvalidSpecError("The run", faults)
     if job is not None and "/" in job:
         run = LaunchClient().launch_job(job, config or {}, name=name)
     elif job is not None:
@@ -368,6 +372,7 @@ def launch(
                 "name": name,
                 "project": project,
                 "metric_sources": metric_sources,
+                "environment": environment,
             }
         )
         run = LaunchClient().launch(spec, queue=queue or DEFAULT_QUEUE)

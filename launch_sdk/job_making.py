@@ -40,7 +40,9 @@ def job_spec(view: RunView) -> RunSpec:
 
 def with_inputs(spec: RunSpec, declared: Mapping[str, Any] | None, recorded: Mapping[str, Any]) -> RunSpec:
     """Give the spec of a job: what the run declared, or its whole config, is what the job takes."""
-    return replace(spec, config={}, files={}, name=None, inputs=infer_inputs(declared, recorded).to_dict())
+    lock = spec.lock if spec.environment in {"auto", "lock"} else None  # a job on the agent's packages repeats no run
+    inputs = infer_inputs(declared, recorded).to_dict()
+    return replace(spec, config={}, files={}, name=None, lock=lock, inputs=inputs)
 
 
 def check_space(job: Job, space: Space, document: Document) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.specs.run_spec import RunSpec
@@ -44,6 +44,7 @@ class RunView:
         provenance: by path, who gave each value of the config, lowest first; None if that is not known.
         layer: who gave what is laid over its values: `launch` or `sweep`.
         code: which code it had and where that comes from, as in the run protocol; None if that is not known (yet).
+        lock: what it ran with, as its `environment.json` says; None if that is not known here.
         is_program: whether it is a program that `run-job` has started, so that `parameters` are a RunSpec.
     """
 
@@ -64,6 +65,7 @@ class RunView:
     provenance: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
     layer: str = LAUNCH_LAYER
     code: Mapping[str, Any] | None = None
+    lock: Mapping[str, Any] | None = None
     is_program: bool = False
 
     @property
@@ -76,6 +78,12 @@ class RunView:
     def spec(self) -> RunSpec | None:
         """What was run, if it was a program."""
         return RunSpec.from_dict(self.parameters) if self.is_program else None
+
+    @property
+    def to_repeat(self) -> RunSpec | None:
+        """What repeats it, if it was a program: the same spec, and what it ran with."""
+        spec = self.spec
+        return replace(spec, lock=self.lock or spec.lock) if spec else None
 
     def to_json(self) -> dict[str, Any]:
         duration = self.ended - self.started if self.started is not None and self.ended is not None else None

@@ -34,6 +34,7 @@ from launch_sdk._prefect.views import (
     run_edits,
     run_error,
     run_labels,
+    run_lock,
     run_page,
     run_provenance,
     run_state,
@@ -210,6 +211,7 @@ class PrefectGateway:
             provenance=run_provenance(flow_run),
             layer=SWEEP_LAYER if names.sweep_of(flow_run.tags) else LAUNCH_LAYER,
             code=run_code(flow_run),
+            lock=run_lock(flow_run),
             is_program=is_ours,
         )
 

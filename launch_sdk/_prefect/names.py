@@ -31,6 +31,7 @@ CONFIG = "launch.config"  # JSON text of the run's recorded config, written at i
 INPUTS = "launch.inputs"  # JSON text of what the run declared as its inputs, written at its end
 PROVENANCE = "launch.provenance"  # JSON text: which layers gave each value of the config, written at the run's end
 CODE = "launch.code"  # JSON text: which code the run had, and where that comes from, written at the run's end
+LOCK = "launch.lock"  # JSON text of what the run ran with, written at its end; not of the runs of a sweep
 EDITS = "launch.edits"  # JSON text of what people changed in config and summary later, as a record of the protocol
 GIVEN = "launch.given"  # what was given to the run was given on purpose: no form filled in the defaults
 JOB = "launch.job"  # of a flow: the job's name; a flow run inherits it

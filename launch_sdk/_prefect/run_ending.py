@@ -16,7 +16,7 @@ from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.inputs import infer_inputs
 from launch_sdk.specs.job import check_name, suggested_name
 from launch_sdk.specs.secrets import secret_paths, without_paths
-from launch_sdk.tracking import protocol
+from launch_sdk.tracking import environment, protocol
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.values import dumps, is_object
 
@@ -31,18 +31,24 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 REGISTER = "LAUNCH_REGISTER_JOBS"
+LOCK_KEPT = ("version", "python", "implementation", "platform", "gpus", "packages", "from", "differs")
 MAX_LABEL = 64 * 1024  # characters; every listing of runs carries the labels
 
 
-async def write_end(client: PrefectClient, run_id: str, run: RunDirectory, summary: Mapping[str, Any]) -> list[str]:
+async def write_end(
+    client: PrefectClient, run_id: str, run: RunDirectory, summary: Mapping[str, Any], *, is_of_sweep: bool = False
+) -> list[str]:
     """Write what the run has recorded as labels of its flow run, in one call.
 
-    Values of the config that the program's schema calls secret stay in the run directory.
+    Values of the config that the program's schema calls secret stay in the run directory. So does the environment lock
+    of a sweep's run: all of them have the same, and their parent reads their labels all the time.
 
     Returns:
         The labels that were too large and are left out.
     """
     wanted = _labels(run, summary)
+    if not is_of_sweep and (lock := environment.read(run.path)):
+        wanted[names.LOCK] = dumps({key: value for key, value in lock.items() if key in LOCK_KEPT})
     kept: dict[str, LabelValue] = {name: text for name, text in wanted.items() if len(text) <= MAX_LABEL}
     if names.SUMMARY in wanted:
         kept[names.SUMMARY] = wanted[names.SUMMARY]  # a sweep needs it, however long

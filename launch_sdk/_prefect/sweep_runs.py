@@ -283,6 +283,7 @@ class SweepRuns:
             files=files,
             project=self.spec.project,
             metric_sources=self.spec.metric_sources,
+            environment=self.spec.environment,
         )
         return spec.to_parameters()
 

@@ -86,6 +86,11 @@ def run_code(flow_run: FlowRun) -> dict[str, Any] | None:
     return _object(flow_run, names.CODE)
 
 
+def run_lock(flow_run: FlowRun) -> dict[str, Any] | None:
+    """Return what a run recorded of its environment; None before its end, and of the runs of a sweep."""
+    return _object(flow_run, names.LOCK)
+
+
 def run_edits(flow_run: FlowRun) -> Edits:
     """Return what people have changed in a run's config and summary."""
     return Edits.from_dict(_object(flow_run, names.EDITS) or {})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.runs.processes import process_start_time
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.specs.run_state import RunState
-from launch_sdk.tracking import protocol
+from launch_sdk.tracking import environment, protocol
 from launch_sdk.tracking.values import decode, dumps, is_object, loads
 from launch_sdk.views import RunView
 
@@ -52,6 +53,7 @@ def kept_run(path: Path) -> RunView | None:
         inputs=snapshot.inputs,
         provenance=RunDirectory(path).provenance() or None,
         code=protocol.read_code(path) or None,
+        lock=environment.read(path) or None,
         is_program="source" in parameters,
         **values,
     )
@@ -73,3 +75,10 @@ def _state(snapshot: protocol.Snapshot) -> RunState:
     pid, host = snapshot.metadata.get("pid"), snapshot.metadata.get("host")
     is_alive = isinstance(pid, int) and host == os.uname().nodename and process_start_time(pid) is not None
     return RunState.RUNNING if is_alive else RunState.LOST
+
+
+def with_lock(view: RunView) -> RunView:
+    """Add what a run ran with, if the server does not know and the run's directory is here."""
+    if view.lock is not None:
+        return view
+    return replace(view, lock=environment.read(RunDirectory.of(view.run_id).path) or None)

@@ -41,6 +41,7 @@ EXAMPLES = """\
   launch RUN                                 repeat an earlier run (id, name, run directory), with its exact code
   launch --job digits -s trainer.lr=0.1      start a run of a job; only what it takes can be set
   launch DIR -s files.conf.yaml.lr=0.1       set a value of a config file, in the run's own copy
+  launch DIR --environment auto              in a virtual environment with what its requirements.txt says
   launch -c launch.yaml                      what a launch config says (uri, queue, overrides, ...); options win
   launch --job flow/deployment -s x=1        start a run of any other deployment
 
@@ -102,6 +103,12 @@ def _parser() -> Parser:
     parser.add_argument(
         "-q", "--queue", nargs="?", const=DEFAULT_QUEUE, help="put it on this queue (default: the job's, or 'default')"
     )
+    parser.add_argument(
+        "--environment",
+        metavar="WHAT",
+        help="current (default): the agent's packages; auto: what requirements.txt, pyproject.toml or environment.yml"
+        " says; a file's name; lock: the packages of the run that is repeated",
+    )
     parser.add_argument("-n", "--name", help="what to call the run")
     parser.add_argument("-p", "--project", help="what the run belongs to")
     parser.add_argument("--detach", action="store_true", help="with a queue or a job: return at once")
@@ -119,6 +126,7 @@ def _wanted(options: argparse.Namespace) -> LaunchConfig:
         name=options.name,
         project=options.project,
         queue=options.queue,
+        environment=options.environment,
         entry_point=split_entry_point(options.entry_point) if options.entry_point else (),
         args=program_words(options.args),
     )
@@ -130,8 +138,11 @@ def _wanted(options: argparse.Namespace) -> LaunchConfig:
 
 def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
     """Run an earlier run again: its code, which is checked before it starts, and what it was given."""
+    from launch_sdk.cli.kept_runs import with_lock
+
     run = find_run(uri)
-    view, spec = run.view, run.view.spec
+    view = with_lock(run.view)
+    spec = view.to_repeat
     if spec is None:
         if view.job is None:
             raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
@@ -147,10 +158,12 @@ def _launch_spec(
     if earlier is not None:
         say(earlier.tell(spec))
     if options.dry_run:
+        from launch_sdk.runs.environment import describe_environment
         from launch_sdk.tracking.values import encode
 
         more = {"replays": earlier.view.run_id, "code": encode(earlier.code)} if earlier is not None else {}
-        print_json(spec.to_dict() | {"config": encode(spec.config), "files": encode(spec.files), "queue": queue} | more)
+        values = spec.to_dict() | {"config": encode(spec.config), "files": encode(spec.files), "queue": queue}
+        print_json(values | {"runs_in": describe_environment(spec)} | more)
         return DONE
     if queue is None:
         from launch_sdk.cli.foreground import run_here

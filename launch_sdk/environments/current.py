@@ -1,4 +1,4 @@
-"""The `current` environment: the interpreter and the packages of whoever starts the program."""
+"""How a program is started: its argument vector and its variables."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ INTERPRETER_NAMES = frozenset({"python", "python3"})
 _NOT_INHERITED = ("PREFECT_", "LAUNCH_RUN_", "LAUNCH_SWEEP_", *wandb.NOT_INHERITED)
 
 
-def program_arguments(entry_point: Sequence[str], args: Sequence[str]) -> list[str]:
-    """Give the argument vector: `python` and `.py` files are started with this interpreter, anything else as it is."""
+def program_arguments(entry_point: Sequence[str], args: Sequence[str], interpreter: str = sys.executable) -> list[str]:
+    """Give the argument vector: `python` and `.py` files are started with the interpreter, anything else as it is."""
     words = [*entry_point, *args]
     if words[0] in INTERPRETER_NAMES:
-        return [sys.executable, *words[1:]]
-    return [sys.executable, *words] if words[0].endswith(".py") else words
+        return [interpreter, *words[1:]]
+    return [interpreter, *words] if words[0].endswith(".py") else words
 
 
-def program_environment(protocol: Mapping[str, str]) -> dict[str, str]:
+def program_environment(protocol: Mapping[str, str], inherited: Mapping[str, str] | None = None) -> dict[str, str]:
     """Give the program's variables: ours without the server's address and credentials, and the run's own.
 
     Args:
         protocol: the variables of the run: `LAUNCH_*`, and those of the W&B client.
+        inherited: what it may inherit; None for the variables of this process.
     """
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
-    return inherited | {"PYTHONUNBUFFERED": "1"} | dict(protocol)
+    ours = os.environ if inherited is None else inherited
+    kept = {name: value for name, value in ours.items() if not name.startswith(_NOT_INHERITED)}
+    return kept | {"PYTHONUNBUFFERED": "1"} | dict(protocol)

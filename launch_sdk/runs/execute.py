@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.environments import wandb
 from launch_sdk.environments.current import program_arguments, program_environment
+from launch_sdk.environments.sdk_path import sdk_variables
 from launch_sdk.errors import NotFoundError
 from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
+from launch_sdk.runs.environment import environment_of
+from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.packing import pack_source
 from launch_sdk.runs.provenance import tell_provenance
 from launch_sdk.runs.supervise import Follower, run_program
@@ -79,22 +82,24 @@ async def execute(
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
     spec = await asyncio.to_thread(pack_source, spec, store, lambda line: on_lines([line]))
     start = await asyncio.to_thread(prepare, spec, run, store, layer)
-    with closing(_collector(spec, run, start, on_lines)) as collector:
-        follower = Follower(run, on_lines, collector)
-        exit_code = await run_program(
-            _arguments(spec, run),
-            directory=start,
-            environment=_environment(spec, run, identity),
-            follower=follower,
-            on_look=lambda: on_summary(follower.summary),
-        )
+    async with environment_of(spec, run, _telling(run, on_lines), start) as environment:
+        with closing(_collector(spec, run, start, on_lines)) as collector:
+            follower = Follower(run, on_lines, collector)
+            follower.skip()
+            exit_code = await run_program(
+                _arguments(spec, run, environment.interpreter),
+                directory=start,
+                environment=_variables(spec, run, identity, environment.inherited),
+                follower=follower,
+                on_look=lambda: on_summary(follower.summary),
+            )
     await asyncio.to_thread(tell_provenance, run)
     return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code) if exit_code else None)
 
 
-def _arguments(spec: RunSpec, run: RunDirectory) -> list[str]:
+def _arguments(spec: RunSpec, run: RunDirectory, interpreter: str) -> list[str]:
     """Give the argument vector; `${args_json_file}` in it becomes the path of a file with the config."""
-    words = program_arguments(spec.entry_point, spec.args)
+    words = program_arguments(spec.entry_point, spec.args, interpreter)
     if ARGS_FILE not in words:
         return words
     path = run.path / "args.json"
@@ -132,10 +137,12 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     return start
 
 
-def _environment(spec: RunSpec, run: RunDirectory, identity: Mapping[str, str]) -> dict[str, str]:
+def _variables(
+    spec: RunSpec, run: RunDirectory, identity: Mapping[str, str], inherited: Mapping[str, str]
+) -> dict[str, str]:
     """Give all variables of the program: the run protocol's, and those that the W&B client reads."""
     contract = wandb.wandb_environment(
-        os.environ,
+        inherited,
         run_dir=run.path,
         run_id=identity.get(protocol.RUN_ID),
         name=identity.get(protocol.RUN_NAME),
@@ -144,7 +151,19 @@ def _environment(spec: RunSpec, run: RunDirectory, identity: Mapping[str, str]) 
         config=spec.config,
         files=spec.files,
     )
-    return program_environment({**contract, protocol.RUN_DIR: str(run.path), **identity})
+    own = {**contract, **sdk_variables(launch_home()), protocol.RUN_DIR: str(run.path), **identity}
+    return program_environment(own, inherited)
+
+
+def _telling(run: RunDirectory, on_lines: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
+    """Tell at once what happens before the program starts, and keep it where the program's output goes."""
+
+    def tell(lines: list[str]) -> None:
+        on_lines(lines)
+        with run.output.open("a", encoding="utf-8") as output:
+            output.write("".join(f"{line}\n" for line in lines))
+
+    return tell
 
 
 def _collector(spec: RunSpec, run: RunDirectory, start: Path, on_lines: Callable[[list[str]], None]) -> Collector:

@@ -58,6 +58,11 @@ class Follower:
         while lines := self._new_lines(at_end=at_end):
             self.on_lines(lines)
 
+    def skip(self) -> None:
+        """Pass over the output that is there; what comes after it is new."""
+        with contextlib.suppress(FileNotFoundError):
+            self._output_offset = self.run.output.stat().st_size
+
     def _new_lines(self, *, at_end: bool) -> list[str]:
         try:
             with self.run.output.open("rb") as file:

@@ -27,7 +27,7 @@ from typing import Any, cast
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import Document, Path_, parse_document, read_document, unusable_values
 from launch_sdk.specs.metric_source import parse_metric_sources
-from launch_sdk.specs.run_spec import DEFAULT_ENTRY_POINT, ENVIRONMENTS, RunSpec, split_entry_point
+from launch_sdk.specs.run_spec import DEFAULT_ENTRY_POINT, RunSpec, environment_fault, split_entry_point
 from launch_sdk.tracking.protocol import merge
 
 OPTION = "--config"
@@ -268,8 +268,8 @@ class _Reader:
 
     def _environment(self) -> str | None:
         value = self._text("environment")
-        if value is not None and value not in ENVIRONMENTS:
-            self._fault(("environment",), f"{value!r} is unknown; known are {', '.join(ENVIRONMENTS)}")
+        if value is not None and (message := environment_fault(value)):
+            self._fault(("environment",), message)
         return value
 
     def _metric_sources(self) -> tuple[Mapping[str, Any], ...]:

@@ -14,7 +14,8 @@ from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.tracking.values import encode
 
 DEFAULT_ENTRY_POINT = ("main.py",)
-ENVIRONMENTS = ("current",)
+ENVIRONMENTS = ("current", "auto", "lock")
+REQUIREMENTS = (".txt", ".in", "pyproject.toml", "uv.lock", ".yml", ".yaml")
 
 
 def _empty() -> dict[str, Any]:
@@ -33,13 +34,18 @@ class RunSpec:
         args: arguments added after the entry point.
         config: values laid over the program's run config, nested; locked for the program.
         files: values written into config files of the run's copy of the source, nested, by the file's relative path.
-        environment: what the program runs in; `current` is the interpreter of the agent.
+        environment: what the program runs in. `current` is the interpreter of the agent. The others are a virtual
+            environment, made once for the same packages: `auto` reads requirements.txt, pyproject.toml (with uv.lock)
+            or environment.yml at the top of the source, whichever is there first, else `lock`; a file's name reads
+            that one; `lock` is the packages of the run that is repeated.
         name: what to call the run; None lets one be made up.
         project: what the run belongs to; None if nothing.
         job: name of the job that it is a run of; None if it is of none.
         inputs: what may be set by `config` and `files`, as the job has it: `{"config": JSON Schema or null, "files":
             {path: JSON Schema}}`; None if anything may.
         metric_sources: where metrics come from if the program does not log them itself; see `specs.metric_source`.
+        lock: what the run that is repeated had recorded as its environment, in the form of `environment.json`; None if
+            it repeats none.
     """
 
     source: str
@@ -53,6 +59,7 @@ class RunSpec:
     job: str | None = None
     inputs: Mapping[str, Any] | None = None
     metric_sources: tuple[Mapping[str, Any], ...] = ()
+    lock: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("config", "files"):  # whoever has JSON's null means nothing
@@ -73,6 +80,7 @@ class RunSpec:
             "job": self.job,
             "inputs": self.inputs,
             "metric_sources": list(self.metric_sources),
+            "lock": self.lock,
         }
 
     def to_parameters(self) -> dict[str, Any]:
@@ -108,8 +116,11 @@ class RunSpec:
             faults.append(Fault("inputs", f"must be a mapping, not {type(inputs).__name__}"))
         metric_sources = _metric_sources(values.get("metric_sources") or (), faults)
         environment = values.get("environment") or "current"
-        if environment not in ENVIRONMENTS:
-            faults.append(Fault("environment", f"{environment!r} is unknown; known are {', '.join(ENVIRONMENTS)}"))
+        if message := environment_fault(environment):
+            faults.append(Fault("environment", message))
+        lock: Any = values.get("lock")
+        if lock is not None and not isinstance(lock, Mapping):
+            faults.append(Fault("lock", f"must be what a run recorded of its environment, not {type(lock).__name__}"))
         faults += [
             Fault(key, "must be text")
             for key in ("name", "project", "job")
@@ -131,7 +142,21 @@ class RunSpec:
             job=values.get("job"),
             inputs=cast("Mapping[str, Any] | None", inputs),
             metric_sources=metric_sources,
+            lock=cast("Mapping[str, Any] | None", lock or None),
         )
+
+
+def environment_fault(environment: object) -> str | None:
+    """Say what is wrong with the name of an environment; None if nothing is."""
+    if environment in ENVIRONMENTS:
+        return None
+    if not isinstance(environment, str) or not environment.endswith(REQUIREMENTS) or "\0" in environment:
+        known = f"known are {', '.join(ENVIRONMENTS)}, and the name of a requirements file, as in requirements.txt"
+        return f"{environment!r} is unknown; {known}"
+    path = PurePosixPath(environment)
+    if path.is_absolute() or ".." in path.parts or environment.startswith("-"):
+        return f"{environment!r} leads out of the source; name a file in it, as in requirements.txt"
+    return None
 
 
 def split_entry_point(text: str) -> tuple[str, ...]:

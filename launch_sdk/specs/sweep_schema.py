@@ -65,6 +65,7 @@ _DESCRIPTIONS = {
     "command": f"How to start the program; default: {' '.join(DEFAULT_COMMAND)}.",
     "early_terminate": "Rules of which each may end a run that is not worth going on with.",
     "metric_sources": "Where metrics come from if the program logs none itself.",
+    "environment": "What the program runs in: current, auto, or a requirements file beside it.",
     "scheduler": "How the sweep is driven.",
     "launch": "Where its runs go.",
 }
@@ -91,6 +92,7 @@ def sweep_schema() -> Schema:
         "retries": {"type": ["integer", "null"], "minimum": 0},
         "command": {"type": ["array", "null"], "minItems": 1, "items": {"type": ["string", "number"]}},
         "early_terminate": _early_terminate(),
+        "environment": {"type": ["string", "null"]},
         "metric_sources": {"type": ["array", "null"], "maxItems": MAX_SOURCES, "items": _metric_source()},
         "scheduler": _block(SCHEDULER_KEYS, {"num_workers": _workers()}),
         "launch": _block(LAUNCH_KEYS, {"overrides": _block(OVERRIDE_KEYS)}),

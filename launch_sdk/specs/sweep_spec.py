@@ -13,6 +13,7 @@ from launch_sdk.specs.document import unusable_values
 from launch_sdk.specs.early_stop_spec import EarlyStopSpec, parse_early_stop
 from launch_sdk.specs.initial_points import parse_initial
 from launch_sdk.specs.metric_source import parse_metric_sources
+from launch_sdk.specs.run_spec import environment_fault
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
 from launch_sdk.specs.sweep_limits import Limits, parse_limits
 from launch_sdk.specs.wandb_blocks import (
@@ -55,6 +56,7 @@ KEYS = {
     "retries": int,
     "command": list,
     "metric_sources": list,
+    "environment": str,
     "early_terminate": (dict, list),
     "name": str,
     "description": str,
@@ -129,6 +131,7 @@ class SweepSpec:
         seed: of the sampler; the same seed and results give the same suggestions.
         queue: where to run; None for the default.
         metric_sources: where metrics come from if the program logs none itself.
+        environment: what its program runs in; see `RunSpec`.
         early_stop: rules of which each may end a run that is not worth going on with.
         shuffle: whether a grid is gone through in a random order.
         initial: points that the first runs try, nested; a parameter that one lacks is chosen by the method.
@@ -152,6 +155,7 @@ class SweepSpec:
     description: str | None = None
     project: str | None = None
     metric_sources: tuple[Mapping[str, Any], ...] = ()
+    environment: str = "current"
     early_stop: tuple[EarlyStopSpec, ...] = ()
     shuffle: bool = False
     initial: tuple[Mapping[str, Any], ...] = ()
@@ -216,6 +220,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
     command = _command(document, value, faults)
     metric_sources = _metric_sources(document, value, faults)
+    environment = _environment(document, value, faults)
     early_stop = parse_early_stop(document, faults)
     limits = parse_limits(document, value, faults)
     if value.get("shuffle") is True and method != "grid":
@@ -239,6 +244,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         description=value.get("description"),
         project=value.get("project"),
         metric_sources=metric_sources,
+        environment=environment,
         early_stop=early_stop,
         shuffle=value.get("shuffle") or False,
         initial=initial,
@@ -337,6 +343,17 @@ def _metric_sources(document: Document, value: Mapping[str, Any], faults: list[F
     if sources and not value.get("program") and value.get("job"):
         faults.append(document.fault(("metric_sources",), "go with program only; a job has its own"))
     return () if found else tuple(cast("list[Mapping[str, Any]]", sources))
+
+
+def _environment(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> str:
+    environment = value.get("environment")
+    if not isinstance(environment, str):
+        return "current"
+    if not value.get("program") and value.get("job"):
+        faults.append(document.fault(("environment",), "goes with program only; a job has its own"))
+    elif message := environment_fault(environment):
+        faults.append(document.fault(("environment",), message))
+    return environment
 
 
 def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:

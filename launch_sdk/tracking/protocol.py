@@ -40,6 +40,7 @@ SUMMARY = "summary.json"
 METADATA = "metadata.json"
 PROVENANCE = "provenance.json"
 CODE = "code.json"
+ENVIRONMENT = "environment.json"
 OUTPUT = "output.log"
 
 LAUNCH_LAYER = "launch"
@@ -170,10 +171,10 @@ def read_snapshot(run_dir: Directory) -> Snapshot:
     for record in records:
         snapshot.apply(record)
     snapshot.skipped = records.skipped
-    snapshot.metadata = _read_object(run_dir, METADATA)
+    snapshot.metadata = read_object(run_dir, METADATA)
     if not records:
-        snapshot.config = _read_object(run_dir, CONFIG)
-        snapshot.summary = _read_object(run_dir, SUMMARY)
+        snapshot.config = read_object(run_dir, CONFIG)
+        snapshot.summary = read_object(run_dir, SUMMARY)
     return snapshot
 
 
@@ -282,7 +283,7 @@ def write_code(run_dir: Directory, record: Mapping[str, Any]) -> None:
 
 def read_code(run_dir: Directory) -> dict[str, Any]:
     """Read what `write_code` wrote, without the version; empty if there is no such file."""
-    return {key: value for key, value in _read_object(run_dir, CODE).items() if key != "version"}
+    return {key: value for key, value in read_object(run_dir, CODE).items() if key != "version"}
 
 
 def read_provenance(run_dir: Directory) -> dict[str, list[tuple[str, Any]]]:
@@ -295,7 +296,7 @@ def read_provenance(run_dir: Directory) -> dict[str, list[tuple[str, Any]]]:
         Pairs of layer and value, lowest first, by the dotted path of the value, in which a dot of a key is written
         `\.`; the last pair is in force. Empty if the program writes none, or what it wrote is no such document.
     """
-    values = _read_object(run_dir, PROVENANCE).get("values")
+    values = read_object(run_dir, PROVENANCE).get("values")
     found: dict[str, list[tuple[str, Any]]] = {}
     for path, layers in values.items() if is_object(values) else ():
         pairs = [layer for layer in layers if is_object(layer)] if is_array(layers) else []
@@ -337,7 +338,8 @@ def _record(line: bytes) -> Record | None:
     return record if is_object(record) else None
 
 
-def _read_object(run_dir: Directory, name: str) -> dict[str, Any]:
+def read_object(run_dir: Directory, name: str) -> dict[str, Any]:
+    """Read one JSON object of the run directory; empty if there is none, or none that can be read."""
     try:
         with open(os.path.join(run_dir, name), "rb") as file:
             return _record(file.read()) or {}

@@ -1,10 +1,11 @@
 """One run: what it is called, where it writes, what it logs."""
 
-# ruff: noqa: PTH118
+# ruff: noqa: PTH118, PTH120
 # pathlib would cost every training script 4 ms of import time.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from threading import RLock
 
@@ -64,6 +65,7 @@ class Run:
         self._open = True
         self._recorded: dict[str, Any] = {}
         self._warned_of_steps = False
+        self._owes_environment = True
         before = protocol.read_snapshot(self.dir)  # a run that was preempted goes on where it was
         self.inputs = before.inputs
         self._require_inputs: Callable[[], None] | None = None
@@ -71,7 +73,7 @@ class Run:
         self._step = -1 if before.last_step is None else before.last_step
         self.summary = Summary(self._values, self._write_summary)
         self._writer = RecordWriter(os.path.join(self.dir, protocol.RECORDS))
-        about = metadata.capture(protocol.read_code(self.dir))
+        about: dict[str, Any] = metadata.capture(protocol.read_code(self.dir))
         self._metadata = {"version": protocol.VERSION, **place.names(), "register": register, **about}
         self._write_config(config, [])
         listen(config, self._write_config)
@@ -123,6 +125,8 @@ class Run:
                 self._step = max(number, self._step)
             self._writer.write(f'{{"time":{time.time()!r},"step":{number},"log":{to_text(values)}}}')
             protocol.merge(self._values, decode(values))
+        if self._owes_environment:
+            self._write_environment()
 
     def finish(self, exit_code: int | None = None) -> None:
         """End the run: write its last record and its snapshots. A second call, or one in a forked child, does nothing.
@@ -148,6 +152,7 @@ class Run:
             self._write_unseen_changes()
             self._write({"finish": {"exit_code": exit_code or 0}})
             self._write_snapshots()
+            self._write_environment()
             self._writer.close()
 
     def __enter__(self) -> Self:
@@ -232,6 +237,20 @@ class Run:
         """Record what was changed inside a list or another value that does not tell of its changes."""
         if dumps(self.config) != dumps(self._recorded):
             self._write({"config": self.config, "removed": [[key] for key in self._recorded]})
+
+    def _write_environment(self) -> None:
+        """Write what the program runs with, once; by the process that made the run."""
+        if not self._owes_environment or self._owner != os.getpid():
+            return
+        self._owes_environment = False
+        from launch_sdk.tracking import environment  # kept out of `init`
+
+        git: Any = self._metadata["git"]
+        root = git.get("root") if git else None
+        try:
+            environment.write(self.dir, str(root or os.path.dirname(sys.argv[0]) or "."))
+        except (OSError, ValueError) as error:
+            self._writer.failed(str(error))
 
     def _write_snapshots(self) -> None:
         """Replace the four snapshot files; a failing disk is warned of once, as in `log()`."""

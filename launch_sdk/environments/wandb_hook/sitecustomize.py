@@ -1,4 +1,4 @@
-"""Waits for the W&B client in the interpreter of a launched program, and costs every other program next to nothing.
+"""Waits for the W&B client in the interpreter of a launched program, and lays `launch_sdk` on its path.
 
 This directory stands first on PYTHONPATH of a launched program, so Python imports this module when it starts. Once the
 program imports the client's modules of the config and of job inputs (`wandb.init` does so), `launch_wandb_declarations`
@@ -57,6 +57,8 @@ def _import(name: str, path: list[str]) -> ModuleType | None:
 
 if "LAUNCH_RUN_DIR" in os.environ:
     sys.meta_path.insert(0, _Finder)
+# Behind everything else: a program that has a `launch_sdk` of its own keeps that.
+sys.path += [place for place in (os.environ.get("LAUNCH_SDK_PATH"),) if place]
 # This directory has done its duty; and the `sitecustomize` that it hides is imported as it would have been.
 sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != HERE]
 _import("sitecustomize", sys.path)

@@ -56,6 +56,23 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunDirectory:
     return run
 
 
+LOCK = {
+    "python": "3.11.7",
+    "prefix": "/venv",
+    "packages": [{"name": "six", "version": "1"}],
+    "from": "requirements.txt",
+}
+
+
+def test_what_a_run_ran_with_is_kept_but_for_the_runs_of_a_sweep(run: RunDirectory) -> None:
+    (run.path / "environment.json").write_text(json.dumps(LOCK))
+    written, _ = _labels_of(run, {})
+    assert written[names.LOCK] == {key: value for key, value in LOCK.items() if key != "prefix"}
+    labels = Labels()
+    asyncio.run(write_end(cast("PrefectClient", labels), RUN_ID, run, {}, is_of_sweep=True))
+    assert names.LOCK not in labels.written[0]
+
+
 def _labels_of(run: RunDirectory, summary: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     labels = Labels()
     left_out = asyncio.run(write_end(cast("PrefectClient", labels), RUN_ID, run, summary))

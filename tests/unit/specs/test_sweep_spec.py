@@ -35,6 +35,15 @@ def test_a_small_sweep_gets_the_defaults() -> None:
     assert spec.run_limit is None
 
 
+def test_the_programs_of_a_sweep_may_have_an_environment_of_their_own() -> None:
+    assert _parse().environment == "current"
+    assert _parse(environment="auto").environment == "auto"
+    assert _faults({**GOOD, "environment": "moon"})[0].startswith("environment: 'moon' is unknown; known are current")
+    of_job = {**GOOD, "job": "digits", "environment": "auto"}
+    del of_job["program"]
+    assert _faults(of_job) == ["environment: goes with program only; a job has its own"]
+
+
 def test_a_whole_file_is_read() -> None:
     spec = parse_sweep(
         parse_document(

@@ -20,6 +20,7 @@ from launch_sdk.tracking.metadata import git_state, without_credentials
 from launch_sdk.tracking.notices import LaunchWarning
 from launch_sdk.tracking.protocol import (
     CONFIG,
+    ENVIRONMENT,
     METADATA,
     PROVENANCE,
     RECORDS,
@@ -47,7 +48,14 @@ def test_a_script_alone_leaves_a_run_directory_below_the_working_directory(tmp_p
     assert json.loads((directory / CONFIG).read_text()) == {"lr": 0.1}
     assert json.loads((directory / SUMMARY).read_text()) == {"loss": 0.5}
     assert json.loads((directory / METADATA).read_text())["run_id"] == run.id
-    assert {entry.name for entry in directory.iterdir()} == {RECORDS, CONFIG, PROVENANCE, SUMMARY, METADATA}
+    assert {entry.name for entry in directory.iterdir()} == {
+        RECORDS,
+        CONFIG,
+        PROVENANCE,
+        SUMMARY,
+        METADATA,
+        ENVIRONMENT,
+    }
 
 
 def test_a_run_belongs_to_whom_the_environment_names_else_to_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
