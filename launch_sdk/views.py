@@ -45,6 +45,7 @@ class RunView:
         layer: who gave what is laid over its values: `launch` or `sweep`.
         code: which code it had and where that comes from, as in the run protocol; None if that is not known (yet).
         is_program: whether it is a program that `run-job` has started, so that `parameters` are a RunSpec.
+        version: of its job, as `v3`; None if it is of none.
     """
 
     run_id: str
@@ -65,6 +66,7 @@ class RunView:
     layer: str = LAUNCH_LAYER
     code: Mapping[str, Any] | None = None
     is_program: bool = False
+    version: str | None = None
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -84,6 +86,7 @@ class RunView:
             "name": self.name,
             "state": self.state.value,
             "job": self.job,
+            "job_version": self.version,
             "queue": self.queue,
             "parameters": encode(self.parameters),
             "config": encode(self.config),

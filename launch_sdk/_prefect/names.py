@@ -34,6 +34,7 @@ CODE = "launch.code"  # JSON text: which code the run had, and where that comes 
 EDITS = "launch.edits"  # JSON text of what people changed in config and summary later, as a record of the protocol
 GIVEN = "launch.given"  # what was given to the run was given on purpose: no form filled in the defaults
 JOB = "launch.job"  # of a flow: the job's name; a flow run inherits it
+VERSION = "launch.version"  # of a run of a job: the version that it is a run of, as v3
 SCHEDULER_HOST = "launch.scheduler.host"
 SCHEDULER_PID = "launch.scheduler.pid"
 SCHEDULER_STARTED = "launch.scheduler.started"
