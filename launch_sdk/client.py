@@ -25,6 +25,7 @@ from launch_sdk.sweeps.prior import PriorRun, prior_run
 
 if TYPE_CHECKING:
     from launch_sdk.specs.job import Job
+    from launch_sdk.specs.job_history import JobHistory, SavedJob
     from launch_sdk.views import RunView, SweepView
 
 __all__ = ["Api", "Gateway", "LaunchClient", "LaunchedRun", "LaunchedSweep", "launch", "sweep"]
@@ -74,18 +75,19 @@ class LaunchClient:
         run_id = self._session.do(self._session.gateway.submit_run(self._packed(spec), queue))
         return LaunchedRun(self._session, run_id)
 
-    def _store(self) -> RunStore:
+    def run_store(self) -> RunStore:
+        """Return the run store of the server's runs."""
         return self._session.do(self._session.gateway.run_store())
 
     def _packed(self, spec: RunSpec) -> RunSpec:
-        shared, holding = self._store(), self.store_of(spec.source)
+        shared, holding = self.run_store(), self.store_of(spec.source)
         if holding != shared:
             shared.take_over(spec.source, holding)
         return pack_source(spec, shared, self._tell)
 
     def store_of(self, source: str) -> RunStore:
         """Return the run store that holds a source: the one that all share, unless only this machine's own does."""
-        shared, local = self._store(), RunStore.local()
+        shared, local = self.run_store(), RunStore.local()
         return local if is_packed(source) and not shared.holds(source) and local.holds(source) else shared
 
     def code_of(self, view: RunView) -> Mapping[str, Any] | None:
@@ -116,7 +118,7 @@ class LaunchClient:
         """Start a run of a job.
 
         Args:
-            reference: `name` or `name:alias`.
+            reference: `name`, which is its newest version, `name:v3` or `name:alias`.
             config: values laid over the program's config, nested.
             files: values for its config files, nested, by path.
             args: in place of the job's own arguments; empty keeps these.
@@ -131,56 +133,113 @@ class LaunchClient:
         gateway = self._session.gateway
         job = self.job(reference)
         spec = job.spec_with(config or {}, files or {}, args, name, project)
-        if queue in {None, job.queue}:
-            return LaunchedRun(self._session, self._session.do(gateway.submit_own_job(job, spec)))
-        return self.launch(spec, queue=queue)
+        queue = queue or job.queue
+        if queue != job.queue:
+            self.ensure_queue(queue)
+            spec = self._packed(spec)
+        return LaunchedRun(self._session, self._session.do(gateway.submit_own_job(job, spec, queue)))
 
     def job(self, reference: str) -> Job:
-        """Return a job by `name` or `name:alias`.
+        """Return a version of a job by `name`, which is its newest, `name:v3` or `name:alias`.
 
         Raises:
             NotFoundError: there is none.
         """
         return self._session.do(self._session.gateway.read_job(reference))
 
+    def job_history(self, name: str) -> JobHistory:
+        """Return a job with all its versions and their aliases.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return self._session.do(self._session.gateway.job_history(name))
+
     def jobs(self) -> list[Job]:
-        """Return every job, by name."""
+        """Return the newest version of every job, by name."""
+        return [history.latest for history in self.job_histories()]
+
+    def job_histories(self) -> list[JobHistory]:
+        """Return every job with its versions, by name."""
         return self._session.do(self._session.gateway.list_jobs())
 
     def create_job(
-        self, spec: RunSpec, *, name: str | None = None, queue: str | None = None, first_queue: str = DEFAULT_QUEUE
+        self,
+        spec: RunSpec,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        first_queue: str = DEFAULT_QUEUE,
+        aliases: Sequence[str] = (),
     ) -> Job:
-        """Make a job of a program, or give an existing job new content; a local directory is packed first.
+        """Make a job of a program, or the next version of one; a local directory is packed first.
 
         Args:
             spec: what a run of it is; `inputs` says what it takes, None that it takes anything.
             name: of the job; None makes one from the project and the program.
             queue: where its runs go; None for where they go already.
             first_queue: where the runs of a new job go, without `queue`.
+            aliases: names for the version, taken from other versions of the job that have them.
+
+        Returns:
+            The version with this content: a new one, or the newest if that is it already.
 
         Raises:
             ConflictError: the name is a flow's of somebody else, or the job is on another queue.
-            InvalidSpecError: the name cannot be one.
+            InvalidSpecError: the name or an alias cannot be one; every fault at once.
             NotFoundError: the directory or the queue does not exist.
         """
-        name = name or suggested_name(spec)
-        check_name(name)
-        packed = self._packed(spec)
-        return self._session.do(self._session.gateway.save_job(name, packed, queue, first_queue))
+        return self.save_job(spec, name=name, queue=queue, first_queue=first_queue, aliases=aliases).job
 
-    def create_job_from_run(self, run_id: str, *, name: str | None = None, queue: str | None = None) -> Job:
+    def save_job(
+        self,
+        spec: RunSpec,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        first_queue: str = DEFAULT_QUEUE,
+        aliases: Sequence[str] = (),
+    ) -> SavedJob:
+        """Do what `create_job` does, and say what has changed."""
+        name = suggested_name(spec) if name is None else name
+        check_name(name, aliases)
+        packed = self._packed(spec)
+        return self._session.do(self._session.gateway.save_job(name, packed, queue, first_queue, aliases))
+
+    def create_job_from_run(
+        self, run_id: str, *, name: str | None = None, queue: str | None = None, aliases: Sequence[str] = ()
+    ) -> Job:
         """Make a job of a finished run: its code and start, its recorded config and what it declared as inputs.
 
         Raises:
             ConflictError: the run has not finished, or its program is not the product's to run.
+            InvalidSpecError: the name or an alias cannot be one; every fault at once.
             NotFoundError: it does not exist.
         """
+        return self.save_job_from_run(run_id, name=name, queue=queue, aliases=aliases).job
+
+    def save_job_from_run(
+        self, run_id: str, *, name: str | None = None, queue: str | None = None, aliases: Sequence[str] = ()
+    ) -> SavedJob:
+        """Do what `create_job_from_run` does, and say what has changed."""
         view = self._session.do(self._session.gateway.read_run(run_id))
         first = view.queue or DEFAULT_QUEUE
-        return self.create_job(job_spec(view), name=name, queue=queue, first_queue=first)
+        return self.save_job(job_spec(view), name=name, queue=queue, first_queue=first, aliases=aliases)
 
     def delete_job(self, reference: str) -> Job:
-        """Delete a job; its runs stay."""
+        """Delete a job, or one version of it, or an alias; the runs stay.
+
+        Args:
+            reference: `name` for the whole job, `name:v3` for a version and its aliases, `name:alias` for the alias.
+
+        Returns:
+            The newest version of the job that was deleted; or the version that was deleted, or had the alias, as it
+            was.
+
+        Raises:
+            ConflictError: `latest` is meant, or the only version.
+            NotFoundError: there is no such job, version or alias.
+        """
         return self._session.do(self._session.gateway.delete_job(reference))
 
     def run(self, run_id: str) -> LaunchedRun:
@@ -210,7 +269,7 @@ class LaunchClient:
             check_space(job, spec.space, document)
         queue = queue or spec.queue or (job.queue if job is not None else DEFAULT_QUEUE)
         self._session.do(self._session.gateway.ensure_queue(queue))
-        source = pack_program(spec, document, self._store(), self._tell) if spec.program else None
+        source = pack_program(spec, document, self.run_store(), self._tell) if spec.program else None
         sweep_id = self._session.do(self._session.gateway.submit_sweep(document.value, spec, source, queue, prior))
         return LaunchedSweep(self._session, sweep_id)
 
@@ -329,8 +388,8 @@ def launch(
 
     Args:
         uri: the directory; None if `job` is given.
-        job: the name of a job; or `flow/deployment`, whose parameters are then `config`, and which has its own program,
-            arguments and queue.
+        job: the name of a job, or `name:alias` for a version of it; or `flow/deployment`, whose parameters are then
+            `config`, and which has its own program, arguments and queue.
         entry_point: program to start, as on a command line; `main.py` by default.
         args: arguments after it.
         config: values laid over the program's config.

@@ -46,6 +46,7 @@ class RunView:
         code: which code it had and where that comes from, as in the run protocol; None if that is not known (yet).
         lock: what it ran with, as its `environment.json` says; None if that is not known here.
         is_program: whether it is a program that `run-job` has started, so that `parameters` are a RunSpec.
+        version: of its job, as `v3`; None if it is of none.
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class RunView:
     code: Mapping[str, Any] | None = None
     lock: Mapping[str, Any] | None = None
     is_program: bool = False
+    version: str | None = None
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -92,6 +94,7 @@ class RunView:
             "name": self.name,
             "state": self.state.value,
             "job": self.job,
+            "job_version": self.version,
             "queue": self.queue,
             "parameters": encode(self.parameters),
             "config": encode(self.config),

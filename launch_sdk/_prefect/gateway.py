@@ -12,7 +12,7 @@ from uuid import UUID
 
 from launch_sdk._prefect import embedded, names
 from launch_sdk._prefect.children import Children
-from launch_sdk._prefect.jobs import delete_job, job_deployment, job_parameters, list_jobs, read_job, save_job
+from launch_sdk._prefect.jobs import delete_job, job_deployment, list_jobs, read_history, read_job, save_job, start_job
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.parents import end_flow_run, find_parent, seen_state, sweep_ids, sweep_state
 from launch_sdk._prefect.queues import (
@@ -29,6 +29,7 @@ from launch_sdk._prefect.sweep_life import SweepLife
 from launch_sdk._prefect.views import (
     declared_inputs,
     is_program,
+    job_version,
     recorded_config,
     run_code,
     run_edits,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 
     from launch_sdk.edits import Edits
     from launch_sdk.specs.job import Job
+    from launch_sdk.specs.job_history import JobHistory, SavedJob
     from launch_sdk.specs.run_spec import RunSpec
 
 ID_BYTES = 4
@@ -131,15 +133,21 @@ class PrefectGateway:
         return str(flow_run.id)
 
     @told
-    async def save_job(self, name: str, spec: RunSpec, queue: str | None, first_queue: str) -> Job:
-        return await save_job(self.client, name, spec, queue, first_queue)
+    async def save_job(
+        self, name: str, spec: RunSpec, queue: str | None, first_queue: str, aliases: Sequence[str] = ()
+    ) -> SavedJob:
+        return await save_job(self.client, name, spec, queue, first_queue=first_queue, aliases=aliases)
 
     @told
     async def read_job(self, reference: str) -> Job:
         return await read_job(self.client, reference)
 
     @told
-    async def list_jobs(self) -> list[Job]:
+    async def job_history(self, name: str) -> JobHistory:
+        return await read_history(self.client, name)
+
+    @told
+    async def list_jobs(self) -> list[JobHistory]:
         return await list_jobs(self.client)
 
     @told
@@ -147,13 +155,10 @@ class PrefectGateway:
         return await delete_job(self.client, reference)
 
     @told
-    async def submit_own_job(self, job: Job, spec: RunSpec) -> str:
-        flow_run = await self.client.create_flow_run_from_deployment(
-            await job_deployment(self.client, job),
-            parameters=job_parameters(spec),
-            name=spec.name,
-            labels={names.GIVEN: True},
-        )
+    async def submit_own_job(self, job: Job, spec: RunSpec, queue: str) -> str:
+        elsewhere = ensure_deployment(self.client, names.RUN_JOB, queue) if queue != job.queue else None
+        deployment_id = await (elsewhere or job_deployment(self.client, job))
+        flow_run = await start_job(self.client, deployment_id, job, spec, name=spec.name)
         return str(flow_run.id)
 
     @told
@@ -213,6 +218,7 @@ class PrefectGateway:
             code=run_code(flow_run),
             lock=run_lock(flow_run),
             is_program=is_ours,
+            version=job_version(flow_run),
         )
 
     @told
@@ -246,13 +252,14 @@ class PrefectGateway:
         queue: str,
         prior: Sequence[PriorRun] = (),
     ) -> str:
-        if spec.own_job:
-            await read_job(self.client, spec.own_job)
-        elif spec.job:
+        pinned = (await read_job(self.client, spec.own_job)).reference if spec.own_job else None
+        if spec.job and not pinned:
             await find_deployment(self.client, spec.job)
         deployment = await ensure_deployment(self.client, names.RUN_SWEEP, queue)
         sweep_id = secrets.token_hex(ID_BYTES)
         sweep = cast("dict[str, Any]", encode(document))
+        if pinned:
+            sweep["job"] = pinned  # all its runs are of one version, whatever happens to the job meanwhile
         if spec.command is not None:
             sweep["command"] = expand_variables(spec.command, os.environ)
         await self.client.create_flow_run_from_deployment(

@@ -35,6 +35,7 @@ LOCK = "launch.lock"  # JSON text of what the run ran with, written at its end; 
 EDITS = "launch.edits"  # JSON text of what people changed in config and summary later, as a record of the protocol
 GIVEN = "launch.given"  # what was given to the run was given on purpose: no form filled in the defaults
 JOB = "launch.job"  # of a flow: the job's name; a flow run inherits it
+VERSION = "launch.version"  # of a run of a job: the version that it is a run of, as v3
 SCHEDULER_HOST = "launch.scheduler.host"
 SCHEDULER_PID = "launch.scheduler.pid"
 SCHEDULER_STARTED = "launch.scheduler.started"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk._prefect import names
-from launch_sdk._prefect.jobs import save_job
+from launch_sdk._prefect.jobs import read_job, save_job
 from launch_sdk._prefect.labels import LabelValue, write_labels
-from launch_sdk.errors import InvalidSpecError
+from launch_sdk.errors import InvalidSpecError, NotFoundError
 from launch_sdk.job_making import with_inputs
 from launch_sdk.runs.packing import pack_source
-from launch_sdk.sources.packed import is_packed
+from launch_sdk.sources.packed import content_of, is_packed
 from launch_sdk.specs.inputs import infer_inputs
 from launch_sdk.specs.job import check_name, suggested_name
 from launch_sdk.specs.secrets import secret_paths, without_paths
@@ -98,7 +99,26 @@ async def register(client: PrefectClient, run: RunDirectory, spec: RunSpec, queu
     if not is_packed(spec.source):
         spec = await asyncio.to_thread(pack_source, spec, store)
     made = with_inputs(spec, snapshot.inputs, without_paths(snapshot.config, secret_paths(_schema(snapshot))))
-    return await save_job(client, name, made, None, queue)
+    if spec.job is not None:
+        return await _complete(client, name, made)
+    return (await save_job(client, name, made, None, first_queue=queue)).job
+
+
+async def _complete(client: PrefectClient, name: str, made: RunSpec) -> Job | None:
+    """Make the next version of a job out of its newest one and what a run has told of its inputs.
+
+    A run of older code, or one that another was faster than, tells nothing of the newest version.
+    """
+    try:
+        job = await read_job(client, name)
+    except NotFoundError:  # deleted while the run went on
+        return None
+    is_of_newest = content_of(job.spec.source) == content_of(made.source) and job.spec.entry_point == made.entry_point
+    if job.inputs is not None or not is_of_newest:
+        return None
+    complete = replace(job.spec, inputs=made.inputs)
+    saved = await save_job(client, name, complete, None, based_on=job.digest)
+    return saved.job if saved.is_new else None
 
 
 def _job_name(spec: RunSpec, wanted: object) -> str | None:

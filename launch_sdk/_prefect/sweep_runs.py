@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from launch_sdk._prefect import names
 from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.flow_job import returned_summary
-from launch_sdk._prefect.jobs import job_deployment, job_parameters, read_job
+from launch_sdk._prefect.jobs import job_deployment, read_job, start_job
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
 from launch_sdk._prefect.views import run_labels
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
     from prefect.client.schemas.responses import DeploymentResponse
     from prefect.exceptions import PrefectHTTPStatusError
 
@@ -148,13 +149,10 @@ class SweepRuns:
         """
         from prefect.exceptions import PrefectHTTPStatusError
 
-        if self.deployment is None:
-            raise RuntimeError("open() comes first")
         identity = self.identity
         try:
-            flow_run = await self.client.create_flow_run_from_deployment(
-                self.deployment.id,
-                parameters=self._parameters(action),
+            flow_run = await self._start(
+                action,
                 name=run_name(action.index, action.parameters),
                 tags=[self.children.tag],
                 idempotency_key=f"{identity.sweep_id}/{action.index}/{action.attempt}",
@@ -179,6 +177,14 @@ class SweepRuns:
         """Have the run tell every value of the metric, if anybody wants them."""
         metric = self.spec.metric
         return {names.FOLLOWED: metric.name} if metric and (self.spec.early_stop or metric.needs_values) else {}
+
+    async def _start(self, action: Launch, **more: Any) -> FlowRun:
+        if self.deployment is None:
+            raise RuntimeError("open() comes first")
+        if self.job is not None:
+            return await start_job(self.client, self.deployment.id, self.job, self._job_spec(action, self.job), **more)
+        parameters = self._parameters(action)
+        return await self.client.create_flow_run_from_deployment(self.deployment.id, parameters=parameters, **more)
 
     def _refused(self, action: Launch, error: PrefectHTTPStatusError) -> Exception:
         """Say which parameters a deployment takes, if it was these that the server has refused."""
@@ -266,12 +272,13 @@ class SweepRuns:
         deployment_id = await (ours or job_deployment(self.client, job))
         self.deployment = await self.client.read_deployment(deployment_id)
 
+    def _job_spec(self, action: Launch, job: Job) -> RunSpec:
+        varied, files = split_parameters(action.parameters)
+        return job.spec_with({**self.spec.overrides, **varied}, files, self.spec.args, project=self.spec.project)
+
     def _parameters(self, action: Launch) -> dict[str, Any]:
         varied, files = split_parameters(action.parameters)
         config = {**self.spec.overrides, **varied}
-        if self.job is not None:
-            spec = self.job.spec_with(config, files, self.spec.args, project=self.spec.project)
-            return spec.to_parameters() if self.identity.queue != self.job.queue else job_parameters(spec)
         if self.spec.program is None:
             return cast("dict[str, Any]", encode(action.parameters))
         words = render_command(self.spec.command, self.spec.program, varied)

@@ -96,6 +96,13 @@ def run_edits(flow_run: FlowRun) -> Edits:
     return Edits.from_dict(_object(flow_run, names.EDITS) or {})
 
 
+def job_version(flow_run: FlowRun) -> str | None:
+    """Return the version of a job that a run is of; of one that a form has started, what its deployment was then."""
+    said = run_labels(flow_run).get(names.VERSION)
+    version = said or (flow_run.deployment_version if names.JOB_TAG in flow_run.tags else None)
+    return str(version) if version else None
+
+
 def is_program(flow_run: FlowRun, job: str | None) -> bool:
     """Say whether a flow run is one of `run-job` or of a job, so that its parameters are a RunSpec.
 

@@ -32,7 +32,8 @@ EXAMPLES = {
     "run": """\
   launch run list                            the latest runs
   launch run show RUN --json                 one run, for a program to read
-  launch run logs RUN                        what it printed""",
+  launch run logs RUN                        what it printed
+  launch run diff RUN OTHER                  what differs: code, arguments, config, packages, metrics""",
     "queue": """\
   launch queue create gpu                    then serve it: launch-agent --queues gpu
   launch queue list                          the queues, and whether anybody serves them""",
@@ -60,13 +61,17 @@ def main(arguments: Sequence[str]) -> int:
     for name, (text, argument, _) in ACTIONS[group].items():
         command = commands.add_parser(name, help=text, description=text)
         if argument:
-            command.add_argument("id", metavar=argument)
+            for place, metavar in zip(("id", "other"), argument.split(), strict=False):
+                command.add_argument(place, metavar=metavar)
         else:
             command.add_argument("--limit", type=int, default=20, help="how many at most (default 20)")
         command.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     options = parser.parse_args(arguments[1:])
     if (group, options.action) == ("run", "show") and (view := _of_directory(options.id)):
         _show(view, as_json=options.json)
+        return DONE
+    if (group, options.action) == ("run", "diff"):
+        _diff(options)
         return DONE
     from launch_sdk.client import LaunchClient
 
@@ -103,6 +108,28 @@ def _of_directory(named: str) -> RunView | None:
     return view
 
 
+def _diff(options: argparse.Namespace) -> None:
+    """Compare two runs; a server is asked only for those that are no directories."""
+    from launch_sdk.cli.run_diff import print_diff
+    from launch_sdk.client import LaunchClient
+    from launch_sdk.runs.store import RunStore
+
+    named = [options.id, options.other]
+    views = [_of_directory(one) for one in named]
+    store = RunStore.local()
+    if not all(views):
+        with LaunchClient() as client:
+            views = [view or client.run(one).refresh() for view, one in zip(views, named, strict=True)]
+            store = client.run_store()
+    directories = [RunDirectory(Path(one).expanduser()) if Path(one).expanduser().is_dir() else None for one in named]
+    before, after = (
+        (view, directory or RunDirectory.of(view.run_id))
+        for view, directory in zip(views, directories, strict=True)
+        if view is not None
+    )
+    print_diff(before, after, store, as_json=options.json)
+
+
 def _show(view: RunView, *, as_json: bool) -> None:
     if as_json:
         print_json(view.to_json())
@@ -119,7 +146,7 @@ def with_provenance(view: RunView) -> RunView:
 
 def _print_run(view: RunView) -> None:
     document = view.to_json()
-    shown = ("run_id", "name", "state", "job", "queue", "duration_s", "url", "error")
+    shown = ("run_id", "name", "state", "job", "job_version", "queue", "duration_s", "url", "error")
     rows = [(key, str(document[key])) for key in shown if document[key] is not None]
     rows += [(f"summary.{key}", str(value)) for key, value in view.summary.items()]
     rows += code_rows(view.code or {})
@@ -162,6 +189,10 @@ def given_by(layers: Sequence[Mapping[str, object]] | None) -> str:
     *hidden, top = layers
     over = ", ".join(f"{one.get('value')!r} of {one.get('layer')}" for one in reversed(hidden))
     return f"{top.get('layer')}, over {over}" if over else str(top.get("layer"))
+
+
+def _run_diff(_: LaunchClient, options: argparse.Namespace) -> None:
+    _diff(options)
 
 
 def _run_logs(client: LaunchClient, options: argparse.Namespace) -> None:
@@ -212,6 +243,7 @@ ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {
         "list": ("List the latest runs.", None, _run_list),
         "show": ("Show a run, or a run directory: state, config and who gave it, summary.", "RUN", _run_show),
         "logs": ("Print what a run has logged.", "RUN", _run_logs),
+        "diff": ("Compare two runs: code, arguments, config, packages, metrics.", "RUN OTHER", _run_diff),
         "stop": ("End a run; what it has logged counts as its result.", "RUN", _run_stop),
         "cancel": ("Give a run up: its program is ended.", "RUN", _run_cancel),
     },

@@ -1,15 +1,17 @@
-"""`launch job create|list|describe|delete`: programs under a name, with what they take."""
+"""`launch job create|list|describe|delete`: programs under a name, with what they take and their versions."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.cli.code_rows import code_rows
 from launch_sdk.cli.command import DONE, Parser, print_json, say
+from launch_sdk.cli.job_create import add_options, check_options, create
 from launch_sdk.cli.tables import print_table
-from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
-from launch_sdk.specs.run_spec import RunSpec, split_entry_point
+from launch_sdk.specs.job import LATEST, parse_reference, version_number
+from launch_sdk.specs.job_history import changes
 
 if TYPE_CHECKING:
     import argparse
@@ -17,21 +19,24 @@ if TYPE_CHECKING:
 
     from launch_sdk.client import LaunchClient
     from launch_sdk.specs.job import Job
+    from launch_sdk.specs.job_history import JobHistory
 
 EXAMPLES = """\
   launch job create --run RUN -n digits      from a finished run: its code, and its config as the inputs
   launch job create code DIR -E train.py     from a directory; its first run says what it takes
+  launch job create code DIR -n digits -a good   changed content is the next version; it is digits:good, too
   launch job list
-  launch job describe digits                 what it takes, with types and defaults
-  launch job delete digits
-  launch --job digits -s lr=0.1              start a run of it"""
+  launch job describe digits                 what it takes, its versions, what changed since the one before
+  launch job delete digits:v0                one version; digits:good the alias alone, digits the whole job
+  launch --job digits -s lr=0.1              start a run of the newest version
+  launch --job digits:v0                     ... of an older one"""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `launch job ACTION ...`."""
     options = _parse(arguments)
     actions: dict[str, Callable[[LaunchClient, argparse.Namespace], None]] = {
-        "create": _create,
+        "create": create,
         "list": _list,
         "describe": _describe,
         "delete": _delete,
@@ -44,86 +49,82 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = Parser("launch job", "Programs under a name, with what they take.", EXAMPLES)
+    parser = Parser("launch job", "Programs under a name, with what they take and their versions.", EXAMPLES)
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    create = commands.add_parser("create", help="Make a job, or give one new content.", description="Make a job.")
-    create.add_argument("kind", nargs="?", choices=("code",), help="what to make it of: code DIR; or give --run")
-    create.add_argument("directory", nargs="?", metavar="DIR", help="directory of the program")
-    create.add_argument("--run", metavar="RUN", help="make it of this finished run")
-    create.add_argument("-E", "--entry-point", "--entry_point", help="program to start; default: main.py")
-    create.add_argument("-n", "--name", help="of the job; default: made from the project and the program")
-    create.add_argument("-p", "--project", help="what its runs belong to")
-    create.add_argument("-q", "--queue", help="where its runs go; default: the queue of the run, or 'default'")
-    commands.add_parser("list", help="List the jobs.", description="List the jobs.")
-    for name, text in {"describe": "Show what a job is and takes.", "delete": "Delete a job; its runs stay."}.items():
+    make = commands.add_parser("create", help="Make a job, or its next version.", description="Make a job.")
+    add_options(make)
+    commands.add_parser("list", help="List the jobs.", description="List the jobs and their versions.")
+    described = "Show what a job is and takes, its versions, and what changed since the one before."
+    deleted = "Delete a job, or one version or alias of it; runs stay."
+    for name, text in {"describe": described, "delete": deleted}.items():
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("job", metavar="NAME[:ALIAS]")
+        command.add_argument("job", metavar="NAME[:ALIAS]", help="ALIAS is v3, latest or a name that you gave")
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     options = parser.parse_args(arguments)
     if options.action == "create":
-        _check_create(create, options)
+        check_options(make, options)
     return options
 
 
-def _check_create(parser: Parser, options: argparse.Namespace) -> None:
-    if bool(options.run) == bool(options.kind):
-        parser.error("name either --run RUN or code DIR")
-    if options.kind and not options.directory:
-        parser.error("code needs the DIR of the program")
-    if options.run and (options.entry_point or options.project):
-        parser.error("--run takes entry point and project from the run")
-
-
-def _create(client: LaunchClient, options: argparse.Namespace) -> None:
-    if options.run:
-        job = client.create_job_from_run(options.run, name=options.name, queue=options.queue)
-    else:
-        job = client.create_job(_code(options), name=options.name, queue=options.queue)
-    if options.json:
-        print_json(job.to_json())
-        return
-    say(f"Job {job.name}:{job.version} is on queue {job.queue!r}. Start a run of it: launch --job {job.name}")
-    if job.inputs is None:
-        say("What it takes is not known until a run of it has said so; until then it takes anything.")
-
-
-def _code(options: argparse.Namespace) -> RunSpec:
-    directory = Path(options.directory).expanduser()
-    words = split_entry_point(options.entry_point or "main.py")
-    if not directory.is_dir():
-        raise NotFoundError(f"{options.directory} is not a directory. Name the directory that holds the program.")
-    if words[0].endswith(".py") and not (directory / words[0]).is_file():
-        there = ", ".join(sorted(path.name for path in directory.glob("*.py"))[:8]) or "no .py file"
-        message = f"{words[0]} is not in {options.directory}, which holds {there}"
-        raise InvalidSpecError("The job", [Fault("entry_point", message)])
-    spec = {"source": str(directory.resolve()), "entry_point": words, "project": options.project}
-    return RunSpec.from_dict(spec)
-
-
 def _list(client: LaunchClient, options: argparse.Namespace) -> None:
-    jobs = client.jobs()
+    histories = client.job_histories()
     if options.json:
-        print_json([job.to_json() for job in jobs])
+        print_json([history.to_json() for history in histories])
         return
-    rows = [(job.name, job.version, job.queue, " ".join(job.spec.entry_point)) for job in jobs]
-    print_table(("job", "version", "queue", "entry point"), rows)
+    print_table(("job", "version", "aliases", "versions", "queue", "entry point"), [_row(one) for one in histories])
+
+
+def _row(history: JobHistory) -> tuple[object, ...]:
+    job = history.latest
+    named = [f"{alias}={one.version}" for one in history.versions for alias in one.own_aliases]
+    return job.name, job.version, ", ".join(named), len(history.versions), job.queue, " ".join(job.spec.entry_point)
 
 
 def _describe(client: LaunchClient, options: argparse.Namespace) -> None:
-    job = client.job(options.job)
+    name, alias = parse_reference(options.job)
+    history = client.job_history(name)
+    job = history.find(alias)
+    before = history.before(job)
+    changed = changes(before.spec, job.spec) if before is not None else []
     if options.json:
-        print_json(job.to_json())
+        of_job = history.to_json()
+        more = {"against": before.version if before else None, "differences": changed}
+        print_json({**job.to_json(), "changes": more, "count": of_job["count"], "versions": of_job["versions"]})
         return
     rows = [
         ("name", job.name),
         ("version", job.version),
+        ("aliases", ", ".join(job.aliases)),
+        ("digest", job.digest),
+        ("made", _when(job.created)),
         ("queue", job.queue),
         ("entry point", " ".join(job.spec.entry_point)),
         ("arguments", " ".join(job.spec.args)),
         *code_rows(client.record_of(job.spec.source) or {"source": job.spec.source}),
     ]
     print_table(("field", "value"), [row for row in rows if row[1]])
+    _print_inputs(job)
+    if before is not None:
+        rows = [(one["what"], _short(one["before"]), _short(one["after"])) for one in changed]
+        print_table(("changed", before.version, job.version), rows or [("nothing", "", "")])
+    if len(history.versions) > 1:
+        rows = [(one.version, ", ".join(one.aliases), one.digest, _when(one.created)) for one in history.versions]
+        print_table(("version", "aliases", "digest", "made"), rows)
+
+
+def _when(created: float | None) -> str:
+    return "" if created is None else datetime.fromtimestamp(created).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _short(value: Any) -> str:
+    """Show a value of a version in a cell; None is nothing."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _print_inputs(job: Job) -> None:
     inputs = list(_inputs(job))
     if job.inputs is None:
         say("It takes anything: no finished run of it has said what its inputs are.")
@@ -161,8 +162,15 @@ def _allowed(schema: Mapping[str, Any]) -> str:
 
 
 def _delete(client: LaunchClient, options: argparse.Namespace) -> None:
+    name, alias = parse_reference(options.job)
     job = client.delete_job(options.job)
     if options.json:
         print_json(job.to_json())
+    elif ":" not in options.job:
+        say(f"Job {name} is deleted with all its versions; its runs stay.")
+    elif version_number(alias) is None:
+        say(f"Alias {alias!r} of job {name} is deleted; {job.version} stays.")
     else:
-        say(f"Job {job.name} is deleted; its runs stay.")
+        lost = f", and so {'is' if len(job.own_aliases) == 1 else 'are'} {', '.join(map(repr, job.own_aliases))}"
+        newest = f" {name}:{LATEST} is the version before it now." if job.is_latest else ""
+        say(f"Version {job.version} of job {name} is deleted{lost if job.own_aliases else ''}; its runs stay.{newest}")

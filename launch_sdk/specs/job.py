@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.input_faults import deletion_faults
 from launch_sdk.specs.input_schema import with_integers
 from launch_sdk.specs.inputs import JobInputs
@@ -23,19 +25,23 @@ LATEST = "latest"
 MAX_NAME = 128  # W&B's
 RESERVED = frozenset({"run-job", "run-sweep"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VERSION = re.compile(r"v(0|[1-9][0-9]*)")
+_DIGITS_OF_DIGEST = 12
 _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the server has it.
+    """One version of a job as the server has it.
 
     Attributes:
-        name: unique on the server.
+        name: of the job, unique on the server.
         queue: where its runs go, if nobody says otherwise.
         spec: what a run of it is, before anything is given to it.
-        number: of its version: counted up each time that its content changes.
-        created: when that version was made, unix seconds.
+        number: of the version: counted up each time that the content changes.
+        created: when the version was made, unix seconds.
+        own_aliases: names that people gave to the version.
+        is_latest: whether it is the newest that there is.
     """
 
     name: str
@@ -43,14 +49,27 @@ class Job:
     spec: RunSpec
     number: int = 0
     created: float | None = None
+    own_aliases: tuple[str, ...] = ()
+    is_latest: bool = True
 
     @property
     def version(self) -> str:
-        return f"v{self.number}"
+        return version_name(self.number)
+
+    @property
+    def reference(self) -> str:
+        """How this version is named wherever a job is."""
+        return f"{self.name}:{self.version}"
 
     @property
     def aliases(self) -> tuple[str, ...]:
-        return (LATEST,)
+        """Every name of this version but its number's."""
+        return (*((LATEST,) if self.is_latest else ()), *self.own_aliases)
+
+    @property
+    def digest(self) -> str:
+        """Twelve digits that stand for the content: the same for the same code, start, arguments and inputs."""
+        return content_digest(self.spec)
 
     @property
     def inputs(self) -> JobInputs | None:
@@ -83,14 +102,12 @@ class Job:
         )
         return checked(given)
 
-    def has_version(self, alias: str) -> bool:
-        return alias in {LATEST, self.version}
-
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "version": self.version,
             "aliases": list(self.aliases),
+            "digest": self.digest,
             "queue": self.queue,
             "source": self.spec.source,
             "entry_point": list(self.spec.entry_point),
@@ -117,6 +134,38 @@ def checked(spec: RunSpec) -> RunSpec:
     return replace(spec, config=with_integers(inputs.config, spec.config), files=files)
 
 
+def content(spec: RunSpec, name: str) -> RunSpec:
+    """Give what makes the version of a job: the spec without what each run is given."""
+    return replace(spec, config={}, files={}, name=None, job=name)
+
+
+def content_digest(spec: RunSpec) -> str:
+    """Give the digest of a content: the same for the same files of another commit, and whatever the job is called."""
+    git, _, tree = spec.source.partition("#")  # `git+sha256:<digest>#<tree>[:<directory>]`
+    named = replace(spec, source=tree) if git.startswith("git+") and tree else spec
+    text = json.dumps(content(named, "").to_parameters(), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS_OF_DIGEST]
+
+
+def is_unchanged(before: RunSpec, after: RunSpec) -> bool:
+    """Say whether content is what a job has already.
+
+    Code whose inputs nobody knows yet is the code that it was; what its runs have told of its inputs stays true.
+    """
+    if after.inputs is None:
+        after = replace(after, inputs=before.inputs)
+    return content_digest(before) == content_digest(after)
+
+
+def version_name(number: int) -> str:
+    return f"v{number}"
+
+
+def version_number(alias: str) -> int | None:
+    """Return the number in `v3`; None if this is no version's name."""
+    return int(alias[1:]) if _VERSION.fullmatch(alias) else None
+
+
 def parse_reference(reference: str) -> tuple[str, str]:
     """Split `name` or `name:alias`.
 
@@ -128,31 +177,47 @@ def parse_reference(reference: str) -> tuple[str, str]:
     return name, alias or LATEST
 
 
-def check_name(name: str) -> None:
-    """Raise InvalidSpecError unless a job may be called so."""
+def check_name(name: str, aliases: Sequence[str] = ()) -> None:
+    """Raise InvalidSpecError, with every fault, unless a job may be called so, and a version of it these."""
+    faults = [Fault("name", fault) for fault in _name_faults(name)]
+    faults += [Fault("alias", fault) for alias in aliases for fault in _alias_faults(alias)]
+    if faults:
+        raise InvalidSpecError("The job", faults)
+
+
+def _name_faults(name: str) -> list[str]:
     faults: list[str] = []
     if not _NAME.fullmatch(name):
-        faults.append(f"{name!r} is no name of a job: letters, digits, . _ - and a letter or digit first")
+        more = f"; {safe} would do" if (safe := safe_name(name)) else ""
+        faults.append(f"{name!r} is no name of a job: letters, digits, . _ - and a letter or digit first{more}")
     if len(name) > MAX_NAME:
         faults.append(f"{len(name)} characters; {MAX_NAME} are the most")
     if name in RESERVED:
         faults.append(f"{name!r} is the name of a flow of the product's own; choose another")
-    if faults:
-        raise InvalidSpecError("The job", [Fault("name", fault) for fault in faults])
+    return faults
+
+
+def _alias_faults(alias: str) -> list[str]:
+    faults: list[str] = []
+    if not _NAME.fullmatch(alias):
+        faults.append(f"{alias!r} is no alias: letters, digits, . _ - and a letter or digit first")
+    if len(alias) > MAX_NAME:
+        faults.append(f"{len(alias)} characters; {MAX_NAME} are the most")
+    if alias == LATEST:
+        faults.append(f"{alias!r} is always the newest version; choose another")
+    if re.fullmatch(r"v[0-9]+", alias):
+        faults.append(f"{alias!r} is the name of a version, which the server counts; choose another")
+    return faults
+
+
+def safe_name(text: str) -> str:
+    """Make a name of a job out of any text; empty if nothing of it may stand in one."""
+    return _UNUSABLE.sub("-", text).strip("-._")[:MAX_NAME]
 
 
 def suggested_name(spec: RunSpec) -> str:
     """Name a job after its project, if it has one, and its program."""
     program = next((word for word in spec.entry_point if word.endswith(".py")), spec.entry_point[0])
     words = [spec.project or "", PurePosixPath(program).stem]
-    name = "-".join(cleaned for word in words if (cleaned := _UNUSABLE.sub("-", word).strip("-._")))
+    name = "-".join(cleaned for word in words if (cleaned := safe_name(word)))
     return name[:MAX_NAME] or "job"
-
-
-def refuse_version(job: Job, alias: str) -> None:
-    """Raise NotFoundError unless the job has this version."""
-    if not job.has_version(alias):
-        raise NotFoundError(
-            f"Job {job.name!r} has no version {alias!r}; there is {job.version!r}, which is also 'latest'."
-            f" Use {job.name}:latest"
-        )

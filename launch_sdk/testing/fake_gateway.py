@@ -20,7 +20,8 @@ from launch_sdk.edits import Edits
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.document import Document
-from launch_sdk.specs.job import Job, check_name, parse_reference, refuse_version
+from launch_sdk.specs.job import check_name, content, is_unchanged, parse_reference
+from launch_sdk.specs.job_history import JobHistory, JobVersion, SavedJob, refuse_deletion
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.planning import Finish, Launch, Wish, plan
@@ -32,6 +33,7 @@ from launch_sdk.views import LogLine, RunView, SweepView
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from launch_sdk.specs.job import Job
     from launch_sdk.specs.run_spec import RunSpec
 
     Objective = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -51,7 +53,7 @@ class FakeGateway:
         wishes: what users want of sweeps that go on, by id.
         logs: the lines of each run, by its id.
         jobs: somebody's deployments that exist, each with its queue.
-        own_jobs: the jobs, by name.
+        own_jobs: the jobs with their versions, by name.
         edits: what people changed in a run's config and summary, by its id.
         queues: the queues that exist, each with whether an agent polls it.
         is_up: whether the server answers.
@@ -65,7 +67,7 @@ class FakeGateway:
     prior: dict[str, tuple[PriorRun, ...]] = field(default_factory=dict[str, tuple[PriorRun, ...]])
     logs: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     jobs: dict[str, str] = field(default_factory=dict[str, str])
-    own_jobs: dict[str, Job] = field(default_factory=dict[str, Job])
+    own_jobs: dict[str, JobHistory] = field(default_factory=dict[str, JobHistory])
     edits: dict[str, Edits] = field(default_factory=dict[str, Edits])
     queues: dict[str, bool] = field(default_factory=dict[str, bool])
     is_up: bool = True
@@ -185,39 +187,64 @@ class FakeGateway:
         self._answer()
         return self._queued(job, self._known(self.jobs, job, "Job"), parameters, name)
 
-    async def save_job(self, name: str, spec: RunSpec, queue: str | None, first_queue: str) -> Job:
+    async def save_job(
+        self, name: str, spec: RunSpec, queue: str | None, first_queue: str, aliases: Sequence[str] = ()
+    ) -> SavedJob:
         self._answer()
-        check_name(name)
+        check_name(name, aliases)
         if any(deployment.startswith(f"{name}/") for deployment in self.jobs):
             raise ConflictError(f"{name!r} is the name of a flow on this server that is no job.")
-        before = self.own_jobs.get(name)
+        history = self.own_jobs.get(name)
+        before = history.latest if history is not None else None
         if before is not None and queue not in {None, before.queue}:
             raise ConflictError(f"Job {name!r} is on queue {before.queue!r}.")
         await self.ensure_queue(queue := before.queue if before is not None else queue or first_queue)
-        content = replace(spec, config={}, files={}, name=None, job=name)
-        if before is None:
-            self.own_jobs[name] = Job(name, queue, content, created=self._tick())
-        elif before.spec != content:
-            self.own_jobs[name] = replace(before, spec=content, number=before.number + 1)
-        return self.own_jobs[name]
+        wanted = content(spec, name)
+        if history is None:
+            history = JobHistory(name, queue, [JobVersion(0, wanted, self._tick())])
+        elif not is_unchanged(history.latest.spec, wanted):
+            made = JobVersion(history.next_number, wanted, self._tick())
+            history = replace(history, known=[*history.known, made])
+        is_new = before is None or before.number != history.latest.number
+        number = history.latest.number
+        moved = {alias: history.own_aliases.get(alias) for alias in aliases}
+        moved = {alias: old for alias, old in moved.items() if old != number}
+        history = replace(history, own_aliases={**history.own_aliases, **dict.fromkeys(moved, number)})
+        self.own_jobs[name] = history
+        return SavedJob(history.latest, is_new, before, moved)
 
     async def read_job(self, reference: str) -> Job:
         self._answer()
         name, alias = parse_reference(reference)
-        job = self._known(self.own_jobs, name, "Job")
-        refuse_version(job, alias)
-        return job
+        return self._known(self.own_jobs, name, "Job").find(alias)
 
-    async def list_jobs(self) -> list[Job]:
+    async def job_history(self, name: str) -> JobHistory:
+        self._answer()
+        return self._known(self.own_jobs, name, "Job")
+
+    async def list_jobs(self) -> list[JobHistory]:
         self._answer()
         return [self.own_jobs[name] for name in sorted(self.own_jobs)]
 
     async def delete_job(self, reference: str) -> Job:
-        return self.own_jobs.pop((await self.read_job(reference)).name)
+        name, alias = parse_reference(reference)
+        job = await self.read_job(reference)
+        if ":" not in reference:
+            return self.own_jobs.pop(name).latest
+        history = self.own_jobs[name]
+        refuse_deletion(history, job, alias)
+        if alias in history.own_aliases:
+            kept = {one: number for one, number in history.own_aliases.items() if one != alias}
+            self.own_jobs[name] = replace(history, own_aliases=kept)
+        else:
+            kept = {one: number for one, number in history.own_aliases.items() if number != job.number}
+            known = [replace(one, spec=None) if one.number == job.number else one for one in history.known]
+            self.own_jobs[name] = replace(history, known=known, own_aliases=kept)
+        return job
 
-    async def submit_own_job(self, job: Job, spec: RunSpec) -> str:
-        await self.read_job(job.name)
-        return self._queued(job.name, job.queue, spec.to_dict(), spec.name, is_program=True)
+    async def submit_own_job(self, job: Job, spec: RunSpec, queue: str) -> str:
+        await self.read_job(job.reference)
+        return self._queued(job.name, queue, spec.to_dict(), spec.name, is_program=True)
 
     async def edit_run(self, run_id: str, edits: Edits) -> None:
         self._answer()
@@ -262,8 +289,10 @@ class FakeGateway:
         prior: Sequence[PriorRun] = (),
     ) -> str:
         await self.ensure_queue(queue)
-        if spec.job:
-            self._known(self.own_jobs if spec.own_job else self.jobs, spec.job, "Job")
+        if spec.own_job:
+            spec = replace(spec, job=(await self.read_job(spec.own_job)).reference)
+        elif spec.job:
+            self._known(self.jobs, spec.job, "Job")
         sweep_id = f"{len(self.sweeps) + 1:08x}"
         self.sweeps[sweep_id] = SweepView(
             sweep_id=sweep_id,

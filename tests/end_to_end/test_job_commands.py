@@ -226,6 +226,85 @@ def test_a_job_of_code_learns_its_inputs_from_its_first_run(home: Home, agent: N
     assert (gone.returncode, "Job 'from-code' does not exist" in gone.stderr) == (2, True)
 
 
+SAYS_ITS_VERSION = """
+import launch_sdk as launch
+
+with launch.init(config={"lr": 0.1, "NEW": 1}) as run:
+    print("content NUMBER", flush=True)
+    run.log({"loss": run.config["lr"]})
+"""
+
+
+def test_every_version_of_a_job_can_be_started_wherever_a_job_is_named(home: Home, agent: None, tmp_path: Path) -> None:
+    del agent
+    create = ["launch", "job", "create", "code", str(tmp_path), "-E", "train.py", "-n", "many", "-q", "default"]
+    schema = tmp_path.parent / "many-schema.yaml"
+    told: list[str] = []
+    for number, field in enumerate(["old", "new"]):
+        (tmp_path / "train.py").write_text(SAYS_ITS_VERSION.replace("NUMBER", str(number)).replace("NEW", field))
+        wanted = {"lr": {"type": "number", "default": 0.1, "maximum": number + 1}, field: {"type": "integer"}}
+        schema.write_text(json.dumps({"type": "object", "properties": wanted}))
+        told.append(home.run(*create, "--schema", str(schema), "-a", "mine", "-a", f"own-{number}").stderr)
+    told.append(home.run(*create, "--schema", str(schema)).stderr)
+    assert "Created job many:v0 on queue 'default'" in told[0]
+    assert "Updated job many from v0 to v1" in told[1]
+    assert "Alias 'mine' is now v1; it was v0." in told[1]
+    assert "No changes: job many:v1 is this already" in told[2]
+    # What a sweep file, a launch config and the command line name.
+    (tmp_path / "sweep.json").write_text(
+        json.dumps({"job": "many:own-0", "method": "grid", "parameters": {"old": {"values": [1]}}})
+    )
+    swept = home.json("launch-sweep", str(tmp_path / "sweep.json"))
+    runs = {"sweep": swept["runs"][0]["run_id"]}
+    config = json.dumps({"job": "many:v0", "overrides": {"run_config": {"old": 3}}})
+    runs["config"] = home.json("launch", "-c", config)["run_id"]
+    assert "content 0" in home.run("launch", "--job", "many:own-0", "-s", "old=2").stdout
+    assert "content 1" in home.run("launch", "--job", "many:mine", "-s", "new=2").stdout
+    assert "content 1" in home.run("launch", "--job", "many").stdout
+    elsewhere = home.run("launch", "--job", "many:v0", "-q", "elsewhere")
+    assert "content 0" in elsewhere.stdout, elsewhere.stderr
+    for run_id in runs.values():
+        assert "content 0" in home.run("launch", "run", "logs", run_id).stdout
+    refused = home.run("launch", "--job", "many:v0", "-s", "new=2")
+    assert (refused.returncode, "config.new: is no input" in refused.stderr) == (2, True)
+    # What changed, and what is left after deletions.
+    shown = home.json("launch", "job", "describe", "many")
+    assert (shown["aliases"], shown["count"]) == (["latest", "mine", "own-1"], 2)
+    changed = {one["what"]: (one["before"], one["after"]) for one in shown["changes"]["differences"]}
+    assert set(changed) == {"source", "inputs.config.lr", "inputs.config.old", "inputs.config.new"}
+    assert changed["inputs.config.old"][1] is None
+    assert home.json("launch", "job", "describe", "many:v0")["changes"] == {"against": None, "differences": []}
+    words = home.run("launch", "job", "describe", "many").stdout
+    for text in ("changed", "inputs.config.new", "own-0"):
+        assert text in words
+    [listed] = [one for one in home.json("launch", "job", "list") if one["name"] == "many"]
+    assert [one["version"] for one in listed["versions"]] == ["v1", "v0"]
+    gone = home.run("launch", "job", "delete", "many:v0")
+    assert "Version v0 of job many is deleted, and so is 'own-0'; its runs stay." in gone.stderr
+    assert "many" in home.run("launch", "job", "list").stdout
+    assert home.run("launch", "job", "delete", "many:mine").stderr == "Alias 'mine' of job many is deleted; v1 stays.\n"
+    assert home.run("launch", "job", "delete", "many").returncode == 0
+
+
+def test_what_is_no_option_here_is_refused_by_name_all_at_once(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("")
+    for words, told in [
+        (
+            ["code", str(tmp_path), "-g", "abc", "-B", "img"],
+            ["-g/--git-hash: code DIR is packed", "-B/--base-image: no"],
+        ),
+        (["git", "https://host/x.git"], ["git: a job of a git URL is not made yet. Clone it"]),
+        (["image", "me/x:1"], ["image: no image is built or run here"]),
+        (["--run", "r", "-E", "x.py", "-p", "p"], ["--entry-point: --run takes it", "--project: --run takes it"]),
+        (["code", str(tmp_path), "-n", "a b", "-a", "v3", "-a", "latest"], ["a-b would do", "'v3' is", "'latest' is"]),
+        (["code", str(tmp_path), "-a", "x/y"], ["alias: 'x/y' is no alias", "main.py is not in"]),
+    ]:
+        done = home.run("launch", "job", "create", *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        for text in told:
+            assert text in done.stderr
+
+
 def test_jobs_that_cannot_be_are_refused(home: Home, job: str, tmp_path: Path) -> None:
     code = write_program(tmp_path / "code")
     create = ["launch", "job", "create", "code", str(code)]
@@ -236,7 +315,7 @@ def test_jobs_that_cannot_be_are_refused(home: Home, job: str, tmp_path: Path) -
         ([*create, "-E", "train.py", "-n", job, "-q", "elsewhere"], "is on queue 'default'"),
         ([*create, "-E", "train.py", "-n", f"{job}-2", "-q", "nowhere"], "Queue 'nowhere' does not exist"),
         (["launch", "job", "create", "--run", "nope"], "'nope' is neither a directory nor a run"),
-        (["launch", "job", "describe", f"{job}:v7"], "has no version 'v7'; there is 'v0'"),
+        (["launch", "job", "describe", f"{job}:v7"], "has no 'v7'; there are 'latest', 'v0'"),
         (["launch", "job", "delete", "nope"], f"there are '{job}'"),
         (["launch", "--job", job, "-E", "x.py"], "the job has its own entry point"),
     ]:

@@ -331,3 +331,26 @@ def test_a_reader_that_leaves_ends_the_run_quietly(code: Path, tmp_path: Path) -
     assert process.wait(timeout=DEADLINE_S) == 0
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
+
+
+def test_two_runs_in_the_foreground_are_compared_without_a_server(code: Path, tmp_path: Path) -> None:
+    program = (
+        "import launch_sdk\nwith launch_sdk.init(config={'lr': 0.1}) as run:\n    run.log({'loss': run.config.lr})\n"
+    )
+    found: list[dict[str, Any]] = []
+    for more, words in (("", []), ("# more\n", ["-s", "lr=0.3", "-a", "x=1"])):
+        (code / "main.py").write_text(program + more)
+        found.append(json.loads(_run(tmp_path, "launch", str(code), *words, "--json")[1]))
+    before, after = (one["run_id"] for one in found)
+    status, out, _ = _run(tmp_path, "launch", "run", "diff", before, f"home/runs/{after}", "--json")
+    said = json.loads(out)
+    assert (status, said["runs"]) == (0, [before, after])
+    assert said["code"] == [{"what": "main.py", "change": "changed", "added": 1, "removed": 0}]
+    assert said["arguments"] == [{"what": "args", "after": ["--x=1"]}]
+    assert said["config"] == [{"what": "lr", "before": 0.1, "after": 0.3}]
+    assert said["metrics"] == [{"what": "loss", "before": 0.1, "after": 0.3}]
+    assert "main.py" in _run(tmp_path, "launch", "run", "diff", before, after)[1]
+    assert "Nothing differs" in _run(tmp_path, "launch", "run", "diff", before, before)[2]
+    assert not (tmp_path / "home" / "server").exists()
+    status, _, err = _run(tmp_path, "launch", "run", "diff", before, "home/nope")
+    assert (status, "home/nope is no directory of a run" in err) == (2, True)

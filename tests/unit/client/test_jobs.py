@@ -69,8 +69,9 @@ def test_the_same_content_is_the_same_version_and_other_content_the_next(client:
     other = RunSpec(PACKED.source, ("other.py",))
     assert client.create_job(other, name="digits").version == "v1"
     assert client.job("digits:v1").spec.entry_point == ("other.py",)
-    with pytest.raises(NotFoundError, match="no version 'v0'"):
-        client.job("digits:v0")
+    assert client.job("digits:v0").spec.entry_point == ("train.py",)
+    with pytest.raises(NotFoundError, match=r"'digits' has no 'v2'; there are 'latest', 'v1', 'v0'"):
+        client.job("digits:v2")
     assert [job.name for job in client.jobs()] == ["digits"]
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from launch_sdk._prefect.jobs import job_parameters
-from launch_sdk.errors import InvalidSpecError, NotFoundError
+from launch_sdk.errors import InvalidSpecError
 from launch_sdk.specs.deletions import gathered
 from launch_sdk.specs.inputs import infer_inputs
-from launch_sdk.specs.job import Job, check_name, checked, parse_reference, refuse_version, suggested_name
+from launch_sdk.specs.job import Job, check_name, checked, parse_reference, suggested_name
 from launch_sdk.specs.job_form import form_schema, touched, without_defaults
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.validation import violations
@@ -86,14 +85,6 @@ def test_a_job_without_a_name_is_called_after_its_project_and_program(
     check_name(name)
 
 
-def test_only_the_present_version_has_a_name_and_the_error_says_which() -> None:
-    job = Job("digits", "default", SPEC, number=3)
-    for alias in ("latest", "v3"):
-        refuse_version(job, alias)
-    with pytest.raises(NotFoundError, match=r"'digits' has no version 'v2'; there is 'v3'"):
-        refuse_version(job, "v2")
-
-
 def test_everything_wrong_with_a_run_of_a_job_is_told_at_once() -> None:
     job = Job("digits", "default", SPEC)
     with pytest.raises(InvalidSpecError) as refused:
@@ -112,6 +103,16 @@ def test_everything_wrong_with_a_run_of_a_job_is_told_at_once() -> None:
         "n",
     )
     assert job.spec_with({}, {}, args=["--loud"]).args == ("--loud",)
+
+
+def test_everything_wrong_with_a_name_and_the_aliases_is_told_at_once() -> None:
+    with pytest.raises(InvalidSpecError) as refused:
+        check_name("a/b", ["latest", "v12", "v01", "mine", "-x", "y" * 129])
+    assert [fault.path for fault in refused.value.faults] == ["name", *["alias"] * 5]
+    told = str(refused.value)
+    for text in ("a-b would do", "'latest' is always the newest", "'v12' is the name of a version", "'-x' is no alias"):
+        assert text in told
+    check_name("digits", ["mine", "version", "v", "v1.0", "Best_2"])
 
 
 def _accepts(spec: RunSpec, parameters: dict[str, Any]) -> bool:
@@ -202,7 +203,7 @@ def test_keys_to_be_removed_from_a_file_come_to_the_server_beside_its_values() -
     assert RunSpec.from_dict(RunSpec(PACKED, files={"conf/m.yaml": values}).to_dict()).files == files
     assert gathered({"depth": 1}) == {"depth": 1}
     given = replace(SPEC, files={"conf/m.yaml": {"depth": mark}})
-    assert _accepts(SPEC, {"files": job_parameters(given)["files"]})
+    assert _accepts(SPEC, {"files": {path: gathered(values) for path, values in given.files.items()}})
     assert not _accepts(SPEC, {"files": given.to_parameters()["files"]})
     assert not _accepts(SPEC, {"config": {"$delete": [["fast"]]}})
 
