@@ -64,7 +64,7 @@ async def read_history(client: PrefectClient, name: str) -> JobHistory:
     """
     deployment, kept = await asyncio.gather(_deployment(client, name), read_kept(client, name))
     if deployment is None:
-        known = ", ".join(repr(_name(one)) for one in await _deployments(client)) or "none yet"
+        known = ", ".join(sorted(repr(_name(one)) for one in await _deployments(client))) or "none yet"
         raise NotFoundError(
             f"Job {name!r} does not exist on this server; there are {known}. Create it: launch job create --run RUN"
             f" -n {name}. A deployment of somebody else's is named flow/deployment."

@@ -37,7 +37,11 @@ def client(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[LaunchClient
     monkeypatch.setenv("LAUNCH_HOME", str(home.path))
     monkeypatch.setenv("PREFECT_API_URL", home.api_url)
     with LaunchClient() as opened:
+        before = {job.name for job in opened.jobs()}
         yield opened
+        for job in opened.jobs():  # other tests of the session name the jobs that there are
+            if job.name not in before:
+                opened.delete_job(job.name)
 
 
 @pytest.fixture
@@ -126,6 +130,8 @@ def test_of_two_first_creations_on_different_queues_one_is_refused(client: Launc
     assert queue in told
     assert any(f"Job 'torn' is on queue {queue!r}" in one for one in told)
     assert len(deployments(http, "torn")) == 1
+    client.delete_job("torn")
+    http.delete("/work_pools/beside").raise_for_status()
 
 
 def test_an_older_version_starts_with_its_own_content_and_inputs_under_the_jobs_deployment(
