@@ -26,17 +26,19 @@ from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.planning import Finish, Launch, Wish, plan
 from launch_sdk.sweeps.prior import PriorRun, observations
-from launch_sdk.sweeps.runs import SweepRun, latest_attempts
+from launch_sdk.sweeps.runs import latest_attempts
 from launch_sdk.sweeps.samplers import make_sampler
+from launch_sdk.testing import fake_jobs
+from launch_sdk.testing.fake_sweeps import ended, launched, submitted
 from launch_sdk.views import LogLine, RunView, SweepView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.run_spec import RunSpec
+    from launch_sdk.testing.fake_sweeps import Objective
 
-    Objective = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 T = TypeVar("T")
 DEFAULT_QUEUE = "default"
@@ -125,7 +127,7 @@ class FakeGateway:
         view = self.sweeps[sweep_id]
         if view.state.is_terminal:
             return view
-        runs = [self._ended(run, objective) if run.is_active else run for run in view.runs]
+        runs = [ended(run, objective, self._tick()) if run.is_active else run for run in view.runs]
         message = view.message
         wish = self.wishes.get(sweep_id)
         state = view.state if wish else RunState.RUNNING
@@ -135,7 +137,7 @@ class FakeGateway:
             view.spec, runs, sampler, wish=wish, prior=observations(self.prior[sweep_id]), now=self.clock
         ):
             if isinstance(action, Launch):
-                runs.append(self._launched(sweep_id, action))
+                runs.append(launched(sweep_id, action, self._tick()))
             elif isinstance(action, Finish):
                 state, message = RunState(action.outcome), action.reason
         self.sweeps[sweep_id] = replace(view, state=state, runs=tuple(runs), message=message)
@@ -203,14 +205,9 @@ class FakeGateway:
         if history is None:
             history = JobHistory(name, queue, [JobVersion(0, wanted, self._tick())])
         elif not is_unchanged(history.latest.spec, wanted):
-            made = JobVersion(history.next_number, wanted, self._tick())
-            history = replace(history, known=[*history.known, made])
+            history = fake_jobs.with_version(history, wanted, self._tick())
         is_new = before is None or before.number != history.latest.number
-        number = history.latest.number
-        moved = {alias: history.own_aliases.get(alias) for alias in aliases}
-        moved = {alias: old for alias, old in moved.items() if old != number}
-        history = replace(history, own_aliases={**history.own_aliases, **dict.fromkeys(moved, number)})
-        self.own_jobs[name] = history
+        self.own_jobs[name], moved = fake_jobs.with_aliases(history, aliases)
         return SavedJob(history.latest, is_new, before, moved)
 
     async def read_job(self, reference: str) -> Job:
@@ -233,13 +230,7 @@ class FakeGateway:
             return self.own_jobs.pop(name).latest
         history = self.own_jobs[name]
         refuse_deletion(history, job, alias)
-        if alias in history.own_aliases:
-            kept = {one: number for one, number in history.own_aliases.items() if one != alias}
-            self.own_jobs[name] = replace(history, own_aliases=kept)
-        else:
-            kept = {one: number for one, number in history.own_aliases.items() if number != job.number}
-            known = [replace(one, spec=None) if one.number == job.number else one for one in history.known]
-            self.own_jobs[name] = replace(history, known=known, own_aliases=kept)
+        self.own_jobs[name] = fake_jobs.without(history, job, alias)
         return job
 
     async def submit_own_job(self, job: Job, spec: RunSpec, queue: str) -> str:
@@ -294,19 +285,7 @@ class FakeGateway:
         elif spec.job:
             self._known(self.jobs, spec.job, "Job")
         sweep_id = f"{len(self.sweeps) + 1:08x}"
-        self.sweeps[sweep_id] = SweepView(
-            sweep_id=sweep_id,
-            name=f"{spec.name or 'sweep'}-{sweep_id}",
-            state=RunState.QUEUED,
-            spec=spec,
-            runs=(),
-            scheduler={"run_id": f"scheduler-{sweep_id}", "host": None, "pid": None},
-            message=None,
-            url=f"memory:/sweeps/{sweep_id}",
-            queue=queue,
-            source=source,
-            document=document,
-        )
+        self.sweeps[sweep_id] = submitted(sweep_id, spec, document, source, queue)
         self.prior[sweep_id] = tuple(prior)
         return sweep_id
 
@@ -415,17 +394,3 @@ class FakeGateway:
             is_program=is_program,
         )
         return run_id
-
-    def _launched(self, sweep_id: str, action: Launch) -> SweepRun:
-        run_id = f"{sweep_id}/{action.index}/{action.attempt}"
-        started = self._tick()
-        return SweepRun(
-            action.index, action.attempt, run_id, run_id, RunState.RUNNING, action.parameters, started=started
-        )
-
-    def _ended(self, run: SweepRun, objective: Objective) -> SweepRun:
-        try:
-            summary = objective(run.parameters)
-        except Exception as error:  # noqa: BLE001  # a program may fail in any way
-            return replace(run, state=RunState.FAILED, ended=self._tick(), error=str(error))
-        return replace(run, state=RunState.FINISHED, ended=self._tick(), summary=summary)
