@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
-from launch_sdk.job_making import check_space, job_spec
+from launch_sdk.job_making import check_command, check_space, job_spec
 from launch_sdk.runs.packing import pack_program, pack_source
 from launch_sdk.runs.store import RunStore
 from launch_sdk.session import Gateway, Session
@@ -266,6 +266,7 @@ class LaunchClient:
         prior = self.read_prior_runs(spec, prior_runs)
         job = self.job(spec.own_job) if spec.own_job else None
         if job is not None:
+            check_command(job, spec, document)
             check_space(job, spec.space, document)
         queue = queue or spec.queue or (job.queue if job is not None else DEFAULT_QUEUE)
         self._session.do(self._session.gateway.ensure_queue(queue))

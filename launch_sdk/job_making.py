@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from launch_sdk.errors import ConflictError, InvalidSpecError
+from launch_sdk.specs.command import render_command, words_after_program
 from launch_sdk.specs.inputs import infer_inputs, split_file_parameter
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_inputs import space_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from launch_sdk.specs.document import Document
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.space import ParameterPath, Space
+    from launch_sdk.specs.sweep_spec import SweepSpec
     from launch_sdk.views import RunView
 
 
@@ -59,6 +62,39 @@ def check_space(job: Job, space: Space, document: Document) -> None:
     ]
     if faults:
         raise InvalidSpecError(document.name, faults)
+
+
+def check_command(job: Job, sweep: SweepSpec, document: Document) -> None:
+    """Check that the command of a sweep starts the program of its job, before the sweep starts.
+
+    Raises:
+        InvalidSpecError: it starts another.
+    """
+    if sweep.command is None or words_after_program(sweep.command, job.spec.entry_point) is not None:
+        return
+    message = f"job {job.name!r} starts {shlex.join(job.spec.entry_point)}; only arguments may follow, as in"
+    example = ["${interpreter}", "${program}", "${args}"]
+    raise InvalidSpecError(document.name, [document.fault(("command",), f"{message} {example}")])
+
+
+def job_arguments(job: Job, sweep: SweepSpec, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give the arguments of one run of a sweep over a job.
+
+    To the job's own, or in place of them the sweep's, come those that the sweep's command gives. Without a command the
+    parameters are arguments too, as they are of a program, if the job's program had no config to read them from.
+
+    Args:
+        job: the job.
+        sweep: what runs it.
+        parameters: the suggestion without the values of config files, nested.
+    """
+    words: Sequence[str] = ()
+    if sweep.command is not None:
+        words = words_after_program(sweep.command, job.spec.entry_point) or ()
+    elif job.inputs is not None and job.inputs.is_open:
+        words = ("${args}",)
+    given = render_command(words, job.spec.entry_point[0], parameters)
+    return (*given, *sweep.args) if sweep.args else (*job.spec.args, *given)
 
 
 def _nesting(path: ParameterPath) -> str:

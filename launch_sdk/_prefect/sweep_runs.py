@@ -25,7 +25,7 @@ from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.errors import Fault, InvalidSpecError
-from launch_sdk.job_making import check_space
+from launch_sdk.job_making import check_command, check_space, job_arguments
 from launch_sdk.runs.processes import is_dead, process_start_time
 from launch_sdk.specs.command import render_command
 from launch_sdk.specs.document import Document
@@ -266,6 +266,7 @@ class SweepRuns:
     async def _find_job(self, reference: str) -> None:
         """Find a job: its own deployment, or `run-job` where the sweep is on another queue than it is."""
         self.job = job = await read_job(self.client, reference)
+        check_command(job, self.spec, Document({}, "The sweep"))
         check_space(job, self.spec.space, Document({}, "The sweep"))
         is_elsewhere = self.identity.queue != job.queue
         ours = ensure_deployment(self.client, names.RUN_JOB, self.identity.queue) if is_elsewhere else None
@@ -274,7 +275,8 @@ class SweepRuns:
 
     def _job_spec(self, action: Launch, job: Job) -> RunSpec:
         varied, files = split_parameters(action.parameters)
-        return job.spec_with({**self.spec.overrides, **varied}, files, self.spec.args, project=self.spec.project)
+        args = job_arguments(job, self.spec, varied)
+        return job.spec_with({**self.spec.overrides, **varied}, files, args, project=self.spec.project)
 
     def _parameters(self, action: Launch) -> dict[str, Any]:
         varied, files = split_parameters(action.parameters)

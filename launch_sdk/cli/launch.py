@@ -184,6 +184,11 @@ def _launch_job(options: argparse.Namespace, wanted: LaunchConfig, name: str) ->
     )
     given: dict[str, Any] = {key: getattr(wanted, key) for key in ("config", "files", "args", "name", "project")}
     with LaunchClient() as client:
+        if wanted.config and not wanted.args and (inputs := client.job(name).inputs) is not None and inputs.is_open:
+            key = next(iter(wanted.config))
+            say(
+                f"No run of job {name} has recorded a run config; if its program takes none, pass -a {key}=... instead."
+            )
         if options.dry_run:
             job = client.job(name)
             return _launch_spec(options, job.spec_with(**given), wanted.queue or job.queue)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 ARGS_FILE = "${args_json_file}"  # what starts the run writes the file and puts its path here
 DEFAULT_COMMAND = ("${env}", "${interpreter}", "${program}", "${args}")
+STARTERS = frozenset({"${env}", "/usr/bin/env", "${interpreter}", "python", "python3"})
 _PARAMETER = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_.-]*)\}")
 _VARIABLE = re.compile(r"\$\{envvar:(?P<name>[A-Z0-9_]+)\}")
 
@@ -61,6 +63,18 @@ def render_command(command: Sequence[str] | None, program: str, parameters: Mapp
         elif word != "${env}":
             words.append(_PARAMETER.sub(lambda match: _parameter(match, parameters), word))
     return words
+
+
+def words_after_program(command: Sequence[str], entry_point: Sequence[str]) -> tuple[str, ...] | None:
+    """Give the words of a command after the program that it starts; None if it starts another than `entry_point`."""
+    words, own = _without_starters(command), _without_starters(entry_point)
+    if words[:1] == ("${program}",):
+        return words[1:]
+    return words[len(own) :] if own and words[: len(own)] == own else None
+
+
+def _without_starters(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dropwhile(lambda word: word in STARTERS, words))
 
 
 def expand_variables(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE_PREFIX = "files."
+OPEN: Mapping[str, Any] = {"type": "object"}  # of a program that had no config
 _YAML = (".yaml", ".yml")
 _NUMBER = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+")
 _FILE_END = re.compile(r"(?<!\\)\.(?:json|ya?ml|toml)(?=\.)")
@@ -45,6 +46,11 @@ class JobInputs:
 
     config: Mapping[str, Any] | None = None
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=_no_files)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes any config, as its program declared no inputs and had no config of its own."""
+        return self.config == OPEN and not self.files
 
     def to_dict(self) -> dict[str, Any]:
         """Give the plain form: `{"config": schema or None, "files": {path: schema}}`."""
@@ -96,7 +102,7 @@ def infer_inputs(declared: Mapping[str, Any] | None, config: Mapping[str, Any]) 
         InvalidSpecError: the record is malformed, or a declared schema is no valid one; every fault at once.
     """
     if declared is None:
-        return JobInputs(infer_schema(dict(config)) if config else {"type": "object"})
+        return JobInputs(infer_schema(dict(config)) if config else dict(OPEN))
     faults: list[Fault] = []
     own: Any = declared.get("config")
     files: Any = declared.get("files") or {}

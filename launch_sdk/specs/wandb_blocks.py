@@ -67,6 +67,8 @@ def notes_of(value: Mapping[str, Any]) -> tuple[str, ...]:
         if idle:
             keys = ", ".join(f"{block}.{key}" for key in idle)
             notes.append(f"{keys} {'change' if len(idle) > 1 else 'changes'} nothing here: {instead}.")
-    if value.get("command") and value.get("job"):
-        notes.append("command changes nothing here: a job starts as it was made; it gets its parameters as its config.")
+    if value.get("command") and str(value.get("job") or "").count("/") == 1:
+        notes.append(
+            "command changes nothing here: a deployment starts as it was made; it gets its parameters by name."
+        )
     return tuple(notes)

@@ -360,7 +360,7 @@ def test_the_files_of_sweeps_on_launch_are_read_and_what_changes_nothing_is_said
         "launch.registry changes nothing here",
     ]
     assert advanced.notes == ()
-    (note,) = _parse(program=None, job="digits", command=["python", "x.py", "${args}"]).notes
+    (note,) = _parse(program=None, job="flow/digits", command=["python", "x.py", "${args}"]).notes
     assert note.startswith("command changes nothing here")
 
 
