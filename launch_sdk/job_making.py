@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from launch_sdk.errors import ConflictError, InvalidSpecError
 from launch_sdk.specs.command import render_command, words_after_program
 from launch_sdk.specs.inputs import infer_inputs, split_file_parameter
+from launch_sdk.specs.own_config import own_config, without_unknown_defaults
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_inputs import space_faults
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from launch_sdk.specs.document import Document
     from launch_sdk.specs.job import Job
+    from launch_sdk.specs.own_config import Provenance
     from launch_sdk.specs.space import ParameterPath, Space
     from launch_sdk.specs.sweep_spec import SweepSpec
     from launch_sdk.views import RunView
@@ -38,14 +40,21 @@ def job_spec(view: RunView) -> RunSpec:
         )
     if view.state is not RunState.FINISHED:
         raise ConflictError(f"Run {view.run_id} is {view.state.value}. A job is made of a run that has finished.")
-    return with_inputs(spec, view.inputs, view.recorded or {})
+    return with_inputs(spec, view.inputs, view.recorded or {}, view.provenance)
 
 
-def with_inputs(spec: RunSpec, declared: Mapping[str, Any] | None, recorded: Mapping[str, Any]) -> RunSpec:
-    """Give the spec of a job: what the run declared, or its whole config, is what the job takes."""
+def with_inputs(
+    spec: RunSpec, declared: Mapping[str, Any] | None, recorded: Mapping[str, Any], provenance: Provenance | None
+) -> RunSpec:
+    """Give the spec of a job: what the run declared, or the whole config of its program, is what the job takes.
+
+    What the run was given on top of that config is none of it.
+    """
     lock = spec.lock if spec.environment in {"auto", "lock"} else None  # a job on the agent's packages repeats no run
-    inputs = infer_inputs(declared, recorded).to_dict()
-    return replace(spec, config={}, files={}, name=None, lock=lock, inputs=inputs)
+    inputs = infer_inputs(declared, own_config(recorded, provenance))
+    if inputs.config is not None:
+        inputs = replace(inputs, config=without_unknown_defaults(inputs.config, provenance))
+    return replace(spec, config={}, files={}, name=None, lock=lock, inputs=inputs.to_dict())
 
 
 def check_space(job: Job, space: Space, document: Document) -> None:

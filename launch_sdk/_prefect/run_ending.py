@@ -98,7 +98,8 @@ async def register(client: PrefectClient, run: RunDirectory, spec: RunSpec, queu
     check_name(name)
     if not is_packed(spec.source):
         spec = await asyncio.to_thread(pack_source, spec, store)
-    made = with_inputs(spec, snapshot.inputs, without_paths(snapshot.config, secret_paths(_schema(snapshot))))
+    recorded = without_paths(snapshot.config, secret_paths(_schema(snapshot)))
+    made = with_inputs(spec, snapshot.inputs, recorded, run.provenance())
     if spec.job is not None:
         return await _complete(client, name, made)
     return (await save_job(client, name, made, None, first_queue=queue)).job

@@ -43,7 +43,7 @@ def _said(
     path: tuple[str, ...], value: Any, first: Mapping[str, Any], given: protocol.Overrides
 ) -> list[dict[str, Any]]:
     if _same(look_up(given.config, path), value):
-        return [{"layer": given.layer, "value": value}]
+        return [{"layer": given.layer, "value": value, protocol.HIDES: protocol.UNKNOWN}]
     at_start = look_up(first, path)
     said = [] if at_start is ABSENT else [{"layer": INIT, "value": at_start}]
     return said if _same(at_start, value) else [*said, {"layer": SCRIPT, "value": value}]

@@ -50,7 +50,10 @@ class RunDirectory:
     def provenance(self) -> dict[str, list[dict[str, Any]]]:
         """Return, by dotted path, the layers that gave each value of the config, lowest first; empty if not known."""
         said = protocol.read_provenance(self.path)
-        return {path: [{"layer": layer, "value": value} for layer, value in pairs] for path, pairs in said.items()}
+        found = {path: [{"layer": layer, "value": value} for layer, value in pairs] for path, pairs in said.items()}
+        for path in protocol.hiding_unknown(self.path):
+            found[path][-1][protocol.HIDES] = protocol.UNKNOWN
+        return found
 
     def last_lines(self, count: int = 20) -> str:
         """Return the end of the program's output, at most 8 kB of it."""

@@ -39,6 +39,8 @@ CONFIG = "config.json"
 SUMMARY = "summary.json"
 METADATA = "metadata.json"
 PROVENANCE = "provenance.json"
+HIDES = "hides"  # of a value in it, beside its layer
+UNKNOWN = "unknown"  # what it hides, if anything: the program does not tell
 CODE = "code.json"
 ENVIRONMENT = "environment.json"
 OUTPUT = "output.log"
@@ -303,6 +305,13 @@ def read_provenance(run_dir: Directory) -> dict[str, list[tuple[str, Any]]]:
         if pairs:
             found[path] = [(str(pair.get("layer")), pair.get("value")) for pair in pairs]
     return found
+
+
+def hiding_unknown(run_dir: Directory) -> list[str]:
+    """Return the paths in `provenance.json` of values that may hide others of which the program does not tell."""
+    values = read_object(run_dir, PROVENANCE).get("values")
+    last = {path: said[-1] for path, said in values.items() if is_array(said) and said} if is_object(values) else {}
+    return [path for path, one in last.items() if is_object(one) and one.get(HIDES) == UNKNOWN]
 
 
 def write_atomically(run_dir: Directory, name: str, text: str) -> None:

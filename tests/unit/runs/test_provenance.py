@@ -35,7 +35,7 @@ def test_what_was_recorded_first_is_of_init_what_came_later_of_the_script_and_ov
     )
     tell_provenance(run)
     assert run.provenance() == {
-        r"net.a\.b": [{"layer": "sweep", "value": 5}],
+        r"net.a\.b": [{"layer": "sweep", "value": 5, "hides": "unknown"}],
         "net.depth": [{"layer": "init", "value": 2}, {"layer": "script", "value": 3}],
         "ignored": [{"layer": "init", "value": 3}],
         "group": [{"layer": "init", "value": {}}],
