@@ -47,8 +47,9 @@ def overlay(inferred: Mapping[str, Any] | None, declared: Mapping[str, Any]) -> 
     """Lay a declared schema over an inferred one: what it says wins, what it leaves open is filled in.
 
     An object takes the keys of both, unless the declared one says `additionalProperties: false`: then its own only. An
-    object that names its properties and says nothing of others takes no others. A default that the declared schema
-    refuses is left out, and so is that of a secret. What is required of the whole is required of nobody who launches
+    object that names its properties and says nothing of others takes no others. A recorded value is the default, and
+    the declared one only where none is recorded. One that the declared schema refuses is left out, and so is that of a
+    secret. What is required of the whole is required of nobody who launches
     the job where the program gives it.
 
     Args:
@@ -112,11 +113,19 @@ def _overlay_object(inferred: Mapping[str, Any], declared: Mapping[str, Any]) ->
     names += [] if closed else [name for name in required if name not in names]
     properties = {name: _overlay_property(known.get(name), said.get(name)) for name in names}
     result = {**inferred, **declared, "type": "object", "properties": properties}
+    if known and is_object(whole := result.pop("default", None)):  # what is recorded is each value's own default
+        properties.update({name: _with_default(properties[name], whole, name) for name in names if name not in known})
     if "additionalProperties" not in declared and "patternProperties" not in declared:
         result["additionalProperties"] = False
     if required:
         result["required"] = [name for name in required if not _needs_nobody(properties.get(name), name in known)]
     return result
+
+
+def _with_default(schema: Any, whole: Mapping[str, Any], name: str) -> Any:
+    if name not in whole or not is_object(schema) or default_of(schema) not in (_NONE, {}):
+        return schema
+    return {**schema, "default": whole[name]}
 
 
 def _needs_nobody(schema: Any, is_recorded: bool) -> bool:
@@ -141,8 +150,10 @@ def _overlay_leaf(inferred: Mapping[str, Any], declared: Mapping[str, Any]) -> d
     if is_secret(declared):
         result.pop("default", None)
         return result
+    if inferred:  # what the program has, not what its schema says that it might have
+        result.pop("default", None)
     value = default_of(inferred)
-    if "default" not in declared and value is not _NONE and fits(result, value):
+    if value is not _NONE and fits(result, value):
         result["default"] = value
     return result
 

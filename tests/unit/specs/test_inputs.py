@@ -10,6 +10,7 @@ import pydantic
 import pytest
 
 from launch_sdk.errors import InvalidSpecError
+from launch_sdk.specs.input_schema import defaults
 from launch_sdk.specs.inputs import JobInputs, infer_inputs, split_file_parameter
 
 _Plain = dict[str, Any]
@@ -198,7 +199,7 @@ def test_a_declared_schema_is_laid_over_the_recorded_config_without_references()
     lr = {
         "title": "Learning rate",
         "description": "Size of a step",
-        "default": 0.1,
+        "default": 0.5,
         "exclusiveMinimum": 0,
         "maximum": 1,
     }
@@ -443,3 +444,18 @@ def test_a_malformed_plain_form_is_refused_with_every_fault() -> None:
 )
 def test_a_parameter_of_a_file_names_its_file_and_its_keys(name: str, expected: Any) -> None:
     assert split_file_parameter(name) == expected
+
+
+def test_what_was_recorded_is_the_default_and_the_schemas_own_only_where_nothing_was() -> None:
+    inner = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}}
+    properties = {
+        "lr": {"type": "number", "default": 0.1},
+        "seed": {"type": "integer", "default": 7},
+        "odd": {"type": "integer", "default": 8},
+        "net": {**inner, "default": {"a": 1, "b": 2}},
+    }
+    own = {"include": [], "exclude": [], "schema": {"type": "object", "properties": properties}}
+    config = infer_inputs({"config": own, "files": {}}, {"lr": 0.5, "odd": "text", "net": {"a": 5}}).config
+    assert config is not None
+    assert defaults(config) == {"lr": 0.5, "seed": 7, "net": {"a": 5, "b": 2}}
+    assert "default" not in config["properties"]["net"]

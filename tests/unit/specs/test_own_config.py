@@ -38,7 +38,7 @@ def test_values_of_the_launch_are_neither_inputs_nor_defaults_nor_the_programs_o
     assert schema["properties"]["lr"]["default"] == 0.1
     net = schema["properties"]["net"]["properties"]
     assert {name: one["default"] for name, one in net.items()} == {"depth": 2, "width": 3}
-    declared = {"config": {"include": [], "exclude": [], "schema": SCHEMA}, "files": {}}
+    declared: dict[str, Any] = {"config": {"include": [], "exclude": [], "schema": SCHEMA}, "files": {}}
     inputs = JobInputs(_config_inputs(RunDirectory(tmp_path), declared))
     assert [fault.path for fault in inputs.faults({}, {})] == ["config.x"]
 
