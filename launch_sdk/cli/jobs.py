@@ -104,7 +104,7 @@ def _describe(client: LaunchClient, options: argparse.Namespace) -> None:
         *code_rows(client.record_of(job.spec.source) or {"source": job.spec.source}),
     ]
     print_table(("field", "value"), [row for row in rows if row[1]])
-    _print_inputs(job)
+    print_inputs(job)
     if before is not None:
         rows = [(one["what"], _short(one["before"]), _short(one["after"])) for one in changed]
         print_table(("changed", before.version, job.version), rows or [("nothing", "", "")])
@@ -124,11 +124,14 @@ def _short(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _print_inputs(job: Job) -> None:
+def print_inputs(job: Job) -> None:
+    """Print a table of what a job takes, or say that it takes anything or nothing."""
     inputs = list(_inputs(job))
     if job.inputs is None:
         say("It takes anything: no finished run of it has said what its inputs are.")
         say("If one has finished, its log says why it could not: launch run logs RUN_ID")
+    elif job.inputs.is_open:
+        say("It takes any value: its program declared no inputs and recorded no run config of its own.")
     elif not inputs:
         say("It takes no values.")
     else:
