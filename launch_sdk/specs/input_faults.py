@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault
@@ -95,13 +94,13 @@ def input_paths(schema: Mapping[str, Any], at: Keys = ()) -> list[Keys]:
 
 def _faults_of_numbers(where: str, schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[Fault]:
     """Refuse numbers that JSON has not, where the server, which gets them in a form of ours, checks for a number."""
-    message = "is no number that a job can be given: the server checks JSON, which has no NaN and no infinity"
+    message = "is no number that a job can be given: the server checks JSON, "
     found: list[Fault] = []
     for path, value in leaves(values):
         items: list[Any] = value if is_array(value) else [value]
-        odd = any(isinstance(item, float) and not isfinite(item) for item in items)
+        odd = [item for item in items if isinstance(item, int | float) and is_object(encode(item))]
         if odd and not fits(_schema_at(schema, path), encode(value)):
-            found.append(Fault(_dotted(where, path), f"{_shown(value)} {message}"))
+            found.append(Fault(_dotted(where, path), f"{_shown(value)} {message}{_NOT_IN_JSON[type(odd[0])]}"))
     return found
 
 
@@ -195,6 +194,10 @@ def _message(error: Any) -> str:
     return error.message if len(error.message) <= 2 * MAX_SHOWN else f"{error.message[: 2 * MAX_SHOWN]}..."
 
 
+_NOT_IN_JSON: Mapping[type, str] = {
+    float: "which has no NaN and no infinity",
+    int: "in which an integer has at most 64 bits",
+}
 _BOUNDS = {
     "minimum": "at least",
     "maximum": "at most",

@@ -84,6 +84,11 @@ def test_the_example_of_the_documentation_has_exactly_its_four_inputs() -> None:
             {"trainer": {"learning_rate": float("nan")}},
             f"config.trainer.learning_rate: nan {_NO_NUMBER}",
         ),
+        (
+            {"seed": 12345678901234567890},
+            "config.seed: 12345678901234567890 is no number that a job can be given: the server checks JSON, in which an"
+            " integer has at most 64 bits",
+        ),
         ({"trainer": {}}, None),
         ({"seed": {}}, "config.seed: must be integer, not {}"),
         ({"trainer": {"private": {}}}, None),
