@@ -18,7 +18,7 @@ from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.job import check_name, checked, suggested_name
-from launch_sdk.specs.run_spec import RunSpec, split_entry_point
+from launch_sdk.specs.run_spec import RunSpec, split_entry_point, values_faults
 from launch_sdk.specs.sweep_change import change_sweep
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.prior import PriorRun, prior_run
@@ -413,6 +413,8 @@ def launch(
     of_job = {"metric_sources": metric_sources, "environment": environment}
     if job is not None and (faults := [Fault(key, A_JOB_HAS_ITS_OWN) for key, value in of_job.items() if value]):
         raise InvalidSpecError("The run", faults)
+    if faults := values_faults(config or {}, files or {}):
+        raise InvalidSpecError("The run", faults)
     if job is not None and "/" in job:
         run = LaunchClient().launch_job(job, config or {}, name=name)
     elif job is not None:
@@ -427,8 +429,8 @@ def launch(
                 "source": uri,
                 "entry_point": split_entry_point(entry_point or "main.py"),
                 "args": list(args or ()),
-                "config": dict(config or {}),
-                "files": dict(files or {}),
+                "config": config or {},
+                "files": files or {},
                 "name": name,
                 "project": project,
                 "metric_sources": metric_sources,

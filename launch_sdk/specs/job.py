@@ -13,6 +13,7 @@ from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.input_faults import deletion_faults
 from launch_sdk.specs.input_schema import with_integers
 from launch_sdk.specs.inputs import JobInputs
+from launch_sdk.specs.run_spec import values_faults
 from launch_sdk.tracking.input_paths import file_key
 from launch_sdk.tracking.values import encode
 
@@ -123,10 +124,12 @@ def checked(spec: RunSpec) -> RunSpec:
     Raises:
         InvalidSpecError: with every fault at once.
     """
+    subject = f"The run of job {spec.job!r}" if spec.job else "The run"
+    if faults := values_faults(spec.config, spec.files):
+        raise InvalidSpecError(subject, faults)
     inputs = None if spec.inputs is None else JobInputs.from_dict(spec.inputs)
     faults = deletion_faults(spec.config) if inputs is None else inputs.faults(spec.config, spec.files)
     if faults:
-        subject = f"The run of job {spec.job!r}" if spec.job else "The run"
         raise InvalidSpecError(subject, faults)
     if inputs is None:
         return spec

@@ -27,7 +27,8 @@ from typing import Any, cast
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import Document, Path_, parse_document, read_document, unusable_values
 from launch_sdk.specs.metric_source import parse_metric_sources
-from launch_sdk.specs.run_spec import DEFAULT_ENTRY_POINT, RunSpec, environment_fault, split_entry_point
+from launch_sdk.specs.run_spec import DEFAULT_ENTRY_POINT, RunSpec, environment_fault, named_twice, split_entry_point
+from launch_sdk.tracking.input_paths import file_key
 from launch_sdk.tracking.protocol import merge
 
 OPTION = "--config"
@@ -264,7 +265,10 @@ class _Reader:
 
     def _files(self) -> dict[str, Mapping[str, Any]]:
         at = ("overrides", "files")
-        return {path: self._mapping((*at, path)) for path in self._mapping(at)}
+        given = self._mapping(at)
+        for path, before in named_twice(path for path in given if isinstance(cast("object", path), str)).items():
+            self._fault((*at, path), f"is the same file as {before!r}, which has values too; name it once")
+        return {file_key(str(path)): self._mapping((*at, path)) for path in given}
 
     def _environment(self) -> str | None:
         value = self._text("environment")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, cast
@@ -11,6 +11,7 @@ from typing import Any, cast
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.deletions import scattered
 from launch_sdk.specs.metric_source import parse_metric_sources
+from launch_sdk.tracking.input_paths import file_key
 from launch_sdk.tracking.values import encode
 
 DEFAULT_ENTRY_POINT = ("main.py",)
@@ -107,9 +108,7 @@ class RunSpec:
             faults.append(Fault("entry_point", f"{entry_point[0]!r} leads out of the source"))
         args = _words(values.get("args", ()), "args", faults)
         config: Any = values.get("config") or {}
-        if not isinstance(config, Mapping):
-            faults.append(Fault("config", f"must be a mapping, not {type(config).__name__}"))
-            config = _empty()
+        faults += values_faults(config, {})
         files = _files(values.get("files") or {}, faults)
         inputs: Any = values.get("inputs")
         if inputs is not None and not isinstance(inputs, Mapping):
@@ -182,11 +181,29 @@ def _metric_sources(value: object, faults: list[Fault]) -> tuple[Mapping[str, An
     return () if found else tuple(cast("Sequence[Mapping[str, Any]]", value))
 
 
+def values_faults(config: object, files: object) -> list[Fault]:
+    """List what is wrong with the form of values for a run: they must be mappings, and each file be named once."""
+    faults: list[Fault] = []
+    if not isinstance(config, Mapping):
+        faults.append(Fault("config", f"must be a mapping, not {type(config).__name__}"))
+    _files(files, faults)
+    return faults
+
+
+def named_twice(paths: Iterable[str]) -> dict[str, str]:
+    """Say which paths name a file that one before them, which is given too, names already: `./a.yaml` is `a.yaml`."""
+    first: dict[str, str] = {}
+    firsts = {path: first.setdefault(file_key(path), path) for path in paths}
+    return {path: before for path, before in firsts.items() if path != before}
+
+
 def _files(value: object, faults: list[Fault]) -> dict[str, Mapping[str, Any]]:
     if not isinstance(value, Mapping):
         faults.append(Fault("files", f"must be a mapping of paths, not {type(value).__name__}"))
         return {}
     files = cast("Mapping[object, object]", value)
+    for path, before in named_twice(path for path in files if isinstance(path, str)).items():
+        faults.append(Fault(f"files.{path}", f"is the same file as {before!r}, which has values too; name it once"))
     found: dict[str, Mapping[str, Any]] = {}
     for path, values in files.items():
         if not isinstance(path, str) or not isinstance(values, Mapping):

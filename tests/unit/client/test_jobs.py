@@ -187,3 +187,21 @@ def test_wandbs_paths_of_runs_are_understood(server: FakeGateway, finished: str)
 def test_metric_sources_belong_to_the_job() -> None:
     with pytest.raises(InvalidSpecError, match="metric_sources: a job has its own"):
         launch(job="digits", metric_sources=[{"file": "m.csv"}])
+
+
+@pytest.mark.parametrize("target", [{"job": "digits"}, {"job": "flow/digits"}, {"uri": "."}])
+def test_values_that_are_no_mappings_and_a_file_named_twice_are_refused(target: dict[str, Any]) -> None:
+    odd: Any = [1]
+    with pytest.raises(InvalidSpecError, match="config: must be a mapping, not list"):
+        launch(config=odd, **target)
+    with pytest.raises(InvalidSpecError, match=r"files\.\./c\.yaml: is the same file as 'c\.yaml'"):
+        launch(files={"c.yaml": {"lr": 1}, "./c.yaml": {"lr": 2}}, **target)
+
+
+def test_a_job_in_hand_refuses_them_too(client: LaunchClient, finished: str) -> None:
+    client.create_job_from_run(finished, name="digits")
+    odd: Any = [1]
+    with pytest.raises(InvalidSpecError, match="config: must be a mapping, not list"):
+        client.launch_own_job("digits", config=odd)
+    with pytest.raises(InvalidSpecError, match="config: must be a mapping, not list"):
+        client.launch(RunSpec(PACKED.source, config=odd))

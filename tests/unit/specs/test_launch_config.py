@@ -229,3 +229,10 @@ def test_any_document_is_read_or_refused_and_tabs_change_nothing(value: dict[str
         except InvalidSpecError as error:
             outcomes.append(sorted((fault.path, fault.message) for fault in error.faults))
     assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_a_config_file_is_named_once_and_in_any_way() -> None:
+    with pytest.raises(InvalidSpecError, match=r"is the same file as 'c\.yaml'"):
+        read_launch_config('{"uri": ".", "overrides": {"files": {"c.yaml": {"a": 1}, "./c.yaml": {"a": 2}}}}')
+    below = read_launch_config('{"uri": ".", "overrides": {"files": {"./c.yaml": {"a": 1, "b": 1}}}}')
+    assert LaunchConfig(files={"c.yaml": {"a": 2}}).over(below).files == {"c.yaml": {"a": 2, "b": 1}}
