@@ -27,6 +27,7 @@ _SEED = {
 }
 
 
+_NO_INTEGER = "is no number that a job can be given: the server checks JSON, in which an integer has at most 64 bits"
 _NO_NUMBER = "is no number that a job can be given: the server checks JSON, which has no NaN and no infinity"
 
 
@@ -86,8 +87,7 @@ def test_the_example_of_the_documentation_has_exactly_its_four_inputs() -> None:
         ),
         (
             {"seed": 12345678901234567890},
-            "config.seed: 12345678901234567890 is no number that a job can be given: the server checks JSON, in which an"
-            " integer has at most 64 bits",
+            f"config.seed: 12345678901234567890 {_NO_INTEGER}",
         ),
         ({"trainer": {}}, None),
         ({"seed": {}}, "config.seed: must be integer, not {}"),
