@@ -459,7 +459,7 @@ def test_what_was_recorded_is_the_default_and_the_schemas_own_only_where_nothing
         "odd": {"type": "integer", "default": 8},
         "net": {**inner, "default": {"a": 1, "b": 2}},
     }
-    own = {"include": [], "exclude": [], "schema": {"type": "object", "properties": properties}}
+    own: _Plain = {"include": [], "exclude": [], "schema": {"type": "object", "properties": properties}}
     config = infer_inputs({"config": own, "files": {}}, {"lr": 0.5, "odd": "text", "net": {"a": 5}}).config
     assert config is not None
     assert defaults(config) == {"lr": 0.5, "seed": 7, "net": {"a": 5, "b": 2}}
