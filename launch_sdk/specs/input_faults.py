@@ -11,6 +11,7 @@ from launch_sdk.specs.deletions import DELETE, deletions, is_deletion
 from launch_sdk.specs.input_schema import defaults, is_secret
 from launch_sdk.specs.secrets import without_paths
 from launch_sdk.specs.validation import SlowPatternError, fits, further_keys, violations
+from launch_sdk.tracking.input_checks import closed_to
 from launch_sdk.tracking.input_paths import ends, file_key, leaves, nearest
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.protocol import merge
@@ -133,11 +134,10 @@ def _violations(where: str, schema: Mapping[str, Any], values: Mapping[str, Any]
     together = deepcopy(defaults(schema))
     merge(together, given)
     _delete(together)
-    touched = [path for path, _ in ends(given)]
     return [
         fault
         for error in violations(schema, together)
-        if error.validator == "required" or _concerns(list(error.absolute_path), touched)
+        if error.validator == "required" or _concerns(error, given)
         for fault in _of_error(where, error)
     ]
 
@@ -165,9 +165,11 @@ def _delete(values: dict[str, Any]) -> None:
                 _delete(value)
 
 
-def _concerns(place: list[Any], touched: list[Keys]) -> bool:
-    keys = tuple(place)
-    return any(keys[: len(path)] == path or path[: len(keys)] == keys for path in touched)
+def _concerns(error: Any, given: Mapping[str, Any]) -> bool:
+    keys = tuple(error.absolute_path)
+    if error.validator == "additionalProperties" and not closed_to(error, given):
+        return False  # the program's own values are not judged
+    return any(keys[: len(path)] == path or path[: len(keys)] == keys for path, _ in ends(given))
 
 
 def _of_error(where: str, error: Any) -> list[Fault]:

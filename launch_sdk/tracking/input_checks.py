@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DELETE = "$delete"
 MAX_SHOWN = 120
 _SECRET_FORMATS = ("secret", "password")
+_CLOSING = ("additionalProperties", "unevaluatedProperties")
 _GROUP: dict[str, Any] = {}
 _DELETED: Any = object()
 
@@ -175,22 +176,54 @@ def _schema_faults(
     except ImportError:
         return []
     validator: Any = Draft202012Validator(checkable(schema), registry=Registry())  # an empty one fetches nothing
-    touched = [path for path, _ in ends(given)]
     try:
-        errors = [error for error in validator.iter_errors(values) if _concerns(error, touched)]
+        errors = [error for error in validator.iter_errors(values) if _concerns(error, given)]
     except RecursionError:
         return [f"{where}: the values or the schema are nested too deeply to be checked"]
-    return [_worded(where, error) for error in errors]
+    return [_worded(where, error, given) for error in errors]
 
 
-def _concerns(error: Any, touched: list[Keys]) -> bool:
+def _concerns(error: Any, given: Mapping[str, Any]) -> bool:
     keys = tuple(error.absolute_path)
-    if error.validator == "required":  # the script may set it later
+    if error.validator == "required" or _is_own(error, given):  # the script may set it later
         return False
-    return any(keys[: len(path)] == path or path[: len(keys)] == keys for path in touched)
+    return any(keys[: len(path)] == path or path[: len(keys)] == keys for path, _ in ends(given))
 
 
-def _worded(where: str, error: Any) -> str:
+def _is_own(error: Any, given: Mapping[str, Any]) -> bool:
+    """Say whether an error is only that a closed schema does not name what the script itself has beside the given."""
+    if error.validator in _CLOSING:
+        return is_object(error.instance) and not closed_to(error, given)
+    if error.validator not in {"anyOf", "oneOf"}:
+        return False
+    forms: dict[Any, list[Any]] = {}
+    for inner in error.context or ():
+        forms.setdefault(inner.schema_path[0], []).append(inner)
+    return any(all(_is_own(inner, given) for inner in form) for form in forms.values())
+
+
+def closed_to(error: Any, given: Mapping[str, Any]) -> list[str]:
+    """Return the given keys that a closed schema does not name.
+
+    Args:
+        error: of `jsonschema`, of `additionalProperties` or `unevaluatedProperties`.
+        given: the overrides, nested.
+    """
+    keys = tuple(error.absolute_path)
+    return [key for key in error.instance if repr(key) in error.message and _is_given(given, (*keys, key))]
+
+
+def _is_given(given: Any, path: tuple[Any, ...]) -> bool:
+    for key in path:
+        if not is_object(given):
+            return True  # it is part of a list that was given whole
+        if key not in given:
+            return False
+        given = given[key]
+    return True
+
+
+def _worded(where: str, error: Any, given: Mapping[str, Any]) -> str:
     place = where
     for part in error.absolute_path:
         place += f"[{part}]" if isinstance(part, int) else f".{join_path([part])}"
@@ -198,6 +231,8 @@ def _worded(where: str, error: Any) -> str:
     if is_object(schema) and (schema.get("format") in _SECRET_FORMATS or schema.get("writeOnly") is True):
         return f"{place}: does not fit the schema's {error.validator}"
     message = error.message
+    if error.validator in _CLOSING and is_object(error.instance):
+        message = f"takes no {', '.join(map(repr, closed_to(error, given)))}"
     return f"{place}: {message if len(message) <= 2 * MAX_SHOWN else message[: 2 * MAX_SHOWN] + '...'}"
 
 

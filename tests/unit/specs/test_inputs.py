@@ -443,3 +443,20 @@ def test_a_malformed_plain_form_is_refused_with_every_fault() -> None:
 )
 def test_a_parameter_of_a_file_names_its_file_and_its_keys(name: str, expected: Any) -> None:
     assert split_file_parameter(name) == expected
+
+
+def test_a_closed_schema_judges_only_what_was_given() -> None:
+    layer = {"properties": {"width": {"type": "integer"}}, "additionalProperties": False}
+    schema = {"properties": {"lr": {"type": "number"}, "layer": layer}, "additionalProperties": False}
+    config = {"lr": 0.5, "seed": 1, "layer": {"width": 1, "own": 2}}
+    inputs = infer_inputs(_declared(schema=schema), config)
+    assert _faults(inputs, {"lr": 0.2, "layer": {"width": 2}}) == []
+    known = "inputs are lr, layer.width"
+    assert _faults(inputs, {"seed": 2, "layer": {"own": 1}}) == [
+        f"config.seed: is no input; {known}",
+        f"config.layer.own: is no input; {known}",
+    ]
+    closed = {"allOf": [{"properties": {"width": {}}, "additionalProperties": False}, {"minProperties": 0}]}
+    inputs = infer_inputs(_declared(schema={"properties": {"layer": {**closed, "default": config["layer"]}}}), config)
+    assert _faults(inputs, {"layer": {"width": 3}}) == []
+    assert _faults(inputs, {"layer": {"own": 3}}) == ["config.layer: takes no 'own'"]

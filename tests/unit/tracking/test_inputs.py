@@ -432,3 +432,32 @@ def test_what_the_schema_of_a_file_names_may_be_new_in_it(tmp_path: Path, monkey
             launch.manage_config_file("c.json", schema=schema)
         lines = str(caught.value).splitlines()[1:]
         assert [line.split(":")[0] for line in lines] == [f"  files.c.json.{path}" for path in refused]
+
+
+class _Layer(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    width: int = 1
+
+
+class _Closed(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    lr: float = 0.1
+    layer: _Layer = _Layer()
+    maybe: _Layer | None = None
+
+
+def test_a_closed_schema_judges_only_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"lr": 0.5, "seed": 1, "layer": {"width": 1, "own": 2}, "maybe": {"width": 1, "own": 3}}
+    _given(tmp_path, monkeypatch, {"lr": 0.2, "layer": {"width": 3}, "maybe": {"width": 4}})
+    launch.manage_config(schema=_Closed)
+    with launch.init(config=own) as run:
+        assert run.config.layer.width == 3
+    _given(tmp_path, monkeypatch, {"seed": 2, "layer": {"own": 3}, "maybe": {"own": 4}, "lr": 0.2})
+    launch.manage_config(schema=_Closed)
+    with pytest.raises(launch.InputError) as caught:
+        launch.init(config=own)
+    lines = str(caught.value).splitlines()[1:]
+    assert "  config: takes no 'seed'" in lines
+    assert "  config.layer: takes no 'own'" in lines
+    assert any(line.startswith("  config.maybe:") for line in lines)
+    assert len(lines) == 3
