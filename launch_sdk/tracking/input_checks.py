@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from launch_sdk.tracking.config import tree_of
-from launch_sdk.tracking.input_paths import ends, leaves, nearest
+from launch_sdk.tracking.input_paths import ends, leaves, listed, nearest
 from launch_sdk.tracking.input_types import is_of_type, item_type, schema_names, type_name
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.layers import ABSENT, look_up
@@ -101,8 +101,25 @@ def _strangers(
 ) -> list[str]:
     refused = [path for path, value in _given(given) if not _is_input(path, value, inputs)]
     if may_follow:  # an exclude stays
-        refused = [path for path in refused if any(path[: len(one)] == one for one in inputs.exclude)]
-    return [_no_input(where, path, known) for path in refused]
+        refused = [path for path in refused if _is_excluded(path, given, inputs)]
+    return [_refused(where, path, known, inputs) for path in refused]
+
+
+def _is_excluded(path: Keys, given: Mapping[str, Any], inputs: PathFilter) -> bool:
+    is_deletion = look_up(given, (*path, DELETE)) is True
+    return any(path[: len(one)] == one or (is_deletion and one[: len(path)] == path) for one in inputs.exclude)
+
+
+def _refused(where: str, path: Keys, known: list[Keys], inputs: PathFilter) -> str:
+    below = [one for one in known if one[: len(path)] == path and len(one) > len(path)]
+    if not inputs.covers_some_below(path) or not below:
+        return _no_input(where, path, known)
+    return f"{where}.{join_path(path)}: {partly_removable([join_path(one) for one in below])}"
+
+
+def partly_removable(below: list[str]) -> str:
+    """Say why a group of which only a part is input is not removed; `below` are the names of the inputs in it."""
+    return f"cannot be removed, for not all in it is input; inputs in it are {listed(below)}"
 
 
 def _given(values: Mapping[str, Any]) -> Iterator[tuple[Keys, Any]]:
@@ -128,6 +145,8 @@ def _no_input(where: str, path: Keys, known: list[Keys]) -> str:
 
 def _is_input(path: Keys, value: Any, inputs: PathFilter) -> bool:
     """Say whether a value may be given; an empty group changes nothing where a group of inputs is."""
+    if value is _DELETED:
+        return inputs.covers_all_below(path)
     return inputs.covers(path) or (value == {} and inputs.covers_some_below(path))
 
 

@@ -461,3 +461,20 @@ def test_a_closed_schema_judges_only_what_was_given(tmp_path: Path, monkeypatch:
     assert "  config.layer: takes no 'own'" in lines
     assert any(line.startswith("  config.maybe:") for line in lines)
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize("declared", [{"include": ["a.b"]}, {"exclude": ["a.secret"]}])
+def test_a_group_of_which_a_part_is_no_input_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: dict[str, Any]
+) -> None:
+    held = {"a": {"b": 1, "secret": 2}}
+    (tmp_path / "c.json").write_text("{}")
+    _given(tmp_path, monkeypatch, {}, {"c.json": {"a": {"$delete": True}}}, file_values={"c.json": held})
+    launch.manage_config_file("c.json", **declared)
+    with pytest.raises(
+        launch.InputError, match=r"c\.json\.a: cannot be removed, for not all .* inputs in it are a\.b$"
+    ):
+        launch.init()
+    _given(tmp_path, monkeypatch, {}, {"c.json": {"a": {"b": {"$delete": True}}}}, file_values={"c.json": held})
+    launch.manage_config_file("c.json", **declared)
+    launch.init()
