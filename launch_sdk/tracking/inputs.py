@@ -1,6 +1,6 @@
 """What a script declares to be its inputs, and the refusal of overrides that are none.
 
-Declarations add up: includes and excludes accumulate, the last schema wins. Before `init()` they wait and are published
+Declarations add up: includes, excludes and schemas accumulate. Before `init()` they wait and are published
 when the run starts; during a run they are published at once. Publishing writes an `inputs` record with everything
 declared so far, after the overrides that the supervisor gave have been checked against it.
 """
@@ -35,7 +35,7 @@ def manage_config(
 ) -> None:
     r"""Declare which values of the run config may be set by whoever launches the job.
 
-    Without a declaration all of them may. Several calls add up; the last schema counts. May be called before `init()`.
+    Without a declaration all of them may. Several calls add up, their schemas too. May be called before `init()`.
 
     Under a supervisor its overrides are checked against everything declared: that each is an input, is of the type that
     the script itself gives to the value (if it gives one by now: an integer may stand for a float; None fits any), and
@@ -192,8 +192,15 @@ def _added(first: Declared | None, second: Declared) -> Declared:
     if first is None:
         return second
     both = {key: [*first[key], *(path for path in second[key] if path not in first[key])] for key in _LISTS}
-    schema = first["schema"] if second["schema"] is None else second["schema"]
-    return {**second, **both, "schema": schema}
+    return {**second, **both, "schema": _both_schemas(first["schema"], second["schema"])}
+
+
+def _both_schemas(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any] | None:
+    if first is None or second is None or first == second:
+        return first if second is None else second
+    from launch_sdk.tracking.added_schemas import added_schemas  # few scripts declare two
+
+    return added_schemas(first, second)
 
 
 _LISTS = ("include", "exclude")

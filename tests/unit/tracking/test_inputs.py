@@ -68,7 +68,7 @@ def test_a_declaration_before_the_run_waits_for_it() -> None:
     assert read_snapshot(second.dir).inputs is None
 
 
-def test_declarations_add_up_and_the_last_schema_wins() -> None:
+def test_declarations_add_up_and_the_last_title_of_a_schema_counts() -> None:
     launch.manage_config(include=["a"], exclude=["a.x"], schema={"title": "first"})
     launch.init()
     launch.manage_config(include=["b", "a"], exclude=["b.x"], schema={"title": "second"})
@@ -478,3 +478,15 @@ def test_a_group_of_which_a_part_is_no_input_is_not_removed(
     _given(tmp_path, monkeypatch, {}, {"c.json": {"a": {"b": {"$delete": True}}}}, file_values={"c.json": held})
     launch.manage_config_file("c.json", **declared)
     launch.init()
+
+
+def test_values_are_held_against_every_declared_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _given(tmp_path, monkeypatch, {"lr": 2, "seed": -1})
+    launch.manage_config(schema={"properties": {"lr": {"maximum": 1}}, "required": ["lr"]})
+    launch.manage_config(schema={"properties": {"seed": {"minimum": 0}, "lr": {"minimum": 0}}, "required": ["seed"]})
+    with pytest.raises(launch.InputError) as caught:
+        launch.init(config={"lr": 1, "seed": 1})
+    assert str(caught.value).splitlines()[1:] == [
+        "  config.lr: 2 is greater than the maximum of 1",
+        "  config.seed: -1 is less than the minimum of 0",
+    ]
