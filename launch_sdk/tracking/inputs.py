@@ -250,7 +250,7 @@ def schema_of(given: Any) -> dict[str, Any] | None:
     if given is None:
         return None
     method = getattr(given, "model_json_schema", None)
-    schema = plain(method() if callable(method) else given)
+    schema = plain(method(by_alias=False) if callable(method) else given)  # configs have the names of the fields
     if not is_object(schema) or not (callable(method) or isinstance(given, dict)):
         kind = given.__name__ if isinstance(given, type) else type(given).__name__
         raise TypeError(f"schema must be a dict (JSON Schema), a pydantic model or an instance of one, not {kind}")

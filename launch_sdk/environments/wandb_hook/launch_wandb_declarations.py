@@ -144,7 +144,7 @@ def _foreign_inputs() -> Any:
 def _plain(schema: Any) -> Any:
     """Give a schema as a dict of its own: the client takes the definitions out of the one that it is given."""
     try:
-        return schema.model_json_schema() if hasattr(schema, "model_json_schema") else deepcopy(schema)
+        return schema.model_json_schema(by_alias=False) if hasattr(schema, "model_json_schema") else deepcopy(schema)
     except Exception as error:  # noqa: BLE001  # the client will say what is wrong with it
         _complain(error)
         return None

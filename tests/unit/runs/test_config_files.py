@@ -136,6 +136,10 @@ def test_text_that_readers_of_yaml_take_for_something_else_is_quoted() -> None:
     assert yaml.safe_load(patched) == {"a": 1, "words": words, "tiny": 1e-05, "text": "one\ntwo"}
 
 
+def test_a_text_that_looks_like_a_day_that_no_month_has_is_quoted() -> None:
+    assert patched_yaml("day: a\n", {"day": "2024-02-30"}) == 'day: "2024-02-30"\n'
+
+
 def test_a_key_that_is_a_number_in_yaml_is_named_by_its_text() -> None:
     assert yaml.safe_load(patched_yaml("1: a\n2.5: b\n", {"1": "c"})) == {1: "c", 2.5: "b"}
 

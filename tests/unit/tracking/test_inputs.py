@@ -490,3 +490,15 @@ def test_values_are_held_against_every_declared_schema(tmp_path: Path, monkeypat
         "  config.lr: 2 is greater than the maximum of 1",
         "  config.seed: -1 is less than the minimum of 0",
     ]
+
+
+def test_a_model_names_its_values_by_its_fields_not_by_their_aliases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Aliased(pydantic.BaseModel):
+        lr: float = pydantic.Field(0.1, alias="learning-rate", le=1)
+
+    _given(tmp_path, monkeypatch, {"lr": 2})
+    launch.manage_config(schema=Aliased)
+    with pytest.raises(launch.InputError, match=r"config\.lr: 2 is greater than"):
+        launch.init(config={"lr": 0.5})
