@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 from launch_sdk.tracking.config import tree_of
 from launch_sdk.tracking.input_paths import ends, leaves, listed, nearest
 from launch_sdk.tracking.input_types import is_of_type, item_type, schema_names, type_name
@@ -22,6 +24,7 @@ DELETE = "$delete"
 MAX_SHOWN = 120
 _SECRET_FORMATS = ("secret", "password")
 _CLOSING = ("additionalProperties", "unevaluatedProperties")
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _GROUP: dict[str, Any] = {}
 _DELETED: Any = object()
 
@@ -190,23 +193,53 @@ def _schema_faults(
     from launch_sdk.tracking.declared_schemas import checkable
 
     try:
-        from jsonschema import Draft202012Validator
         from referencing import Registry
+
+        kind = _validator_class()
     except ImportError:
         return []
-    validator: Any = Draft202012Validator(checkable(schema), registry=Registry())  # an empty one fetches nothing
+    registry: Any = Registry()  # an empty one fetches nothing
+    validator: Any = kind(checkable(schema), registry=registry)
     try:
         errors = [error for error in validator.iter_errors(values) if _concerns(error, given)]
     except RecursionError:
         return [f"{where}: the values or the schema are nested too deeply to be checked"]
-    return [_worded(where, error, given) for error in errors]
+    return list(dict.fromkeys(_worded(where, error, given) for error in errors))
+
+
+def _validator_class() -> Any:
+    """Return jsonschema's validator, for which NaN is within no bounds; by itself every comparison lets it through."""
+    from jsonschema import Draft202012Validator, ValidationError, validators
+
+    def with_nan(keyword: str) -> Any:
+        check: Any = Draft202012Validator.VALIDATORS[keyword]
+
+        def checked(validator: Any, bound: Any, instance: Any, schema: Any) -> Iterator[Any]:
+            if isinstance(instance, float) and isnan(instance):
+                yield ValidationError("nan is not within the bounds of the schema")
+            else:
+                yield from check(validator, bound, instance, schema) or ()
+
+        return checked
+
+    extend: Any = validators.extend  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]  # untyped
+    return extend(Draft202012Validator, {keyword: with_nan(keyword) for keyword in _BOUNDS})
 
 
 def _concerns(error: Any, given: Mapping[str, Any]) -> bool:
     keys = tuple(error.absolute_path)
-    if error.validator == "required" or _is_own(error, given):  # the script may set it later
+    if error.validator == "required":  # what is only missing the script may set later
+        return _removed(error, given) is not None
+    if _is_own(error, given):
         return False
     return any(keys[: len(path)] == path or path[: len(keys)] == keys for path, _ in ends(given))
+
+
+def _removed(error: Any, given: Mapping[str, Any]) -> str | None:
+    """Return the name that an error of `required` misses, if it was removed; None if the script has not set it."""
+    names = [name for name in error.validator_value if error.message.startswith(repr(name))]
+    keys = tuple(error.absolute_path)
+    return next((name for name in names if look_up(given, (*keys, name, DELETE)) is True), None)
 
 
 def _is_own(error: Any, given: Mapping[str, Any]) -> bool:
@@ -250,6 +283,8 @@ def _worded(where: str, error: Any, given: Mapping[str, Any]) -> str:
     if is_object(schema) and (schema.get("format") in _SECRET_FORMATS or schema.get("writeOnly") is True):
         return f"{place}: does not fit the schema's {error.validator}"
     message = error.message
+    if error.validator == "required":
+        return f"{place}.{join_path([_removed(error, given) or ''])}: is required and cannot be removed"
     if error.validator in _CLOSING and is_object(error.instance):
         message = f"takes no {', '.join(map(repr, closed_to(error, given)))}"
     return f"{place}: {message if len(message) <= 2 * MAX_SHOWN else message[: 2 * MAX_SHOWN] + '...'}"

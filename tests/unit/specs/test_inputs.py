@@ -456,7 +456,7 @@ def test_a_closed_schema_judges_only_what_was_given() -> None:
         f"config.seed: is no input; {known}",
         f"config.layer.own: is no input; {known}",
     ]
-    closed = {"allOf": [{"properties": {"width": {}}, "additionalProperties": False}, {"minProperties": 0}]}
+    closed: _Plain = {"allOf": [{"properties": {"width": {}}, "additionalProperties": False}, {"minProperties": 0}]}
     inputs = infer_inputs(_declared(schema={"properties": {"layer": {**closed, "default": config["layer"]}}}), config)
     assert _faults(inputs, {"layer": {"width": 3}}) == []
     assert _faults(inputs, {"layer": {"own": 3}}) == ["config.layer: takes no 'own'"]
@@ -465,7 +465,7 @@ def test_a_closed_schema_judges_only_what_was_given() -> None:
 @pytest.mark.parametrize("paths", [{"include": [["a", "b"]]}, {"exclude": [["a", "secret"]]}])
 @pytest.mark.parametrize("values", [{"a": {"b": 1, "secret": 2}, "c": {"d": 1}}, None])
 def test_a_group_of_which_a_part_is_no_input_is_not_removed(paths: dict[str, Any], values: Any) -> None:
-    one = {"include": [], "exclude": [], "schema": None, "values": values, **paths}
+    one: _Plain = {"include": [], "exclude": [], "schema": None, "values": values, **paths}
     inputs = infer_inputs({"config": None, "files": {"c.yaml": one}}, {})
     if values is not None or "include" in paths:  # nothing is known of the file otherwise: the program refuses it
         fault = "files.c.yaml.a: cannot be removed, for not all in it is input; inputs in it are a.b"

@@ -502,3 +502,23 @@ def test_a_model_names_its_values_by_its_fields_not_by_their_aliases(
     launch.manage_config(schema=Aliased)
     with pytest.raises(launch.InputError, match=r"config\.lr: 2 is greater than"):
         launch.init(config={"lr": 0.5})
+
+
+def test_nan_is_within_no_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _given(tmp_path, monkeypatch, {"lr": float("nan"), "free": float("nan")})
+    launch.manage_config(schema={"properties": {"lr": {"exclusiveMinimum": 0, "maximum": 1}, "free": {}}})
+    with pytest.raises(launch.InputError) as caught:
+        launch.init(config={"lr": 0.5, "free": 1.0})
+    assert str(caught.value).splitlines()[1:] == ["  config.lr: nan is not within the bounds of the schema"]
+
+
+def test_what_the_schema_of_a_file_requires_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "c.json").write_text("{}")
+    held = {"m": {"depth": 1, "width": 2}}
+    given = {"m": {"depth": {"$delete": True}, "width": {"$delete": True}}}
+    _given(tmp_path, monkeypatch, {}, {"c.json": given}, file_values={"c.json": held})
+    schema = {"properties": {"m": {"type": "object", "required": ["other", "depth"]}}}
+    launch.manage_config_file("c.json", schema=schema)
+    with pytest.raises(launch.InputError) as caught:
+        launch.init()
+    assert str(caught.value).splitlines()[1:] == ["  files.c.json.m.depth: is required and cannot be removed"]
