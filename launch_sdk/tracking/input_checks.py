@@ -8,7 +8,7 @@ from launch_sdk.tracking.config import tree_of
 from launch_sdk.tracking.input_paths import ends, leaves, listed, nearest
 from launch_sdk.tracking.input_types import is_of_type, item_type, schema_names, type_name
 from launch_sdk.tracking.key_paths import join_path
-from launch_sdk.tracking.layers import ABSENT, look_up
+from launch_sdk.tracking.layers import ABSENT, as_whole, look_up
 from launch_sdk.tracking.protocol import merge
 from launch_sdk.tracking.values import is_array, is_object, plain
 
@@ -169,6 +169,16 @@ def _own_value(config: Config, path: Keys) -> Any:
     return tree_of(config).own(path)
 
 
+def with_integers(values: Mapping[str, Any], config: Config, at: Keys = ()) -> dict[str, Any]:
+    """Return overrides with an integer for each whole number that stands in the place of one in the run config."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        path = (*at, key)
+        is_group = is_object(value)
+        result[key] = with_integers(value, config, path) if is_group else as_whole(value, _own_value(config, path))
+    return result
+
+
 def _differences(where: str, path: Keys, own: Any, found: Any) -> Iterator[str]:
     wanted = type_name(own)
     if not is_of_type(found, wanted):
@@ -198,7 +208,7 @@ def _schema_faults(
         kind = _validator_class()
     except ImportError:
         return []
-    registry: Any = Registry()  # an empty one fetches nothing
+    registry: Any = Registry()  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # an empty one fetches nothing
     validator: Any = kind(checkable(schema), registry=registry)
     try:
         errors = [error for error in validator.iter_errors(values) if _concerns(error, given)]

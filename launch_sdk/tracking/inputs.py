@@ -11,7 +11,7 @@ import os
 
 from launch_sdk.tracking import current, protocol
 from launch_sdk.tracking.config import Config
-from launch_sdk.tracking.input_checks import config_faults, file_faults
+from launch_sdk.tracking.input_checks import config_faults, file_faults, with_integers
 from launch_sdk.tracking.input_files import checked_path, read_values
 from launch_sdk.tracking.input_paths import PathFilter, file_key, split_prefix
 from launch_sdk.tracking.values import is_array, is_object, plain
@@ -88,7 +88,8 @@ def manage_config_file(
 def load_config() -> Config:
     """Return the values of the run config that were given at launch, in a config of their own; empty outside a launch.
 
-    What was declared to be no input is not among them. A change to it does not reach the run.
+    What was declared to be no input is not among them. A change to it does not reach the run. Where the
+    script has an integer 8.0 is 8, as in the run config.
 
     Raises:
         ValueError: the supervisor's overrides cannot be read.
@@ -98,7 +99,8 @@ def load_config() -> Config:
     given = protocol.read_overrides(directory).config if directory else {}
     declared = (run.inputs if run is not None else current.staged_inputs()) or {}
     own = declared.get("config")
-    return Config(_filter_of(own).filter(given) if is_object(own) else given)
+    values = _filter_of(own).filter(given) if is_object(own) else given
+    return Config(values if run is None else with_integers(values, run.config))
 
 
 manage_wandb_config = manage_config

@@ -342,6 +342,12 @@ def test_what_was_given_can_be_loaded_without_what_is_no_input(tmp_path: Path, m
     assert launch.config.a.lr == 0.5
 
 
+def test_the_given_values_have_integers_where_the_script_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _given(tmp_path, monkeypatch, {"a": {"n": 8.0}, "lr": 2.0})
+    launch.init(config={"a": {"n": 1}, "lr": 0.1})
+    assert str(launch.load_config()) == str({"a": {"n": 8}, "lr": 2.0})
+
+
 def test_a_file_is_declared_with_its_values_and_nothing_is_done_to_it(tmp_path: Path) -> None:
     path = tmp_path / "conf.yaml"
     path.write_text("# mine\nlr: 0.1\nkey: {private: 1, open: 2}\n")
