@@ -14,6 +14,7 @@ from launch_sdk.tracking.config import Config
 from launch_sdk.tracking.input_checks import config_faults, file_faults, with_integers
 from launch_sdk.tracking.input_files import checked_path, read_values
 from launch_sdk.tracking.input_paths import PathFilter, file_key, split_prefix
+from launch_sdk.tracking.notices import warn_caller
 from launch_sdk.tracking.values import is_array, is_object, plain
 
 TYPE_CHECKING = False
@@ -125,7 +126,7 @@ def publish(run: Run, declared: Declared, *, may_follow: bool = False) -> None:
         whole = together if together["config"] or given.checked else {**together, "config": _NO_INPUT}
         require_inputs(whole, run.config, given)
 
-    if run.step > 0:
+    if run.has_logged:
         require_all()
     else:
         require_inputs(together, run.config, given, may_follow=may_follow)
@@ -172,7 +173,13 @@ def _declare(path: str | None, declared: Declared) -> None:
     if run is None:
         current.stage_inputs(merged(current.staged_inputs() or nothing(), added))
     else:
-        publish(run, added, may_follow=run.step == 0)
+        before = run.inputs
+        publish(run, added, may_follow=not run.has_logged)
+        if run.has_logged and run.inputs != before:
+            warn_caller(
+                "inputs were declared after the first log(): what the run was given is held against them only now;"
+                " declare them before init(), or right after it"
+            )
 
 
 def nothing() -> Declared:

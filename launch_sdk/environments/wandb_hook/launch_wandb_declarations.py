@@ -95,7 +95,7 @@ def _remember(module: Any) -> None:
 
 def _with_integers(given: Any, own: Any) -> Any:
     """Give 4 for 4.0 where the program has an integer, at any depth: `range(4.0)` fails."""
-    kinds = {type(given), type(own)}
+    kinds: set[Any] = {type(given), type(own)}
     if kinds == {dict}:
         return {key: _with_integers(value, own.get(key)) for key, value in given.items()}
     if kinds == {list} and own and all(type(item) is int for item in own):

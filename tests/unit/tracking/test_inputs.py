@@ -13,6 +13,7 @@ import pydantic
 import pytest
 
 import launch_sdk as launch
+from launch_sdk.tracking.notices import LaunchWarning
 from launch_sdk.tracking.protocol import RUN_DIR, read_snapshot, write_overrides
 
 
@@ -528,3 +529,26 @@ def test_what_the_schema_of_a_file_requires_is_not_removed(tmp_path: Path, monke
     with pytest.raises(launch.InputError) as caught:
         launch.init()
     assert str(caught.value).splitlines()[1:] == ["  files.c.json.m.depth: is required and cannot be removed"]
+
+
+def test_a_declaration_after_the_first_log_is_warned_of() -> None:
+    run = launch.init(config={"a": 1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        launch.manage_config(include=["a"])
+    run.log({"loss": 1})
+    with pytest.warns(LaunchWarning, match=r"after the first log\(\)"):
+        launch.manage_config(include=["b"])
+    assert _declared()["config"]["include"] == [["a"], ["b"]]
+
+
+def test_a_run_that_goes_on_after_a_preemption_may_declare_as_at_its_first_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _given(tmp_path, monkeypatch, {"b": 3})
+    for _ in range(2):
+        run = launch.init(config={"a": 1, "b": 2})
+        launch.manage_config(include=["a"])
+        launch.manage_config(include=["b"])
+        run.log({"loss": 1})
+        launch.finish()
