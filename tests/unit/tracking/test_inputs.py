@@ -546,9 +546,10 @@ def test_a_run_that_goes_on_after_a_preemption_may_declare_as_at_its_first_start
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _given(tmp_path, monkeypatch, {"b": 3})
-    for _ in range(2):
-        run = launch.init(config={"a": 1, "b": 2})
+    with launch.init(config={"a": 1, "b": 2}) as run:
+        run.log({"loss": 1})
+    with launch.init(config={"a": 1, "b": 2}) as run:
+        assert run.step == 1
         launch.manage_config(include=["a"])
         launch.manage_config(include=["b"])
         run.log({"loss": 1})
-        launch.finish()
