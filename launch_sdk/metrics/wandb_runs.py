@@ -16,6 +16,8 @@ from launch_sdk.metrics.lines import LineReader
 from launch_sdk.metrics.tail import Tail
 from launch_sdk.metrics.wandb_file import LogReader
 from launch_sdk.metrics.wandb_records import Translator
+from launch_sdk.tracking.added_schemas import added_schemas
+from launch_sdk.tracking.values import is_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,7 +149,7 @@ class RunLog:
 
 
 class DeclaredInputs:
-    """What a program has declared as inputs so far: filters add up, the last schema counts."""
+    """What a program has declared as inputs so far: filters and schemas add up."""
 
     def __init__(self) -> None:
         self.config: dict[str, Any] | None = None
@@ -188,8 +190,10 @@ def split_path(path: str) -> list[str]:
 def _added(present: Mapping[str, Any] | None, declaration: Mapping[str, Any]) -> dict[str, Any]:
     before = present or {"include": [], "exclude": [], "schema": None}
     added = {side: [*before[side], *_paths(declaration.get(side))] for side in ("include", "exclude")}
-    schema = declaration.get("schema")
-    return {**added, "schema": schema if isinstance(schema, dict) else before["schema"]}
+    first, schema = before["schema"], declaration.get("schema")
+    if is_object(schema) and is_object(first) and schema != first:
+        schema = added_schemas(first, schema)
+    return {**added, "schema": schema if is_object(schema) else first}
 
 
 def _paths(value: object) -> list[list[str]]:

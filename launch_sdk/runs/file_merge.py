@@ -31,13 +31,20 @@ def lay_over(own: MutableMapping[Any, Any], given: Mapping[str, Any], new: New =
         elif is_object(value) and is_object(present):
             lay_over(present, value, new)
         elif not is_object(value) or value or key not in own:
-            own[key if key in own else new(key, None)] = new(_as_time(without_deletions(value), present), present)
+            own[key if key in own else new(key, None)] = new(_in_place_of(present, without_deletions(value)), present)
+
+
+def _in_place_of(present: Any, value: Any) -> Any:
+    """Return a value in the type of what it replaces: a date for a date's text, 6 for 6.0 where an integer stands."""
+    if is_array(value) and is_array(present) and present:
+        return [_in_place_of(present[0], item) for item in value]
+    if isinstance(present, int) and not isinstance(present, bool) and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return _as_time(value, present)
 
 
 def _as_time(value: Any, present: Any) -> Any:
     """Return a date or a time, which come here as texts, where one stands in the file."""
-    if is_array(value) and is_array(present) and present:
-        return [_as_time(item, present[0]) for item in value]
     kind = next((one for one in (datetime, date, time) if isinstance(present, one)), None)
     if kind is None or not isinstance(value, str):
         return value

@@ -228,5 +228,5 @@ def _is_ambiguous(text: str) -> bool:
     """Say whether YAML 1.1, which most training code reads, would not take this for the same text."""
     try:
         return yaml.safe_load(text) != text
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, OverflowError):  # such as a day that no month has
         return True

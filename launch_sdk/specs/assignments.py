@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import parse_document
-from launch_sdk.specs.inputs import split_file_parameter
+from launch_sdk.specs.inputs import names_file, split_file_parameter
 from launch_sdk.tracking.key_paths import join_path, split_path
 
 if TYPE_CHECKING:
@@ -21,14 +21,16 @@ def parse_overrides(words: Sequence[str], option: str) -> tuple[dict[str, Any], 
     """
     own: list[str] = []
     of_files: dict[str, list[str]] = {}
+    faults: list[Fault] = []
     for word in words:
         key, equals, text = word.partition("=")
         place = split_file_parameter(key) if equals else None
-        if place is None:
+        if equals and names_file(key):
+            faults.append(Fault(option, f"{word!r}: name a key in the file, as in {key}.KEY={text}"))
+        elif place is None:
             own.append(word)
         else:
             of_files.setdefault(place[0], []).append(f"{join_path(place[1])}={text}")
-    faults: list[Fault] = []
     read = {path: _read(part, f"{option} files.{path}", faults) for path, part in [("", own), *of_files.items()]}
     if faults:
         raise InvalidSpecError("The command line", faults)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault
 from launch_sdk.specs.deletions import DELETE, deletions, is_deletion
-from launch_sdk.specs.input_schema import defaults, is_secret
+from launch_sdk.specs.input_schema import PARTIAL, defaults, is_secret
 from launch_sdk.specs.secrets import without_paths
 from launch_sdk.specs.validation import SlowPatternError, fits, further_keys, violations
+from launch_sdk.tracking.input_checks import closed_to, partly_removable
 from launch_sdk.tracking.input_paths import ends, file_key, leaves, nearest
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.protocol import merge
@@ -61,7 +62,19 @@ def override_faults(where: str, schema: Mapping[str, Any] | None, values: Mappin
         return [Fault(where, "cannot be checked: the values are nested too deeply")]
     names = [join_path(path) for path in input_paths(schema)]
     unknown = [Fault(_dotted(where, path), f"is no input; {nearest(join_path(path), names)}") for path in strangers]
-    return [*unknown, *wrong]
+    return [*unknown, *_faults_of_partial_groups(where, schema, values), *wrong]
+
+
+def _faults_of_partial_groups(where: str, schema: Mapping[str, Any], values: Mapping[str, Any]) -> list[Fault]:
+    """Refuse the removal of groups that hold what is no input."""
+    found: list[Fault] = []
+    for path in deletions(values):
+        below = _schema_at(schema, path)
+        if below.get(PARTIAL) is True:
+            found.append(
+                Fault(_dotted(where, path), partly_removable([join_path(one) for one in input_paths(below, path)]))
+            )
+    return found
 
 
 def file_faults(schemas: Mapping[str, Mapping[str, Any]], files: Mapping[str, Mapping[str, Any]]) -> list[Fault]:
@@ -132,11 +145,10 @@ def _violations(where: str, schema: Mapping[str, Any], values: Mapping[str, Any]
     together = deepcopy(defaults(schema))
     merge(together, given)
     _delete(together)
-    touched = [path for path, _ in ends(given)]
     return [
         fault
         for error in violations(schema, together)
-        if error.validator == "required" or _concerns(list(error.absolute_path), touched)
+        if error.validator == "required" or _concerns(error, given)
         for fault in _of_error(where, error)
     ]
 
@@ -164,9 +176,11 @@ def _delete(values: dict[str, Any]) -> None:
                 _delete(value)
 
 
-def _concerns(place: list[Any], touched: list[Keys]) -> bool:
-    keys = tuple(place)
-    return any(keys[: len(path)] == path or path[: len(keys)] == keys for path in touched)
+def _concerns(error: Any, given: Mapping[str, Any]) -> bool:
+    keys = tuple(error.absolute_path)
+    if error.validator == "additionalProperties" and not closed_to(error, given):
+        return False  # the program's own values are not judged
+    return any(keys[: len(path)] == path or path[: len(keys)] == keys for path, _ in ends(given))
 
 
 def _of_error(where: str, error: Any) -> list[Fault]:

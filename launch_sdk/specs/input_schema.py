@@ -19,6 +19,7 @@ _OVER_SEVERAL = frozenset(
 _TAKES_NAMES = frozenset({"properties", "required", *_OVER_SEVERAL} - {"not", "if", "then", "else"})
 _BRANCHES = ("anyOf", "oneOf", "allOf")
 _NONE: Any = object()
+PARTIAL = "x-partial"  # marks an object of which a part is no input: a config file's may not be removed as a whole
 _SECRET_FORMATS = frozenset({"secret", "password"})
 
 
@@ -39,6 +40,7 @@ def open_schema(paths: PathFilter) -> dict[str, Any]:
         for key in path:
             node.setdefault("type", "object")
             node["additionalProperties"] = False
+            node[PARTIAL] = True
             node = node.setdefault("properties", {}).setdefault(key, {"title": key})
     return root
 
@@ -77,6 +79,7 @@ def restrict(schema: Any, paths: PathFilter, at: tuple[str, ...] = ()) -> Any:
         is_open = schema.get("type") == "object"
         return schema if paths.covers(at) and not is_open else None
     cut = {key: value for key, value in schema.items() if key not in {"default", "patternProperties"}}
+    cut[PARTIAL] = True
     for key, many in branches.items():
         cut[key] = [kept for one in many if (kept := _restrict_branch(one, paths, at)) is not None]
     if properties is not None:

@@ -138,6 +138,12 @@ def split_file_parameter(name: str) -> tuple[str, tuple[str, ...]] | None:
     return (path, keys) if all(keys) else None
 
 
+def names_file(name: str) -> bool:
+    """Say whether a name is that of a whole config file, without a key in it: `files.conf/train.yaml`."""
+    end = _FILE_END.search(f"{name}.", len(FILE_PREFIX)) if name.startswith(FILE_PREFIX) else None
+    return end is not None and end.start() > len(FILE_PREFIX) and end.end() == len(name)
+
+
 def _of_declaration(where: str, one: Any, values: Mapping[str, Any] | None, faults: list[Fault]) -> dict[str, Any]:
     if not is_object(one):
         faults.append(Fault(where, "must be an object with include, exclude and schema"))

@@ -115,5 +115,10 @@ def nearest(name: str, names: list[str]) -> str:
     found = list(dict.fromkeys([*close, *same]))[:NEAREST]
     if found:
         return f"the nearest are {', '.join(found)}" if len(found) > 1 else f"the nearest is {found[0]}"
+    return f"inputs are {listed(names)}"
+
+
+def listed(names: list[str]) -> str:
+    """Join names, the first ones if there are many: `lr, seed and 3 more`."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"inputs are {', '.join(names[:LISTED])}{more}"
+    return f"{', '.join(names[:LISTED])}{more}"

@@ -1,6 +1,6 @@
 """What a script declares to be its inputs, and the refusal of overrides that are none.
 
-Declarations add up: includes and excludes accumulate, the last schema wins. Before `init()` they wait and are published
+Declarations add up: includes, excludes and schemas accumulate. Before `init()` they wait and are published
 when the run starts; during a run they are published at once. Publishing writes an `inputs` record with everything
 declared so far, after the overrides that the supervisor gave have been checked against it.
 """
@@ -11,9 +11,10 @@ import os
 
 from launch_sdk.tracking import current, protocol
 from launch_sdk.tracking.config import Config
-from launch_sdk.tracking.input_checks import config_faults, file_faults
+from launch_sdk.tracking.input_checks import config_faults, file_faults, with_integers
 from launch_sdk.tracking.input_files import checked_path, read_values
 from launch_sdk.tracking.input_paths import PathFilter, file_key, split_prefix
+from launch_sdk.tracking.notices import warn_caller
 from launch_sdk.tracking.values import is_array, is_object, plain
 
 TYPE_CHECKING = False
@@ -35,7 +36,7 @@ def manage_config(
 ) -> None:
     r"""Declare which values of the run config may be set by whoever launches the job.
 
-    Without a declaration all of them may. Several calls add up; the last schema counts. May be called before `init()`.
+    Without a declaration all of them may. Several calls add up, their schemas too. May be called before `init()`.
 
     Under a supervisor its overrides are checked against everything declared: that each is an input, is of the type that
     the script itself gives to the value (if it gives one by now: an integer may stand for a float; None fits any), and
@@ -88,7 +89,8 @@ def manage_config_file(
 def load_config() -> Config:
     """Return the values of the run config that were given at launch, in a config of their own; empty outside a launch.
 
-    What was declared to be no input is not among them. A change to it does not reach the run.
+    What was declared to be no input is not among them. A change to it does not reach the run. Where the
+    script has an integer 8.0 is 8, as in the run config.
 
     Raises:
         ValueError: the supervisor's overrides cannot be read.
@@ -98,7 +100,8 @@ def load_config() -> Config:
     given = protocol.read_overrides(directory).config if directory else {}
     declared = (run.inputs if run is not None else current.staged_inputs()) or {}
     own = declared.get("config")
-    return Config(_filter_of(own).filter(given) if is_object(own) else given)
+    values = _filter_of(own).filter(given) if is_object(own) else given
+    return Config(values if run is None else with_integers(values, run.config))
 
 
 manage_wandb_config = manage_config
@@ -123,7 +126,7 @@ def publish(run: Run, declared: Declared, *, may_follow: bool = False) -> None:
         whole = together if together["config"] or given.checked else {**together, "config": _NO_INPUT}
         require_inputs(whole, run.config, given)
 
-    if run.step > 0:
+    if run.has_logged:
         require_all()
     else:
         require_inputs(together, run.config, given, may_follow=may_follow)
@@ -170,7 +173,13 @@ def _declare(path: str | None, declared: Declared) -> None:
     if run is None:
         current.stage_inputs(merged(current.staged_inputs() or nothing(), added))
     else:
-        publish(run, added, may_follow=run.step == 0)
+        before = run.inputs
+        publish(run, added, may_follow=not run.has_logged)
+        if run.has_logged and run.inputs != before:
+            warn_caller(
+                "inputs were declared after the first log(): what the run was given is held against them only now;"
+                " declare them before init(), or right after it"
+            )
 
 
 def nothing() -> Declared:
@@ -192,8 +201,15 @@ def _added(first: Declared | None, second: Declared) -> Declared:
     if first is None:
         return second
     both = {key: [*first[key], *(path for path in second[key] if path not in first[key])] for key in _LISTS}
-    schema = first["schema"] if second["schema"] is None else second["schema"]
-    return {**second, **both, "schema": schema}
+    return {**second, **both, "schema": _both_schemas(first["schema"], second["schema"])}
+
+
+def _both_schemas(first: dict[str, Any] | None, second: dict[str, Any] | None) -> dict[str, Any] | None:
+    if first is None or second is None or first == second:
+        return first if second is None else second
+    from launch_sdk.tracking.added_schemas import added_schemas  # few scripts declare two
+
+    return added_schemas(first, second)
 
 
 _LISTS = ("include", "exclude")
@@ -243,7 +259,7 @@ def schema_of(given: Any) -> dict[str, Any] | None:
     if given is None:
         return None
     method = getattr(given, "model_json_schema", None)
-    schema = plain(method() if callable(method) else given)
+    schema = plain(method(by_alias=False) if callable(method) else given)  # configs have the names of the fields
     if not is_object(schema) or not (callable(method) or isinstance(given, dict)):
         kind = given.__name__ if isinstance(given, type) else type(given).__name__
         raise TypeError(f"schema must be a dict (JSON Schema), a pydantic model or an instance of one, not {kind}")

@@ -66,6 +66,7 @@ class Run:
         self._recorded: dict[str, Any] = {}
         self._warned_of_steps = False
         self._owes_environment = True
+        self._has_logged = False
         before = protocol.read_snapshot(self.dir)  # a run that was preempted goes on where it was
         self.inputs = before.inputs
         self._require_inputs: Callable[[], None] | None = None
@@ -120,6 +121,7 @@ class Run:
             self._require_open("log")
             if self._require_inputs is not None:
                 self._refuse()
+            self._has_logged = True
             number = self._step + 1 if step is None else self._checked(step)
             if step is not None or commit is not False:
                 self._step = max(number, self._step)
@@ -187,6 +189,11 @@ class Run:
         require, self._require_inputs = self._require_inputs, None
         if require is not None:
             require()
+
+    @property
+    def has_logged(self) -> bool:
+        """Whether this process has logged; a run that was preempted has steps before it has."""
+        return self._has_logged
 
     @property
     def config_static(self) -> ConfigView:

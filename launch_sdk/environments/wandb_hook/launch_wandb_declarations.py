@@ -85,11 +85,22 @@ def _remember(module: Any) -> None:
         try:
             _own.clear()
             _own.update(deepcopy(dict(self.items())))
+            args = (_with_integers(args[0], _own), *args[1:])
         except Exception as error:  # noqa: BLE001  # the program comes first
             _complain(error)
         return merge_locked(self, *args, **options)
 
     module.Config.merge_locked = keeping
+
+
+def _with_integers(given: Any, own: Any) -> Any:
+    """Give 4 for 4.0 where the program has an integer, at any depth: `range(4.0)` fails."""
+    kinds: set[Any] = {type(given), type(own)}
+    if kinds == {dict}:
+        return {key: _with_integers(value, own.get(key)) for key, value in given.items()}
+    if kinds == {list} and own and all(type(item) is int for item in own):
+        return [_with_integers(item, own[0]) for item in given]
+    return int(given) if type(own) is int and type(given) is float and given.is_integer() else given
 
 
 def _note(add: Callable[[Any], None]) -> None:
@@ -144,7 +155,7 @@ def _foreign_inputs() -> Any:
 def _plain(schema: Any) -> Any:
     """Give a schema as a dict of its own: the client takes the definitions out of the one that it is given."""
     try:
-        return schema.model_json_schema() if hasattr(schema, "model_json_schema") else deepcopy(schema)
+        return schema.model_json_schema(by_alias=False) if hasattr(schema, "model_json_schema") else deepcopy(schema)
     except Exception as error:  # noqa: BLE001  # the client will say what is wrong with it
         _complain(error)
         return None

@@ -229,6 +229,7 @@ def test_declared_inputs_add_up_and_an_odd_declaration_is_passed_over(tmp_path: 
     told: list[Any] = [
         {"config": True, "include": ["trainer", r"a\.b.c"], "exclude": [], "schema": {"type": "object"}},
         {"config": True, "include": [], "exclude": ["trainer.private", "x\\y"], "schema": None},
+        {"config": True, "include": [], "exclude": [], "schema": {"properties": {"trainer": {}}}},
         {"file": "./conf/a.yaml", "text": "lr: 0.1\n", "include": [], "exclude": ["b"], "schema": None},
         {"file": "b.json", "text": "{", "include": None, "exclude": 3, "schema": 4},
         {"file": 3}, [], "x",
@@ -241,7 +242,7 @@ def test_declared_inputs_add_up_and_an_odd_declaration_is_passed_over(tmp_path: 
         "config": {
             "include": [["trainer"], ["a.b", "c"]],
             "exclude": [["trainer", "private"], ["x\\y"]],
-            "schema": {"type": "object"},
+            "schema": {"type": "object", "properties": {"trainer": {}}},
         },
         "files": {
             "conf/a.yaml": {"include": [], "exclude": [["b"]], "schema": None, "values": {"lr": 0.1}},

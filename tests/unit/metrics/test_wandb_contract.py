@@ -221,3 +221,15 @@ def test_a_wandb_script_refuses_what_it_does_not_declare_as_one_of_our_sdk_does(
         *of_the_file,
     ]
     assert "launch:" not in done.stderr
+
+
+def test_a_wandb_script_gets_an_integer_where_it_has_one(tmp_path: Path) -> None:
+    code = """
+import wandb
+with wandb.init(config={"n": 1, "m": {"k": 2, "lr": 0.5, "l": [1, 2]}}) as run:
+    print(run.config)
+"""
+    config = {"n": 4.0, "m": {"k": 6.0, "lr": 2.0, "l": [3.0, 4.5]}}
+    write_overrides(tmp_path, config, {})
+    done = _python(tmp_path, code, config=config)
+    assert "{'n': 4, 'm': {'k': 6, 'lr': 2.0, 'l': [3, 4.5]}}" in done.stdout

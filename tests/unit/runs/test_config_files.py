@@ -136,6 +136,22 @@ def test_text_that_readers_of_yaml_take_for_something_else_is_quoted() -> None:
     assert yaml.safe_load(patched) == {"a": 1, "words": words, "tiny": 1e-05, "text": "one\ntwo"}
 
 
+def test_a_text_that_looks_like_a_day_that_no_month_has_is_quoted() -> None:
+    assert patched_yaml("day: a\n", {"day": "2024-02-30"}) == 'day: "2024-02-30"\n'
+
+
+@pytest.mark.parametrize(
+    ("patched", "own", "expected"),
+    [
+        (patched_yaml, "n: 1\nl: [1, 2]\nx: 0.5\n", "n: 6\nl: [3, 4.5]\nx: 6.0\n"),
+        (patched_toml, "n = 1\nl = [1, 2]\nx = 0.5\n", "n = 6\nl = [3, 4.5]\nx = 6.0\n"),
+        (patched_json, '{"n": 1, "l": [1, 2], "x": 0.5}', '{"n": 6, "l": [3, 4.5], "x": 6.0}'),
+    ],
+)
+def test_a_whole_number_is_written_as_an_integer_where_one_stands(patched: Any, own: str, expected: str) -> None:
+    assert patched(own, {"n": 6.0, "l": [3.0, 4.5], "x": 6.0}) == expected
+
+
 def test_a_key_that_is_a_number_in_yaml_is_named_by_its_text() -> None:
     assert yaml.safe_load(patched_yaml("1: a\n2.5: b\n", {"1": "c"})) == {1: "c", 2.5: "b"}
 

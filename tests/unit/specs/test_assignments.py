@@ -73,3 +73,9 @@ def test_a_backslash_makes_a_dot_or_a_backslash_part_of_a_key_in_the_config_and_
     words = [r"a\.b.c\\.d=1", r"files.x.yaml.a\.b.c\\.d=1"]
     nested = {"a.b": {"c\\": {"d": 1}}}
     assert parse_overrides(words, "--set") == (nested, {"x.yaml": nested})
+
+
+def test_a_value_for_a_config_file_as_a_whole_is_refused() -> None:
+    with pytest.raises(InvalidSpecError, match=r"name a key in the file, as in files\.c\.yaml\.KEY=5"):
+        parse_overrides(["files.c.yaml=5"], "--set")
+    assert parse_overrides([r"files.c\.yaml=5"], "--set") == ({"files": {"c.yaml": 5}}, {})

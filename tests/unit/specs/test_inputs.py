@@ -464,3 +464,31 @@ def test_what_was_recorded_is_the_default_and_the_schemas_own_only_where_nothing
     assert config is not None
     assert defaults(config) == {"lr": 0.5, "seed": 7, "net": {"a": 5, "b": 2}}
     assert "default" not in config["properties"]["net"]
+
+
+def test_a_closed_schema_judges_only_what_was_given() -> None:
+    layer = {"properties": {"width": {"type": "integer"}}, "additionalProperties": False}
+    schema = {"properties": {"lr": {"type": "number"}, "layer": layer}, "additionalProperties": False}
+    config = {"lr": 0.5, "seed": 1, "layer": {"width": 1, "own": 2}}
+    inputs = infer_inputs(_declared(schema=schema), config)
+    assert _faults(inputs, {"lr": 0.2, "layer": {"width": 2}}) == []
+    known = "inputs are lr, layer.width"
+    assert _faults(inputs, {"seed": 2, "layer": {"own": 1}}) == [
+        f"config.seed: is no input; {known}",
+        f"config.layer.own: is no input; {known}",
+    ]
+    closed: _Plain = {"allOf": [{"properties": {"width": {}}, "additionalProperties": False}, {"minProperties": 0}]}
+    inputs = infer_inputs(_declared(schema={"properties": {"layer": {**closed, "default": config["layer"]}}}), config)
+    assert _faults(inputs, {"layer": {"width": 3}}) == []
+    assert _faults(inputs, {"layer": {"own": 3}}) == ["config.layer: takes no 'own'"]
+
+
+@pytest.mark.parametrize("paths", [{"include": [["a", "b"]]}, {"exclude": [["a", "secret"]]}])
+@pytest.mark.parametrize("values", [{"a": {"b": 1, "secret": 2}, "c": {"d": 1}}, None])
+def test_a_group_of_which_a_part_is_no_input_is_not_removed(paths: dict[str, Any], values: Any) -> None:
+    one: _Plain = {"include": [], "exclude": [], "schema": None, "values": values, **paths}
+    inputs = infer_inputs({"config": None, "files": {"c.yaml": one}}, {})
+    if values is not None or "include" in paths:  # nothing is known of the file otherwise: the program refuses it
+        fault = "files.c.yaml.a: cannot be removed, for not all in it is input; inputs in it are a.b"
+        assert _faults(inputs, {}, {"c.yaml": {"a": {"$delete": True}}}) == [fault]
+    assert _faults(inputs, {}, {"c.yaml": {"a": {"b": {"$delete": True}}}}) == []

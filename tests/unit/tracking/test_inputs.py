@@ -13,6 +13,7 @@ import pydantic
 import pytest
 
 import launch_sdk as launch
+from launch_sdk.tracking.notices import LaunchWarning
 from launch_sdk.tracking.protocol import RUN_DIR, read_snapshot, write_overrides
 
 
@@ -68,7 +69,7 @@ def test_a_declaration_before_the_run_waits_for_it() -> None:
     assert read_snapshot(second.dir).inputs is None
 
 
-def test_declarations_add_up_and_the_last_schema_wins() -> None:
+def test_declarations_add_up_and_the_last_title_of_a_schema_counts() -> None:
     launch.manage_config(include=["a"], exclude=["a.x"], schema={"title": "first"})
     launch.init()
     launch.manage_config(include=["b", "a"], exclude=["b.x"], schema={"title": "second"})
@@ -342,6 +343,12 @@ def test_what_was_given_can_be_loaded_without_what_is_no_input(tmp_path: Path, m
     assert launch.config.a.lr == 0.5
 
 
+def test_the_given_values_have_integers_where_the_script_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _given(tmp_path, monkeypatch, {"a": {"n": 8.0}, "lr": 2.0})
+    launch.init(config={"a": {"n": 1}, "lr": 0.1})
+    assert str(launch.load_config()) == str({"a": {"n": 8}, "lr": 2.0})
+
+
 def test_a_file_is_declared_with_its_values_and_nothing_is_done_to_it(tmp_path: Path) -> None:
     path = tmp_path / "conf.yaml"
     path.write_text("# mine\nlr: 0.1\nkey: {private: 1, open: 2}\n")
@@ -432,3 +439,117 @@ def test_what_the_schema_of_a_file_names_may_be_new_in_it(tmp_path: Path, monkey
             launch.manage_config_file("c.json", schema=schema)
         lines = str(caught.value).splitlines()[1:]
         assert [line.split(":")[0] for line in lines] == [f"  files.c.json.{path}" for path in refused]
+
+
+class _Layer(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    width: int = 1
+
+
+class _Closed(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+    lr: float = 0.1
+    layer: _Layer = _Layer()
+    maybe: _Layer | None = None
+
+
+def test_a_closed_schema_judges_only_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"lr": 0.5, "seed": 1, "layer": {"width": 1, "own": 2}, "maybe": {"width": 1, "own": 3}}
+    _given(tmp_path, monkeypatch, {"lr": 0.2, "layer": {"width": 3}, "maybe": {"width": 4}})
+    launch.manage_config(schema=_Closed)
+    with launch.init(config=own) as run:
+        assert run.config.layer.width == 3
+    _given(tmp_path, monkeypatch, {"seed": 2, "layer": {"own": 3}, "maybe": {"own": 4}, "lr": 0.2})
+    launch.manage_config(schema=_Closed)
+    with pytest.raises(launch.InputError) as caught:
+        launch.init(config=own)
+    lines = str(caught.value).splitlines()[1:]
+    assert "  config: takes no 'seed'" in lines
+    assert "  config.layer: takes no 'own'" in lines
+    assert any(line.startswith("  config.maybe:") for line in lines)
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize("declared", [{"include": ["a.b"]}, {"exclude": ["a.secret"]}])
+def test_a_group_of_which_a_part_is_no_input_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: dict[str, Any]
+) -> None:
+    held = {"a": {"b": 1, "secret": 2}}
+    (tmp_path / "c.json").write_text("{}")
+    _given(tmp_path, monkeypatch, {}, {"c.json": {"a": {"$delete": True}}}, file_values={"c.json": held})
+    launch.manage_config_file("c.json", **declared)
+    with pytest.raises(
+        launch.InputError, match=r"c\.json\.a: cannot be removed, for not all .* inputs in it are a\.b$"
+    ):
+        launch.init()
+    _given(tmp_path, monkeypatch, {}, {"c.json": {"a": {"b": {"$delete": True}}}}, file_values={"c.json": held})
+    launch.manage_config_file("c.json", **declared)
+    launch.init()
+
+
+def test_values_are_held_against_every_declared_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _given(tmp_path, monkeypatch, {"lr": 2, "seed": -1})
+    launch.manage_config(schema={"properties": {"lr": {"maximum": 1}}, "required": ["lr"]})
+    launch.manage_config(schema={"properties": {"seed": {"minimum": 0}, "lr": {"minimum": 0}}, "required": ["seed"]})
+    with pytest.raises(launch.InputError) as caught:
+        launch.init(config={"lr": 1, "seed": 1})
+    assert str(caught.value).splitlines()[1:] == [
+        "  config.lr: 2 is greater than the maximum of 1",
+        "  config.seed: -1 is less than the minimum of 0",
+    ]
+
+
+def test_a_model_names_its_values_by_its_fields_not_by_their_aliases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Aliased(pydantic.BaseModel):
+        lr: float = pydantic.Field(0.1, alias="learning-rate", le=1)
+
+    _given(tmp_path, monkeypatch, {"lr": 2})
+    launch.manage_config(schema=Aliased)
+    with pytest.raises(launch.InputError, match=r"config\.lr: 2 is greater than"):
+        launch.init(config={"lr": 0.5})
+
+
+def test_nan_is_within_no_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _given(tmp_path, monkeypatch, {"lr": float("nan"), "free": float("nan")})
+    launch.manage_config(schema={"properties": {"lr": {"exclusiveMinimum": 0, "maximum": 1}, "free": {}}})
+    with pytest.raises(launch.InputError) as caught:
+        launch.init(config={"lr": 0.5, "free": 1.0})
+    assert str(caught.value).splitlines()[1:] == ["  config.lr: nan is not within the bounds of the schema"]
+
+
+def test_what_the_schema_of_a_file_requires_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "c.json").write_text("{}")
+    held = {"m": {"depth": 1, "width": 2}}
+    given = {"m": {"depth": {"$delete": True}, "width": {"$delete": True}}}
+    _given(tmp_path, monkeypatch, {}, {"c.json": given}, file_values={"c.json": held})
+    schema = {"properties": {"m": {"type": "object", "required": ["other", "depth"]}}}
+    launch.manage_config_file("c.json", schema=schema)
+    with pytest.raises(launch.InputError) as caught:
+        launch.init()
+    assert str(caught.value).splitlines()[1:] == ["  files.c.json.m.depth: is required and cannot be removed"]
+
+
+def test_a_declaration_after_the_first_log_is_warned_of() -> None:
+    run = launch.init(config={"a": 1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        launch.manage_config(include=["a"])
+    run.log({"loss": 1})
+    with pytest.warns(LaunchWarning, match=r"after the first log\(\)"):
+        launch.manage_config(include=["b"])
+    assert _declared()["config"]["include"] == [["a"], ["b"]]
+
+
+def test_a_run_that_goes_on_after_a_preemption_may_declare_as_at_its_first_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _given(tmp_path, monkeypatch, {"b": 3})
+    with launch.init(config={"a": 1, "b": 2}) as run:
+        run.log({"loss": 1})
+    with launch.init(config={"a": 1, "b": 2}) as run:
+        assert run.step == 1
+        launch.manage_config(include=["a"])
+        launch.manage_config(include=["b"])
+        run.log({"loss": 1})
