@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from launch_sdk._prefect.flow_job import job
-    from launch_sdk.client import Api, LaunchClient, launch, sweep
+    from launch_sdk.api import Api, launch, sweep
+    from launch_sdk.client import LaunchClient
     from launch_sdk.tracking.config import Config
     from launch_sdk.tracking.current import finish, init, log
     from launch_sdk.tracking.inputs import (
@@ -58,13 +59,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Api": "launch_sdk.client",
+    "Api": "launch_sdk.api",
     "InputError": "launch_sdk.tracking.inputs",
     "LaunchClient": "launch_sdk.client",
     "finish": "launch_sdk.tracking.current",
     "init": "launch_sdk.tracking.current",
     "job": "launch_sdk._prefect.flow_job",
-    "launch": "launch_sdk.client",
+    "launch": "launch_sdk.api",
     "load_config": "launch_sdk.tracking.inputs",
     "load_wandb_config": "launch_sdk.tracking.inputs",
     "log": "launch_sdk.tracking.current",
@@ -72,7 +73,7 @@ _HOMES = {
     "manage_config_file": "launch_sdk.tracking.inputs",
     "manage_wandb_config": "launch_sdk.tracking.inputs",
     "require": "launch_sdk.tracking.require",
-    "sweep": "launch_sdk.client",
+    "sweep": "launch_sdk.api",
 }
 _OF_THE_CURRENT_RUN = {"config": "current_config", "run": "current_run", "summary": "current_summary"}
 

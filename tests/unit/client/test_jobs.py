@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from launch_sdk.client import Api, LaunchClient, launch
+from launch_sdk.api import Api, launch
+from launch_sdk.client import LaunchClient
 from launch_sdk.errors import ConflictError, InvalidSpecError, NotFoundError
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_spec import RunSpec

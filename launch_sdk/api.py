@@ -1,0 +1,110 @@
+"""What scripts call in one line: `launch.launch()`, `launch.sweep()`, and `Api`, W&B's name for the client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from launch_sdk.client import DEFAULT_QUEUE, LaunchClient
+from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.handles import LaunchedRun, LaunchedSweep
+from launch_sdk.specs.document import Document, read_document
+from launch_sdk.specs.run_spec import RunSpec, split_entry_point, values_faults
+
+A_JOB_HAS_ITS_OWN = "a job has its own; launch its directory to give others"
+
+
+def launch(
+    uri: str | None = None,
+    *,
+    job: str | None = None,
+    entry_point: str | None = None,
+    args: Sequence[str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    files: Mapping[str, Mapping[str, Any]] | None = None,
+    metric_sources: Sequence[Mapping[str, Any]] = (),
+    environment: str | None = None,
+    queue: str | None = None,
+    name: str | None = None,
+    project: str | None = None,
+    wait: bool = True,
+) -> LaunchedRun:
+    r"""Put a local directory on a queue as a run, or start a run of a job or of somebody's deployment.
+
+    Args:
+        uri: the directory; None if `job` is given.
+        job: the name of a job, or `name:alias` for a version of it; or `flow/deployment`, whose parameters are then
+            `config`, and which has its own program, arguments and queue.
+        entry_point: program to start, as on a command line; `main.py` by default.
+        args: arguments after it.
+        config: values laid over the program's config.
+        files: values written into config files of the run's copy of the source, nested, by path.
+        metric_sources: where metrics come from if the program does not log them, as in a sweep file:
+            `[{"stdout": r"loss=(?P<loss>\S+)"}]`; a job has its own.
+        environment: what the program runs in: `current` (the default), `auto`, or a requirements file of the directory;
+            a job has its own.
+        queue: where to put it, an agent must serve it; None for the job's own, or the default.
+        name: what to call the run.
+        project: what it belongs to.
+        wait: whether to return only when it is over.
+
+    Raises:
+        NotFoundError: the directory, the deployment or the queue does not exist.
+        InvalidSpecError: neither or both of `uri` and `job` are given, a value is wrong, or the job does not take it.
+    """
+    if (uri is None) == (job is None):
+        raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job")])
+    of_job = {"metric_sources": metric_sources, "environment": environment}
+    if job is not None and (faults := [Fault(key, A_JOB_HAS_ITS_OWN) for key, value in of_job.items() if value]):
+        raise InvalidSpecError("The run", faults)
+    if faults := values_faults(config or {}, files or {}):
+        raise InvalidSpecError("The run", faults)
+    if job is not None and "/" in job:
+        run = LaunchClient().launch_job(job, config or {}, name=name)
+    elif job is not None:
+        run = LaunchClient().launch_own_job(
+            job, config=config, files=files, args=args or (), name=name, project=project, queue=queue
+        )
+    else:
+        if not Path(uri or "").expanduser().is_dir():
+            raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
+        spec = RunSpec.from_dict(
+            {
+                "source": uri,
+                "entry_point": split_entry_point(entry_point or "main.py"),
+                "args": list(args or ()),
+                "config": config or {},
+                "files": files or {},
+                "name": name,
+                "project": project,
+                "metric_sources": metric_sources,
+                "environment": environment,
+            }
+        )
+        run = LaunchClient().launch(spec, queue=queue or DEFAULT_QUEUE)
+    if wait:
+        run.wait()
+    return run
+
+
+def sweep(document: str | Path | Mapping[str, Any], *, queue: str | None = None, wait: bool = True) -> LaunchedSweep:
+    """Start a sweep.
+
+    Args:
+        document: a sweep file, or what stands in one (its program is then relative to the working directory).
+        queue: where it and its runs go; an agent must serve it.
+        wait: whether to return only when it is over.
+    """
+    given = Document(dict(document)) if isinstance(document, Mapping) else read_document(Path(document))
+    launched = LaunchClient().submit_sweep(given, queue=queue)
+    if wait:
+        launched.wait()
+    return launched
+
+
+class Api(LaunchClient):
+    """W&B's name for the client: `Api().run("entity/project/run_id")`; only the last part counts."""
+
+    def run(self, run_id: str) -> LaunchedRun:
+        return super().run(run_id.rstrip("/").rpartition("/")[2])
