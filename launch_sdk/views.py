@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LogLine:
-    """One line that the server keeps of a run: its id, when it was written (unix seconds), and what it says."""
+    """One line that the server keeps of a run.
+
+    Attributes:
+        line_id: its id.
+        time: when it was written, unix seconds.
+        message: what it says.
+        is_of_agent: whether the agent says it, which only hands the run over.
+    """
 
     line_id: str
     time: float
     message: str
+    is_of_agent: bool = False
 
 
 @dataclass(frozen=True)

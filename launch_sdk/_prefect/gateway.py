@@ -84,7 +84,11 @@ class PrefectGateway:
         """
         api_url = cast("str", embedded.connect())
         from prefect.client.orchestration import get_client
+        from prefect.context import refresh_global_settings_context
+        from prefect.settings import get_current_settings
 
+        if get_current_settings().api.url != api_url:  # Prefect was imported before the server was known
+            refresh_global_settings_context()
         client = get_client()
         await client.__aenter__()
         if error := await client.api_healthcheck():
@@ -229,7 +233,10 @@ class PrefectGateway:
         wanted = LogFilter.model_validate({"flow_run_id": {"any_": [run_id]}, "timestamp": {"after_": after}})
         lines: list[LogLine] = []
         while page := await self.client.read_logs(log_filter=wanted, offset=len(lines), limit=200):
-            lines += [LogLine(str(log.id), log.timestamp.timestamp(), log.message) for log in page]
+            lines += [
+                LogLine(str(log.id), log.timestamp.timestamp(), log.message, log.name == names.AGENT_LOGGER)
+                for log in page
+            ]
         return lines
 
     @told

@@ -67,3 +67,4 @@ def moved_tag(sweep_id: str) -> str:
 JOB_TAG = "launch-job"  # carried by the deployments that are jobs, their flows and their runs
 STOPPED = "Stopped"  # name of the Completed state of a sweep that its user has stopped
 PARENT_TAG = "launch-sweep"  # carried by the parent flow runs of sweeps
+AGENT_LOGGER = "prefect.flow_runs.worker"  # under which Prefect's workers speak of a flow run

@@ -221,14 +221,14 @@ class RunOutput:
 
     def show(self) -> None:
         """Print what is new."""
-        if self.directory.output.exists():
+        if self.directory.path.exists():
             self.follower.look()
         else:
             self._show_logs()
 
     def show_rest(self) -> None:
         """Print what was still to come when the run ended: the server gets its last lines a little after that."""
-        if self.directory.output.exists():
+        if self.directory.path.exists():
             self.follower.look(at_end=True)
             return
         quiet_until = time.monotonic() + LOGS_LATE_S
@@ -244,7 +244,7 @@ class RunOutput:
         ]
         self.seen.update(line.line_id for line in new)
         self.latest = max([self.latest, *(line.time for line in new)])
-        self._print([line.message for line in new])
+        self._print([line.message for line in new if not line.is_of_agent])
         return bool(new)
 
     def _print(self, lines: list[str]) -> None:

@@ -63,11 +63,14 @@ def write_program(folder: Path, register: str = "") -> Path:
 def job(home: Home, agent: None, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A job made of a real run."""
     del agent
-    code = write_program(tmp_path_factory.mktemp("digits") / "code", "digits")
+    code = write_program(tmp_path_factory.mktemp("digits-of-a-run") / "code", "digits-of-a-run")
     done = home.run("launch", "-q", "default", str(code), "-E", "train.py", "-a", "quick=1", "--json")
     assert json.loads(done.stdout)["state"] == "finished", done.stderr
-    assert "This run is job digits:v0" in home.run("launch", "run", "logs", json.loads(done.stdout)["run_id"]).stdout
-    return "digits"
+    assert (
+        "This run is job digits-of-a-run:v0"
+        in home.run("launch", "run", "logs", json.loads(done.stdout)["run_id"]).stdout
+    )
+    return "digits-of-a-run"
 
 
 def seen(done: Any) -> Any:
@@ -80,7 +83,7 @@ def seen(done: Any) -> Any:
 def test_a_job_of_a_run_has_its_code_its_arguments_and_its_declared_inputs(home: Home, job: str) -> None:
     shown = home.json("launch", "job", "describe", f"{job}:latest")
     assert (shown["name"], shown["version"], shown["aliases"], shown["queue"]) == (
-        "digits",
+        "digits-of-a-run",
         "v0",
         ["latest"],
         "default",
@@ -107,7 +110,12 @@ def test_a_run_of_a_job_gets_its_values_in_config_and_file(home: Home, job: str)
     )
     assert done.returncode == 0, done.stderr
     view = json.loads(done.stdout)
-    assert (view["job"], view["queue"], view["name"], view["summary"]) == ("digits", "default", "mine", {"loss": 0.5})
+    assert (view["job"], view["queue"], view["name"], view["summary"]) == (
+        "digits-of-a-run",
+        "default",
+        "mine",
+        {"loss": 0.5},
+    )
     given = seen(done)
     assert given["config"] == {"trainer": {"lr": 0.5, "steps": 3}, "fast": False, "key": "k"}
     assert given["args"] == ["--quick=1"]
@@ -122,7 +130,7 @@ def test_a_run_of_a_job_gets_its_values_in_config_and_file(home: Home, job: str)
 def test_on_another_queue_a_job_takes_the_same_values(home: Home, job: str) -> None:
     done = home.run("launch", "--job", job, "-q", "elsewhere", "-s", "trainer.lr=0.25", "--json")
     view = json.loads(done.stdout)
-    assert (view["state"], view["job"], view["queue"]) == ("finished", "digits", "elsewhere"), done.stderr
+    assert (view["state"], view["job"], view["queue"]) == ("finished", "digits-of-a-run", "elsewhere"), done.stderr
     assert seen(done)["config"]["trainer"]["lr"] == 0.25
 
 
