@@ -172,7 +172,8 @@ def test_a_wandb_loop_with_config_log_and_summary_runs_unchanged(
         (epoch, pytest.approx(0.64 + 1 / (epoch + 1))) for epoch in range(3)
     ]
     assert read_snapshot(run.path).config == {"lr": 0.9, "epochs": 3}
-    assert run.provenance() == {"lr": [{"layer": "sweep", "value": 0.9}], "epochs": [{"layer": "init", "value": 3}]}
+    by_sweep = {"layer": "sweep", "value": 0.9, "hides": "unknown"}
+    assert run.provenance() == {"lr": [by_sweep], "epochs": [{"layer": "init", "value": 3}]}
     assert network[1] == []
 
 
