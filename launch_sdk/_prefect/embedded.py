@@ -118,6 +118,19 @@ def uses_embedded_server() -> bool:
     return server is not None and os.environ.get("PREFECT_API_URL") == server.api_url
 
 
+def require_own_server() -> None:
+    """Make sure that the server this process was pointed at is still the embedded one.
+
+    Raises:
+        BackendUnavailableError: it has ended or has moved; another program may have its port by now.
+    """
+    server = running_server()
+    if server is None:
+        raise BackendUnavailableError("The embedded server has ended. Start it: launch server start")
+    if os.environ.get("PREFECT_API_URL") != server.api_url:
+        raise BackendUnavailableError(f"The embedded server has moved to {server.url}. Start this command again.")
+
+
 def running_server() -> EmbeddedServer | None:
     """Return the embedded server if its process is alive."""
     try:

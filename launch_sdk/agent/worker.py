@@ -117,9 +117,13 @@ class LaunchWorker(ProcessWorker):
         self._poll_again = False
         self._queue_names: dict[UUID, str] = {}
         self._queues_read_at = -inf
+        self._serves_embedded = False
         self._slots.on_free(self._poll_soon)
 
     async def __aenter__(self) -> Self:
+        from launch_sdk._prefect.embedded import uses_embedded_server
+
+        self._serves_embedded = uses_embedded_server()
         if self._execution is None:
             from launch_sdk.agent.execution import Execution
 
@@ -147,8 +151,20 @@ class LaunchWorker(ProcessWorker):
             self._is_watching = True
             self._runs_task_group.start_soon(self._watch_events)
 
+    async def sync_with_backend(self) -> None:
+        self._require_same_server()
+        await super().sync_with_backend()
+
+    def _require_same_server(self) -> None:
+        """Refuse another home's server that took the port of ours after it ended: its runs are not for this agent."""
+        from launch_sdk._prefect.embedded import require_own_server
+
+        if self._serves_embedded:
+            require_own_server()
+
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Look for work now; calls that come while one is looking are served by one more look."""
+        self._require_same_server()
         if self._poll_lock.locked():
             self._poll_again = True
             return []
