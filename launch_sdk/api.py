@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from launch_sdk.client import DEFAULT_QUEUE, LaunchClient
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
+from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.document import Document, read_document
+from launch_sdk.specs.git_address import is_git_address, parse_git_address
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point, values_faults
 
 A_JOB_HAS_ITS_OWN = "a job has its own; launch its directory to give others"
@@ -25,15 +28,16 @@ def launch(
     files: Mapping[str, Mapping[str, Any]] | None = None,
     metric_sources: Sequence[Mapping[str, Any]] = (),
     environment: str | None = None,
+    git_version: str | None = None,
     queue: str | None = None,
     name: str | None = None,
     project: str | None = None,
     wait: bool = True,
 ) -> LaunchedRun:
-    r"""Put a local directory on a queue as a run, or start a run of a job or of somebody's deployment.
+    r"""Put a directory or a git repository on a queue as a run, or start a run of a job or of somebody's deployment.
 
     Args:
-        uri: the directory; None if `job` is given.
+        uri: the directory, or the address of the repository (https, ssh or `user@host:path`); None if `job` is given.
         job: the name of a job, or `name:alias` for a version of it; or `flow/deployment`, whose parameters are then
             `config`, and which has its own program, arguments and queue.
         entry_point: program to start, as on a command line; `main.py` by default.
@@ -44,18 +48,19 @@ def launch(
             `[{"stdout": r"loss=(?P<loss>\S+)"}]`; a job has its own.
         environment: what the program runs in: `current` (the default), `auto`, or a requirements file of the directory;
             a job has its own.
+        git_version: branch, tag or commit of a repository; None for its default branch.
         queue: where to put it, an agent must serve it; None for the job's own, or the default.
         name: what to call the run.
         project: what it belongs to.
         wait: whether to return only when it is over.
 
     Raises:
-        NotFoundError: the directory, the deployment or the queue does not exist.
+        NotFoundError: the directory, the repository, its version, the deployment or the queue does not exist.
         InvalidSpecError: neither or both of `uri` and `job` are given, a value is wrong, or the job does not take it.
     """
     if (uri is None) == (job is None):
         raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job")])
-    of_job = {"metric_sources": metric_sources, "environment": environment}
+    of_job = {"metric_sources": metric_sources, "environment": environment, "git_version": git_version}
     if job is not None and (faults := [Fault(key, A_JOB_HAS_ITS_OWN) for key, value in of_job.items() if value]):
         raise InvalidSpecError("The run", faults)
     if faults := values_faults(config or {}, files or {}):
@@ -67,8 +72,6 @@ def launch(
             job, config=config, files=files, args=args or (), name=name, project=project, queue=queue
         )
     else:
-        if not Path(uri or "").expanduser().is_dir():
-            raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
         spec = RunSpec.from_dict(
             {
                 "source": uri,
@@ -82,10 +85,23 @@ def launch(
                 "environment": environment,
             }
         )
-        run = LaunchClient().launch(spec, queue=queue or DEFAULT_QUEUE)
+        source = _source(uri or "", git_version)
+        run = LaunchClient().launch(replace(spec, source=source), queue=queue or DEFAULT_QUEUE)
     if wait:
         run.wait()
     return run
+
+
+def _source(uri: str, git_version: str | None) -> str:
+    """Give the directory, or the packed code of a commit, that a URI names."""
+    if Path(uri).expanduser().is_dir():
+        if git_version is not None:
+            message = "goes with the address of a repository; a directory is launched as it is"
+            raise InvalidSpecError("The run", [Fault("git_version", message)])
+        return uri
+    if not is_git_address(uri):
+        raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
+    return RunStore.local().put_commit(parse_git_address(uri), git_version).source
 
 
 def sweep(document: str | Path | Mapping[str, Any], *, queue: str | None = None, wait: bool = True) -> LaunchedSweep:

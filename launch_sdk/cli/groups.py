@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -38,24 +39,15 @@ EXAMPLES = {
   launch queue create gpu                    then serve it: launch-agent --queues gpu
   launch queue list                          the queues, and whether anybody serves them""",
 }
+OF_THEIR_OWN = {"server": "server", "sweep": "sweeps", "job": "jobs", "environment": "environments"}  # module of each
 Action = Callable[["LaunchClient", "argparse.Namespace"], None]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `launch GROUP ACTION ...`."""
     group = arguments[0]
-    if group == "server":
-        from launch_sdk.cli.server import main as server
-
-        return server(arguments[1:])
-    if group == "sweep":
-        from launch_sdk.cli.sweeps import main as sweeps
-
-        return sweeps(arguments[1:])
-    if group == "job":
-        from launch_sdk.cli.jobs import main as jobs
-
-        return jobs(arguments[1:])
+    if group in OF_THEIR_OWN:
+        return importlib.import_module(f"launch_sdk.cli.{OF_THEIR_OWN[group]}").main(arguments[1:])
     parser = Parser(f"launch {group}", f"Look after the {group}s on the server.", EXAMPLES[group])
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, (text, argument, _) in ACTIONS[group].items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.specs.document import read_document
 from launch_sdk.specs.inputs import infer_inputs
 from launch_sdk.specs.job import check_name, suggested_name
+from launch_sdk.specs.launch_config import LaunchConfig
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
 
 if TYPE_CHECKING:
@@ -24,25 +26,32 @@ DEFAULT_ENTRY_POINT = "main.py"
 NO_IMAGES = "no image is built or run here; the program runs as a process of the agent"
 KINDS = {
     "code": "",
-    "git": "a job of a git URL is not made yet. Clone it, check out what you mean, then: launch job create code DIR",
+    "git": "",
     "image": f"{NO_IMAGES}. Make the job of its code: launch job create code DIR",
 }
 REFUSED = {
     "description": (("-d", "--description"), "is not kept; name a version with --alias"),
-    "git_hash": (("-g", "--git-hash"), "code DIR is packed as it is; check that commit out first"),
-    "runtime": (("-r", "--runtime"), "the program runs in the Python of its agent; start the agent with that one"),
-    "build_context": (("-b", "--build-context"), f"{NO_IMAGES}; name the directory as DIR"),
+    "runtime": (("-r", "--runtime"), "write it into .python-version of the code, and say --environment auto"),
+    "build_context": (("-b", "--build-context"), f"{NO_IMAGES}; name the directory as DIR, or in the entry point"),
     "base_image": (("-B", "--base-image"), NO_IMAGES),
     "dockerfile": (("-D", "--dockerfile"), NO_IMAGES),
     "service": (("-s", "--service"), "no services are started here; start them beside the agent"),
 }
-OF_CODE = {"entry_point": "--entry-point", "project": "--project", "schema": "--schema"}
+OF_CODE = {
+    "entry_point": "--entry-point",
+    "project": "--project",
+    "schema": "--schema",
+    "git_version": "--git-hash",
+    "environment": "--environment",
+}
 
 
 def add_options(parser: Parser) -> None:
     """Add the options of `launch job create` to its parser."""
-    parser.add_argument("kind", nargs="?", metavar="code", help="what to make it of: code DIR; or give --run")
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="directory of the program")
+    parser.add_argument(
+        "kind", nargs="?", metavar="code|git", help="what to make it of: code DIR or git URL; or give --run"
+    )
+    parser.add_argument("directory", nargs="?", metavar="DIR|URL", help="directory or git repository of the program")
     parser.add_argument("--run", metavar="RUN", help="make it of this finished run")
     parser.add_argument(
         "-E", "--entry-point", "--entry_point", help=f"program to start; default: {DEFAULT_ENTRY_POINT}"
@@ -54,7 +63,14 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("-p", "--project", help="what its runs belong to")
     parser.add_argument("-e", "--entity", help="W&B's; changes nothing")
     parser.add_argument("-q", "--queue", help="where its runs go; default: the queue of the run, or 'default'")
-    parser.add_argument("--schema", metavar="FILE", help="JSON Schema of the inputs, in JSON or YAML, for code DIR")
+    parser.add_argument("--schema", metavar="FILE", help="JSON Schema of the inputs, in JSON or YAML")
+    parser.add_argument(
+        *("-g", "--git-hash", "--git_hash", "--git-version", "--git_version"),
+        dest="git_version",
+        metavar="VERSION",
+        help="branch, tag or commit; default: of git URL its default branch, of code DIR what is there",
+    )
+    parser.add_argument("--environment", metavar="WHAT", help="what it runs in, as launch --environment")
     for key, (flags, why) in REFUSED.items():
         names = [*flags, flags[1].replace("-", "_").replace("__", "--")] if "-" in flags[1][2:] else flags
         parser.add_argument(*names, dest=key, action="append", metavar="VALUE", help=f"W&B's, refused: {why}")
@@ -64,16 +80,16 @@ def check_options(parser: Parser, options: argparse.Namespace) -> None:
     """End the command, with every fault at once, unless the options go together."""
     faults = [f"{'/'.join(flags)}: {why}" for key, (flags, why) in REFUSED.items() if getattr(options, key)]
     if bool(options.run) == bool(options.kind):
-        faults.append("name either --run RUN or code DIR")
+        faults.append("name either --run RUN, code DIR or git URL")
     elif options.run:
         given = [flag for key, flag in OF_CODE.items() if getattr(options, key)]
         faults += [f"{flag}: --run takes it from the run" for flag in given]
     elif options.kind not in KINDS:
-        faults.append(f"{options.kind!r} is no kind of source; it is code DIR")
+        faults.append(f"{options.kind!r} is no kind of source; it is code DIR or git URL")
     elif KINDS[options.kind]:
         faults.append(f"{options.kind}: {KINDS[options.kind]}")
     elif not options.directory:
-        faults.append("code needs the DIR of the program")
+        faults.append("code needs the DIR of the program" if options.kind == "code" else "git needs the URL")
     if faults:
         parser.error("; ".join(faults) if len(faults) == 1 else "\n  ".join(["several faults:", *faults]))
 
@@ -86,8 +102,8 @@ def create(client: LaunchClient, options: argparse.Namespace) -> None:
         check_name(options.name if options.name is not None else "later", options.alias)
         saved = client.save_job_from_run(options.run, name=options.name, queue=options.queue, aliases=options.alias)
     else:
-        spec = _code(options)
-        saved = client.save_job(spec, name=options.name, queue=options.queue, aliases=options.alias)
+        name, spec = _git(options) if options.kind == "git" else _code(options)
+        saved = client.save_job(spec, name=name, queue=options.queue, aliases=options.alias)
     if options.json:
         print_json({**saved.job.to_json(), "is_new": saved.is_new})
         return
@@ -110,23 +126,55 @@ def told(saved: SavedJob) -> list[str]:
     return lines
 
 
-def _code(options: argparse.Namespace) -> RunSpec:
+def _code(options: argparse.Namespace) -> tuple[str, RunSpec]:
     directory = Path(options.directory).expanduser()
     if not directory.is_dir():
         raise NotFoundError(f"{options.directory} is not a directory. Name the directory that holds the program.")
+    name, made = _checked(options, str(directory.resolve()), directory=directory)
+    if options.git_version is None:
+        return name, made
+    from launch_sdk.cli.git_source import spec_of_directory
+
+    wanted = LaunchConfig(git_version=options.git_version, entry_point=made.entry_point)
+    return name, replace(made, source=spec_of_directory(wanted, directory.resolve()).source)
+
+
+def _git(options: argparse.Namespace) -> tuple[str, RunSpec]:
+    """Give a job's name and content from a git address; the name is that of the repository and the program."""
+    from launch_sdk.cli.git_source import fetched
+    from launch_sdk.specs.git_address import parse_git_address
+
+    address = parse_git_address(options.directory, by_hand=True)
+    name, made = _checked(options, address.url, repository=address.repository)
+    return name, replace(made, source=fetched(address, options.git_version, made.entry_point).source)
+
+
+def _checked(
+    options: argparse.Namespace, source: str, *, repository: str | None = None, directory: Path | None = None
+) -> tuple[str, RunSpec]:
+    """Give a job's name and content, before anything is packed or fetched.
+
+    Raises:
+        InvalidSpecError: something cannot be; every fault at once.
+    """
     words = split_entry_point(options.entry_point or DEFAULT_ENTRY_POINT)
-    spec = {"source": str(directory.resolve()), "entry_point": words, "project": options.project}
-    made = RunSpec.from_dict({**spec, "inputs": _inputs(options.schema)})
-    faults = _program_faults(directory, options.directory, words)
+    about = {"entry_point": words, "project": options.project, "environment": options.environment}
+    made = RunSpec.from_dict({"source": source, **about, "inputs": _inputs(options.schema)})
+    name = options.name
+    if name is None:
+        name = suggested_name(replace(made, project=made.project or repository))
+    faults: list[Fault] = []
+    if directory is not None and options.git_version is None:
+        faults = _program_faults(directory, options.directory, words)
     try:
-        check_name(suggested_name(made) if options.name is None else options.name, options.alias)
+        check_name(name, options.alias)
     except InvalidSpecError as error:
         faults += error.faults
     if faults:
         raise InvalidSpecError("The job", faults)
     if not options.entry_point:
         say(f"The entry point is {DEFAULT_ENTRY_POINT}; name another with -E.")
-    return made
+    return name, made
 
 
 def _program_faults(directory: Path, named: str, words: Sequence[str]) -> list[Fault]:

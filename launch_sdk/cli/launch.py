@@ -6,16 +6,16 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, print_json, say
 from launch_sdk.cli.replay import find_run, is_run_directory
-from launch_sdk.errors import NotFoundError
+from launch_sdk.errors import ConflictError, NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.supervise import Follower
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import checked
-from launch_sdk.specs.launch_config import LaunchConfig, merged, program_words, read_launch_config
+from launch_sdk.specs.launch_config import PROCESSES, LaunchConfig, merged, program_words, read_launch_config
 from launch_sdk.specs.run_spec import split_entry_point
 from launch_sdk.specs.run_state import RunState
 
@@ -30,15 +30,20 @@ if TYPE_CHECKING:
 DEFAULT_QUEUE = "default"
 NO_AGENT_AFTER_S = 4.0
 LOGS_LATE_S = 3.0
-OF_JOB = ("entry_point", "environment", "metric_sources")
+OF_JOB = ("entry_point", "environment", "metric_sources", "git_version", "git_repo")
 OF_DEPLOYMENT = (*OF_JOB, "args")
 DEPLOYMENT_HAS = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
-GROUPS = ("run", "sweep", "job", "queue", "server")
+GROUPS = ("run", "sweep", "job", "queue", "environment", "server")
+STARTED_AGAIN = (RunState.FAILED, RunState.LOST)
 EXAMPLES = """\
   launch DIR -E train.py                     run a local directory once, here
   launch DIR -E train.py -s lr=0.1           ... with a value of its config changed
   launch -q gpu DIR -E train.py --detach     put it on a queue that agents serve
+  launch https://HOST/ME/REPO -E train.py    run a git repository; also ssh:// and git@HOST:ME/REPO
+  launch https://HOST/ME/REPO -g v1.2        ... a branch, tag or commit of it
   launch RUN                                 repeat an earlier run (id, name, run directory), with its exact code
+  launch RUN -g main                         repeat it with the code of another version
+  launch RUN --rerun-failed                  start a run that has failed again, where it was
   launch --job digits -s trainer.lr=0.1      start a run of a job; only what it takes can be set
   launch DIR -s files.conf.yaml.lr=0.1       set a value of a config file, in the run's own copy
   launch DIR --environment auto              in a virtual environment with what its requirements.txt says
@@ -50,6 +55,7 @@ other commands (each has --help):
   launch sweep  list | show | best | export | pause | resume | stop | cancel | rerun-failed | schema | delete
   launch job    create | list | describe | delete
   launch queue  list | create
+  launch environment list | delete | prune
   launch server start | stop | status | url"""
 
 
@@ -64,27 +70,80 @@ def _main(arguments: Sequence[str]) -> int:
         return group(arguments)
     parser = _parser()
     options = parser.parse_args(arguments)
-    wanted = _wanted(options)
-    if not wanted.uri and not wanted.job and wanted.queue and Path(wanted.queue).expanduser().is_dir():
-        wanted = replace(wanted, uri=wanted.queue, queue=DEFAULT_QUEUE)  # W&B's `launch --queue URI`
+    said = _said(options)
+    wanted = _with_uri(said.options.over(said.config))
     if bool(wanted.uri) == bool(wanted.job):
-        parser.error("name either a URI (a directory or a run) or a --job")
+        parser.error("name either a URI (a directory, a git address or a run) or a --job")
+    failed = _failed_run(wanted) if options.rerun_failed else None
+    if failed is not None:
+        wanted = replace(wanted, queue=wanted.queue or failed.view.queue)
     if options.detach and not wanted.queue and not wanted.job:
         parser.error("--detach needs --queue: a run in the foreground ends with its command")
     if wanted.entity:
         say(f"Entity {wanted.entity!r} is W&B's; a server is one team, so it changes nothing.")
-    if wanted.job:
-        return (_launch_deployment if "/" in wanted.job else _launch_job)(options, wanted, wanted.job)
+    if failed is not None:
+        return _repeat(options, said, wanted, failed)
+    return _launch_job(options, said, wanted, wanted.job) if wanted.job else _launch_uri(options, said, wanted)
+
+
+def _with_uri(wanted: LaunchConfig) -> LaunchConfig:
+    """Find the URI where W&B lets it be: behind `--queue`, which may stand alone, or as `git.repo`."""
+    if wanted.uri or wanted.job:
+        return wanted
+    if wanted.queue and Path(wanted.queue).expanduser().is_dir():
+        return replace(wanted, uri=wanted.queue, queue=DEFAULT_QUEUE)
+    return replace(wanted, uri=wanted.git_repo)
+
+
+def _launch_uri(options: argparse.Namespace, said: Said, wanted: LaunchConfig) -> int:
     uri = wanted.uri or ""
-    if Path(uri).expanduser().is_dir() and not is_run_directory(Path(uri).expanduser()):
-        return _launch_spec(options, wanted.spec_of(str(Path(uri).expanduser().resolve())), wanted.queue)
-    return _repeat(options, wanted, uri)
+    directory = Path(uri).expanduser()
+    if directory.is_dir() and not is_run_directory(directory):
+        return _launch_spec(options, said, _spec_of_directory(wanted, directory.resolve()), wanted.queue)
+    from launch_sdk.cli.git_source import is_address, spec_of_address
+
+    if is_address(uri):
+        spec = spec_of_address(wanted, uri, by_hand=uri == options.uri)
+        return _launch_spec(options, said, spec, wanted.queue)
+    return _repeat(options, said, wanted, find_run(uri))
+
+
+class Said(NamedTuple):
+    """What somebody has said of a launch: in options, and in a launch config, over which the options are laid."""
+
+    options: LaunchConfig
+    config: LaunchConfig
+
+
+def _spec_of_directory(wanted: LaunchConfig, directory: Path) -> RunSpec:
+    if wanted.git_version is None:
+        return wanted.spec_of(str(directory))
+    from launch_sdk.cli.git_source import spec_of_directory
+
+    return spec_of_directory(wanted, directory)
 
 
 def _parser() -> Parser:
     parser = Parser("launch", "Run a directory, an earlier run or a job once, here or through a queue.", EXAMPLES)
     parser.add_argument(
-        "uri", nargs="?", metavar="URI", help="local directory, or an earlier run: its id, name, page or directory"
+        "uri",
+        nargs="?",
+        metavar="URI",
+        help="local directory; git repository (https://, ssh://, user@host:path, file:///); or an earlier run: its id,"
+        " name, page or directory",
+    )
+    parser.add_argument(
+        "-g",
+        "--git-version",
+        "--git_version",
+        metavar="VERSION",
+        help="branch, tag or commit of the code; of a run, what it had besides its commit is not applied then",
+    )
+    parser.add_argument(
+        "--rerun-failed",
+        "--rerun_failed",
+        action="store_true",
+        help="start a run that has failed again, on the queue that it was on",
     )
     parser.add_argument("-j", "--job", metavar="NAME", help="start a run of this job, or of a FLOW/DEPLOYMENT, instead")
     parser.add_argument("-E", "--entry-point", "--entry_point", help="program to start; default: main.py")
@@ -111,36 +170,41 @@ def _parser() -> Parser:
     )
     parser.add_argument("-n", "--name", help="what to call the run")
     parser.add_argument("-p", "--project", help="what the run belongs to")
+    parser.add_argument("-e", "--entity", help="W&B's; changes nothing")
+    parser.add_argument(
+        "-r", "--resource", choices=PROCESSES, help="W&B's; every run is a process on its agent's machine"
+    )
     parser.add_argument("--detach", action="store_true", help="with a queue or a job: return at once")
     parser.add_argument("--dry-run", "--dry_run", action="store_true", help="print the RunSpec and start nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     return parser
 
 
-def _wanted(options: argparse.Namespace) -> LaunchConfig:
-    """Lay what the command line says over its launch config."""
+def _said(options: argparse.Namespace) -> Said:
+    """Read what the command line says, and its launch config."""
     below = read_launch_config(options.config) if options.config is not None else LaunchConfig()
     said = LaunchConfig(
         uri=options.uri,
         job=options.job,
         name=options.name,
         project=options.project,
+        entity=options.entity,
+        git_version=options.git_version,
         queue=options.queue,
         environment=options.environment,
         entry_point=split_entry_point(options.entry_point) if options.entry_point else (),
         args=program_words(options.args),
     )
     if "/" in (said.over(below).job or ""):  # of a deployment, `files` is a parameter like any other
-        return replace(said, config=parse_assignments(options.set, "--set")).over(below)
+        return Said(replace(said, config=parse_assignments(options.set, "--set")), below)
     config, files = parse_overrides(options.set, "--set")
-    return replace(said, config=config, files=files).over(below)
+    return Said(replace(said, config=config, files=files), below)
 
 
-def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
+def _repeat(options: argparse.Namespace, said: Said, wanted: LaunchConfig, run: EarlierRun) -> int:
     """Run an earlier run again: its code, which is checked before it starts, and what it was given."""
     from launch_sdk.cli.kept_runs import with_lock
 
-    run = find_run(uri)
     view = with_lock(run.view)
     spec = view.to_repeat
     if spec is None:
@@ -148,22 +212,49 @@ def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
             raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
         given = {**wanted.config, **({"files": wanted.files} if wanted.files else {})}
         return _launch_deployment(options, replace(wanted, config=merged(view.parameters, given), files={}), view.job)
-    return _launch_spec(options, wanted.spec_over(run.exactly(spec)), wanted.queue, run)
+    if wanted.git_version or wanted.git_repo:
+        from launch_sdk.cli.git_source import at_version
+
+        run = at_version(run, wanted)
+    return _launch_spec(options, said, wanted.spec_over(run.exactly(spec)), wanted.queue, run)
+
+
+def _failed_run(wanted: LaunchConfig) -> EarlierRun:
+    """Find a run that is to be started again because it has failed.
+
+    Raises:
+        ConflictError: it has not failed, or is a whole sweep.
+        NotFoundError: there is none.
+    """
+    if wanted.job or not wanted.uri:
+        raise ConflictError("--rerun-failed needs a run: launch RUN --rerun-failed")
+    run = find_run(wanted.uri)
+    named = run.view.run_id
+    if (run.view.job or "").startswith("run-sweep/"):
+        raise ConflictError(
+            f"{named} is a sweep. Start those of its runs that failed: launch sweep rerun-failed {named}"
+        )
+    if run.view.state not in STARTED_AGAIN:
+        raise ConflictError(
+            f"Run {named} is {run.view.state.value}; only one that failed or was lost is started again so."
+            f" Repeat it all the same: launch {named}"
+        )
+    return run
 
 
 def _launch_spec(
-    options: argparse.Namespace, spec: RunSpec, queue: str | None, earlier: EarlierRun | None = None
+    options: argparse.Namespace, said: Said, spec: RunSpec, queue: str | None, earlier: EarlierRun | None = None
 ) -> int:
     spec = checked(spec)
     if earlier is not None:
         say(earlier.tell(spec))
     if options.dry_run:
-        from launch_sdk.runs.environment import describe_environment
+        from launch_sdk.cli.dry_run import dry_run
         from launch_sdk.tracking.values import encode
 
+        base = f"run {earlier.view.run_id}" if earlier is not None else f"job {spec.job}" if spec.job else None
         more = {"replays": earlier.view.run_id, "code": encode(earlier.code)} if earlier is not None else {}
-        values = spec.to_dict() | {"config": encode(spec.config), "files": encode(spec.files), "queue": queue}
-        print_json(values | {"runs_in": describe_environment(spec)} | more)
+        print_json(dry_run(spec, queue, said.options, said.config, base) | more)
         return DONE
     if queue is None:
         from launch_sdk.cli.foreground import run_here
@@ -175,12 +266,14 @@ def _launch_spec(
         return _follow(client, client.launch(spec, queue=queue), options)
 
 
-def _launch_job(options: argparse.Namespace, wanted: LaunchConfig, name: str) -> int:
-    """Start a run of a job of ours, after checking what it is given."""
+def _launch_job(options: argparse.Namespace, said: Said, wanted: LaunchConfig, name: str) -> int:
+    """Start a run of a job of ours, after checking what it is given; or of somebody's deployment."""
+    if "/" in name:
+        return _launch_deployment(options, wanted, name)
     from launch_sdk.client import LaunchClient
 
     wanted.refuse(
-        OF_JOB, "the job has its own entry point, environment and metrics; launch its directory to change them"
+        OF_JOB, "the job has its own entry point, environment, metrics and code; launch its code to change them"
     )
     given: dict[str, Any] = {key: getattr(wanted, key) for key in ("config", "files", "args", "name", "project")}
     with LaunchClient() as client:
@@ -191,7 +284,7 @@ def _launch_job(options: argparse.Namespace, wanted: LaunchConfig, name: str) ->
             )
         if options.dry_run:
             job = client.job(name)
-            return _launch_spec(options, job.spec_with(**given), wanted.queue or job.queue)
+            return _launch_spec(options, said, job.spec_with(**given), wanted.queue or job.queue)
         return _follow(client, client.launch_own_job(name, queue=wanted.queue, **given), options)
 
 

@@ -67,6 +67,11 @@ class EarlierRun:
         return f"Replays run {self.view.run_id}: {described(self.code) or spec.source}, {words}"
 
 
+def is_page(text: str) -> bool:
+    """Say whether a text is the address of a run's page in the Prefect UI."""
+    return _PAGE.fullmatch(text) is not None
+
+
 def is_run_directory(path: Path) -> bool:
     """Say whether a folder is that of a run, so that the run is meant and not the folder."""
     return (path / protocol.RECORDS).is_file() or bool(path.is_dir() and protocol.read_code(path).get("source"))

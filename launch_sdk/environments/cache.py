@@ -20,15 +20,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from launch_sdk.environments.installer import install
+from launch_sdk.errors import ConflictError, NotFoundError
+from launch_sdk.tracking.values import is_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from launch_sdk.environments.plan import Plan
 
 LIMIT: Final = "LAUNCH_ENVIRONMENTS_GB"
 DEFAULT_LIMIT_GB: Final = 20.0
 RECORD: Final = "launch-environment.json"
+MAX_NAMED: Final = 8
 _POLL_S = 0.05
 _BUILDING, _GOING = ".building-", ".going-"
 
@@ -53,6 +56,33 @@ class Held:
     def close(self) -> None:
         """Give it back."""
         os.close(self._descriptor)
+
+
+@dataclass(frozen=True)
+class MadeEnvironment:
+    """An environment that is there.
+
+    Attributes:
+        digest: its name.
+        path: its folder.
+        made_of: the file of the source that says what is in it, or the earlier run.
+        python: the version of its interpreter, or what was asked for.
+        requirements: what was asked for; empty if its record does not say.
+        size_bytes: what it takes, packages that it shares with the installer's cache counted in.
+        created: when it was made, unix seconds; None if its record does not say.
+        last_used: when a run last started in it, or ended making it, unix seconds.
+        in_use: whether a run has it now.
+    """
+
+    digest: str
+    path: Path
+    made_of: str
+    python: str
+    requirements: tuple[str, ...]
+    size_bytes: int
+    created: float | None
+    last_used: float
+    in_use: bool
 
 
 @dataclass(frozen=True)
@@ -115,12 +145,65 @@ class EnvironmentCache:
             os.close(descriptor)
             raise
 
+    def made(self) -> list[MadeEnvironment]:
+        """Return the environments that are there, the last used ones first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(map(self._look_at, self._environments()), key=lambda one: (-one.last_used, one.digest))
+
+    def find(self, digest: str) -> MadeEnvironment:
+        """Return the environment whose digest begins so.
+
+        Raises:
+            NotFoundError: there is none.
+            ConflictError: there are several.
+        """
+        found = [one for one in self.made() if digest and one.digest.startswith(digest)]
+        if len(found) > 1:
+            raise ConflictError(f"{len(found)} environments begin with {digest!r}: {_named(found)}. Give more of it.")
+        if not found:
+            raise NotFoundError(f"No environment begins with {digest!r}; there are {_named(self.made()) or 'none'}.")
+        return found[0]
+
+    def delete(self, digest: str) -> MadeEnvironment:
+        """Delete the environment whose digest begins so; the next run that wants it makes it again.
+
+        Raises:
+            NotFoundError: there is none.
+            ConflictError: there are several, or a run is in it.
+        """
+        found = self.find(digest)
+        with self._exclusive(found.digest) as is_mine:
+            if not is_mine:
+                raise ConflictError(f"A run is in environment {found.digest}. Wait until it has ended, or cancel it.")
+            self._delete(found.path)
+        return found
+
+    def _look_at(self, path: Path) -> MadeEnvironment:
+        record = _record_of(path)
+        with self._exclusive(path.name) as is_mine:
+            in_use = not is_mine
+        size, created = record.get("bytes"), record.get("created")
+        return MadeEnvironment(
+            digest=path.name,
+            path=path,
+            made_of=str(record.get("from", "")),
+            python=str(record.get("python", "")),
+            requirements=tuple(map(str, record.get("stated") or ())),
+            size_bytes=size if isinstance(size, int) else 0,
+            created=created if isinstance(created, int | float) else None,
+            last_used=self._last_use(path.name),
+            in_use=in_use,
+        )
+
     def prune(self) -> list[str]:
         """Delete the least recently used environments until all together keep within the limit.
 
         Returns:
             The digests of those that are gone.
         """
+        if not self.folder.is_dir():
+            return []
         self._clear_away()
         sizes = {path.name: _recorded_size(path) for path in self._environments()}
         total, gone = sum(sizes.values()), list[str]()
@@ -209,6 +292,7 @@ def _finish(path: Path, plan: Plan) -> None:
         "from": plan.origin,
         "python": plan.python_label,
         "requirements": len(plan.requirements.lines),
+        "stated": plan.shown_requirements,
         "created": time.time(),
         "bytes": _size(path),
     }
@@ -220,7 +304,19 @@ def _size(path: Path) -> int:
 
 
 def _recorded_size(path: Path) -> int:
+    size = _record_of(path).get("bytes")
+    return size if isinstance(size, int) else 0
+
+
+def _record_of(path: Path) -> dict[str, Any]:
+    """Read what was noted when it was made; nothing if that cannot be read."""
     try:
-        return int(json.loads((path / RECORD).read_text())["bytes"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        record: Any = json.loads((path / RECORD).read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if is_object(record) else {}
+
+
+def _named(found: Sequence[MadeEnvironment]) -> str:
+    more = f" and {len(found) - MAX_NAMED} more" if len(found) > MAX_NAMED else ""
+    return ", ".join(one.digest[:12] for one in found[:MAX_NAMED]) + more

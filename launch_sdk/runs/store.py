@@ -12,10 +12,12 @@ from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.home import launch_home
 from launch_sdk.sources.capture_rules import CaptureRules
 from launch_sdk.sources.directory import Pack, origin_of_pack, pack_directory, unpack
+from launch_sdk.sources.git_fetch import FetchedTree, fetch_tree
 from launch_sdk.sources.git_pack import PackedCapture, files_of, origin_of_tree, pack_work_tree
 from launch_sdk.sources.git_replay import replay
 from launch_sdk.sources.packed import GIT, GitSource, file_of, is_packed, program_directory
 from launch_sdk.sources.store_files import new_file
+from launch_sdk.specs.git_address import GitAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,22 @@ class RunStore:
             return pack_work_tree(directory, launch_home() / "captures", self.sources, rules)
         except NotFoundError:
             return None
+
+    def put_commit(
+        self, address: GitAddress, version: str | None = None, directory: str = ".", known_as: str | None = None
+    ) -> FetchedTree:
+        """Keep the files of a commit at a git address.
+
+        Args:
+            address: of the repository.
+            version: a branch, a tag or a commit; None for the default branch.
+            directory: where programs start in it.
+            known_as: the address to record, of a repository on this machine; None for its own.
+
+        Raises:
+            LaunchError: as `fetch_tree` does.
+        """
+        return fetch_tree(address, version, directory, launch_home() / "git", self.sources, known_as=known_as)
 
     def holds(self, source: str) -> bool:
         """Say whether a packed source is here."""

@@ -48,10 +48,12 @@ class Git:
     Attributes:
         folder: its working directory.
         variables: added to the environment, such as `GIT_DIR`.
+        timeout_s: how long a command may take.
     """
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    timeout_s: float = GIT_TIMEOUT_S
 
     def ask(self, *words: str, feed: bytes | None = None) -> Answer:
         """Run a command to its end, whatever it ends with.
@@ -108,12 +110,12 @@ class Git:
 
     def _end(self, process: subprocess.Popen[bytes], words: Sequence[str], feed: bytes | None) -> Answer:
         try:
-            output, error = process.communicate(feed, timeout=GIT_TIMEOUT_S)
+            output, error = process.communicate(feed, timeout=self.timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             raise ConflictError(
-                f"git {words[0]} in {self.folder} did not end within {GIT_TIMEOUT_S:g} s. Look at what holds it up."
+                f"git {words[0]} in {self.folder} did not end within {self.timeout_s:g} s. Look at what holds it up."
             ) from None
         return Answer(process.returncode, output or b"", error.decode(errors="backslashreplace").strip())
 

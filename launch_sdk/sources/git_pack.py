@@ -76,16 +76,35 @@ def pack_capture(captured: Capture, folder: Path, store: Path) -> PackedCapture:
     Raises:
         InvalidSpecError: an object of it can be found no more.
     """
-    store.mkdir(parents=True, exist_ok=True)
     private = PrivateRepository.of(Path(captured.root), captured.object_format, folder)
-    packs = _kept(captured.tree, store) or _keep(captured.tree, private, store)
     history, left_out = _keep_history(captured, private, store)
     origin = replace(captured.origin, history=history, history_left_out=left_out)
-    digest = _write_document(captured, packs, origin, store)
+    source = pack_tree(captured.tree, captured.directory, captured.object_format, origin, private=private, store=store)
     if _is_base(captured.tree, private) and _size_of(private.path / "objects") > MAX_PRIVATE_BYTES:
         private.delete()  # the next capture makes it again
-    source = GitSource(digest, captured.tree, captured.directory)
-    return PackedCapture(str(source), captured, origin)
+    return PackedCapture(source, captured, origin)
+
+
+def pack_tree(
+    tree: str, directory: str, object_format: str, origin: Origin, *, private: PrivateRepository, store: Path
+) -> str:
+    """Keep a tree that a repository of ours sees in a store, and name it as a source.
+
+    Args:
+        tree: its hash.
+        directory: where programs start in it.
+        object_format: `sha1` or `sha256`.
+        origin: what to keep of where it comes from.
+        private: the repository.
+        store: folder of the sources of a run store; made if needed.
+
+    Raises:
+        InvalidSpecError: an object of it can be found no more.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    packs = _kept(tree, store) or _keep(tree, private, store)
+    digest = _write_document(tree, object_format, packs, origin, store)
+    return str(GitSource(digest, tree, directory))
 
 
 def origin_of_tree(source: GitSource, store: Path) -> Origin:
@@ -136,17 +155,17 @@ def _keep(tree: str, private: PrivateRepository, store: Path) -> list[str]:
     return _pack_all(tree, private, store) if packs is None else packs
 
 
-def _write_document(captured: Capture, packs: list[str], origin: Origin, store: Path) -> str:
+def _write_document(tree: str, object_format: str, packs: list[str], origin: Origin, store: Path) -> str:
     document = {
         "format": FORMAT,
-        "tree": captured.tree,
-        "object_format": captured.object_format,
+        "tree": tree,
+        "object_format": object_format,
         "packs": packs,
         "origin": origin.to_dict(),
     }
     content = json.dumps(document, sort_keys=True).encode()
     digest = hashlib.sha256(content).hexdigest()
-    kept, index = f"{digest}.json", f"tree-{captured.tree}"
+    kept, index = f"{digest}.json", f"tree-{tree}"
     if not ((store / kept).is_file() and (store / index).is_file()):
         write_file(store, kept, content)
         write_file(store, index, digest.encode())

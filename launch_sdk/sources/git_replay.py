@@ -26,7 +26,7 @@ from launch_sdk.sources.packed import GitSource
 
 MAX_FILES = 1_000_000
 MAX_LISTING_BYTES = 512 * 1024 * 1024
-_MODES = {b"100644", b"100755", b"120000"}
+MODES = frozenset({b"100644", b"100755", b"120000"})
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -50,8 +50,8 @@ def replay(source: GitSource, store: Path, target: Path) -> None:
         git = private_git(scratch)
         for pack in document.packs:
             _index(git, source, store / f"{pack}.pack", pack)
-        count = _check_tree(git, source)
-        _check_out(scratch, source, target, count)
+        entries = check_tree(git, source.tree)
+        _check_out(scratch, source, target, len(entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +94,55 @@ def _index(git: Git, source: GitSource, pack: Path, digest: str) -> None:
         raise _fault(f"{pack} is no pack that git can read: {answer.error}")
 
 
-def _check_tree(git: Git, source: GitSource) -> int:
-    """Refuse what a capture never writes: names that leave the folder or that git would obey, submodules, bombs.
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """A file of a tree, or a submodule in its place.
 
-    Returns:
-        The number of files.
+    Attributes:
+        mode: as git writes it, `100644`.
+        object_id: of its content; of the commit of a submodule.
+        size: bytes; 0 of a submodule.
+        name: path from the top.
     """
+
+    mode: bytes
+    object_id: str
+    size: int
+    name: bytes
+
+
+def check_tree(git: Git, tree: str, modes: frozenset[bytes] = MODES) -> list[TreeEntry]:
+    """List a tree; refuse what a capture never writes: names that leave the folder or that git would obey, bombs.
+
+    Args:
+        git: of the repository that holds it.
+        tree: a tree or a commit.
+        modes: what may be in it.
+
+    Raises:
+        InvalidSpecError: it holds something else; every such name at once.
+    """
+    entries: dict[bytes, TreeEntry] = {}
     faults: list[Fault] = []
-    seen: set[bytes] = set()
     total = 0
-    for mode, size, name in _entries(git, source):
-        total += size
-        if total > MAX_PACK_BYTES or len(seen) >= MAX_FILES:
+    for entry in _entries(git, tree):
+        total += entry.size
+        if total > MAX_PACK_BYTES or len(entries) >= MAX_FILES:
             raise _fault(f"holds more than {MAX_PACK_BYTES / 1e6:.0f} MB or {MAX_FILES} files")
-        if mode not in _MODES or name in seen or not _is_safe(name):
-            faults.append(Fault("source", f"{os.fsdecode(name)!r} is no file that may be written"))
-        seen.add(name)
-    folders = {folder for name in seen for folder in _folders_of(name)}
-    faults += [Fault("source", f"{os.fsdecode(name)!r} is a file and a folder") for name in seen & folders]
+        if entry.mode not in modes or entry.name in entries or not _is_safe(entry.name):
+            faults.append(Fault("source", f"{os.fsdecode(entry.name)!r} is no file that may be written"))
+        entries[entry.name] = entry
+    folders = {folder for name in entries for folder in _folders_of(name)}
+    both = entries.keys() & folders
+    faults += [Fault("source", f"{os.fsdecode(name)!r} is a file and a folder") for name in both]
     if faults:
         raise InvalidSpecError("The source", faults)
-    return len(seen)
+    return list(entries.values())
 
 
-def _entries(git: Git, source: GitSource) -> Iterator[tuple[bytes, int, bytes]]:
-    """List mode, size and path of each file; stop reading what would never end."""
-    process = git.start("ls-tree", "-r", "-z", "-l", "--full-tree", source.tree)
+def _entries(git: Git, tree: str) -> Iterator[TreeEntry]:
+    """List the files of a tree; stop reading what would never end."""
+    process = git.start("ls-tree", "-r", "-z", "-l", "--full-tree", tree)
     with process:
         output = cast("IO[bytes]", process.stdout)
         read, rest = 0, b""
@@ -132,13 +155,13 @@ def _entries(git: Git, source: GitSource) -> Iterator[tuple[bytes, int, bytes]]:
             yield from map(_entry, lines)
         _, error = process.communicate()
     if process.returncode:
-        raise _fault(f"tree {source.tree} is not whole: {error.decode(errors='backslashreplace').strip()}")
+        raise _fault(f"tree {tree} is not whole: {error.decode(errors='backslashreplace').strip()}")
 
 
-def _entry(line: bytes) -> tuple[bytes, int, bytes]:
+def _entry(line: bytes) -> TreeEntry:
     about, _, name = line.partition(b"\t")
-    mode, _, _, size = about.split()
-    return mode, int(size) if size.isdigit() else 0, name
+    mode, _, object_id, size = about.split()
+    return TreeEntry(mode, object_id.decode(), int(size) if size.isdigit() else 0, name)
 
 
 def _is_safe(name: bytes) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.sources.git_commands import Answer, Git
-from launch_sdk.tracking.metadata import without_credentials
+from launch_sdk.specs.git_address import clean_remote
 
 _ABOUT = (
     *("rev-parse", "--show-cdup", "--git-dir", "--git-path", "objects", "--git-path", "shallow"),
@@ -104,17 +103,6 @@ def repository_at(root: Path) -> Repository | None:
         remote_name=remote_name,
         remote=remote,
     )
-
-
-def clean_remote(url: str) -> str:
-    """Strip every password, token and query from a remote's address."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return re.sub(r"^[^@/:]*:[^@/]*@", "", url)  # user:password@host:path
-    host = rest.partition("/")[0]
-    if "@" not in host and "@" in rest and not re.fullmatch(r"(\[[0-9a-fA-F:]*\]|[^:]*)(:[0-9]*)?", host):
-        rest = rest.rpartition("@")[2]  # a password with an unescaped slash
-    return without_credentials(f"{scheme}://{rest}")
 
 
 def _read_settings(output: bytes) -> list[tuple[str, str]]:

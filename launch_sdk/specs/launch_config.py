@@ -1,10 +1,11 @@
 r"""The launch config: what `launch -c FILE` says, in W&B's keys; a command line is another one, laid over it.
 
 ```yaml
-uri: .                              # or job: digits
+uri: .                              # or a git address, or a run; or job: digits
 project: demo
 name: first try
 queue: gpu
+git: {version: v1.2}                # branch, tag or commit, of a git address or in place of what a run had
 overrides:
   entry_point: [train.py]           # or text, as on a command line
   args: [--epochs, "3"]             # or {epochs: 3}, which gives --epochs=3
@@ -26,6 +27,7 @@ from typing import Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import Document, Path_, parse_document, read_document, unusable_values
+from launch_sdk.specs.git_address import parse_git_address, version_fault
 from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.specs.run_spec import DEFAULT_ENTRY_POINT, RunSpec, environment_fault, named_twice, split_entry_point
 from launch_sdk.tracking.input_paths import file_key
@@ -33,12 +35,13 @@ from launch_sdk.tracking.protocol import merge
 
 OPTION = "--config"
 TEXTS = ("uri", "job", "name", "project", "entity", "queue")
-KEYS = (*TEXTS, "environment", "metric_sources", "overrides")
+KEYS = (*TEXTS, "environment", "metric_sources", "overrides", "git", "resource")
+PROCESSES = ("process", "local-process", "local")
 OVERRIDES = ("run_config", "files", "entry_point", "args")
+GIT = ("repo", "version", "git_version")
 
 _IMAGE = "a program runs in the agent's own environment, in no image"
 _PROCESS = "every run is a process on its agent's machine"
-_GIT = "code comes from a directory or from an earlier run, as it was there; name that as the uri"
 _SERVER = "a server has its own queues, for whoever can reach it; say queue alone"
 NOT_TAKEN: Mapping[Path_, str] = {
     ("docker",): _IMAGE,
@@ -46,11 +49,9 @@ NOT_TAKEN: Mapping[Path_, str] = {
     ("builder",): _IMAGE,
     ("registry",): _IMAGE,
     ("python_version",): "the interpreter is the agent's",
-    ("resource",): _PROCESS,
     ("resource_args",): _PROCESS,
     ("additional_services",): _PROCESS,
     ("template_variables",): "queues have no template that could hold variables",
-    ("git",): _GIT,
     ("priority",): "a queue is served in the order of submission",
     ("queue_entity",): _SERVER,
     ("project_queue",): _SERVER,
@@ -72,7 +73,7 @@ class LaunchConfig:
     """What to launch, as far as somebody has said it: nothing given is None or empty.
 
     Attributes:
-        uri: a directory, relative to the working directory, or the id of an earlier run.
+        uri: a directory, relative to the working directory, a git address, or the id of an earlier run.
         job: name of a job or of a deployment, in place of `uri`.
         name, project: of the run.
         entity: a team of W&B; noted, as a server is one team.
@@ -83,6 +84,8 @@ class LaunchConfig:
         files: values of its config files, nested, by path.
         environment: what the program runs in.
         metric_sources: where metrics come from if the program does not log them.
+        git_version: branch, tag or commit of the code; None for the default branch, or what a run had.
+        git_repo: address of the repository, in place of the one that a run came from.
     """
 
     uri: str | None = None
@@ -97,6 +100,8 @@ class LaunchConfig:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=_empty)
     environment: str | None = None
     metric_sources: tuple[Mapping[str, Any], ...] = ()
+    git_version: str | None = None
+    git_repo: str | None = None
 
     def over(self, lower: LaunchConfig) -> LaunchConfig:
         """Lay this over another: what it says wins, and values of config and files are merged.
@@ -117,6 +122,8 @@ class LaunchConfig:
             files=merged(lower.files, own.files),
             environment=own.environment or lower.environment,
             metric_sources=own.metric_sources or lower.metric_sources,
+            git_version=own.git_version or lower.git_version,
+            git_repo=own.git_repo or lower.git_repo,
         )
 
     def spec_of(self, source: str) -> RunSpec:
@@ -219,8 +226,12 @@ class _Reader:
         if self.values.get("uri") and self.values.get("job"):
             self._fault(("job",), "there is a uri too; name one of them")
         texts = {key: self._text(key) for key in TEXTS}
+        self._check_resource()
+        git_version, git_repo = self._git()
         return LaunchConfig(
             **texts,
+            git_version=git_version,
+            git_repo=git_repo,
             environment=self._environment(),
             metric_sources=self._metric_sources(),
             entry_point=self._entry_point(overrides.get("entry_point")),
@@ -269,6 +280,27 @@ class _Reader:
         for path, before in named_twice(path for path in given if isinstance(cast("object", path), str)).items():
             self._fault((*at, path), f"is the same file as {before!r}, which has values too; name it once")
         return {file_key(str(path)): self._mapping((*at, path)) for path in given}
+
+    def _check_resource(self) -> None:
+        if self.values.get("resource") not in (None, "", *PROCESSES):
+            self._fault(("resource",), f"has no meaning here: {_PROCESS}. Leave it out")
+
+    def _git(self) -> tuple[str | None, str | None]:
+        """Read which version of which repository; W&B has two names for the version."""
+        said = self._mapping(("git",))
+        self._check_keys(("git",), said, GIT)
+        texts = {key: value for key in GIT if (value := said.get(key)) is not None}
+        for key in [key for key, value in texts.items() if not isinstance(value, str) or not value]:
+            self._fault(("git", key), f"must be text, not {texts.pop(key)!r}")
+        version, repo = texts.get("version") or texts.get("git_version"), texts.get("repo")
+        if version is not None and (message := version_fault(version)):
+            self._fault(("git",), message)
+        if repo is not None:
+            try:
+                parse_git_address(repo)
+            except InvalidSpecError as error:
+                self._fault(("git", "repo"), error.faults[0].message)
+        return version, repo
 
     def _environment(self) -> str | None:
         value = self._text("environment")

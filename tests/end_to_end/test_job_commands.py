@@ -298,10 +298,11 @@ def test_what_is_no_option_here_is_refused_by_name_all_at_once(home: Home, tmp_p
     (tmp_path / "train.py").write_text("")
     for words, told in [
         (
-            ["code", str(tmp_path), "-g", "abc", "-B", "img"],
-            ["-g/--git-hash: code DIR is packed", "-B/--base-image: no"],
+            ["code", str(tmp_path), "-b", "abc", "-B", "img"],
+            ["-b/--build-context: no image", "-B/--base-image: no"],
         ),
-        (["git", "https://host/x.git"], ["git: a job of a git URL is not made yet. Clone it"]),
+        (["git"], ["git needs the URL"]),
+        (["git", "ext::sh", "-n", "a b"], ["names ext as its transport"]),
         (["image", "me/x:1"], ["image: no image is built or run here"]),
         (["--run", "r", "-E", "x.py", "-p", "p"], ["--entry-point: --run takes it", "--project: --run takes it"]),
         (["code", str(tmp_path), "-n", "a b", "-a", "v3", "-a", "latest"], ["a-b would do", "'v3' is", "'latest' is"]),

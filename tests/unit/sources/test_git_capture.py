@@ -16,8 +16,8 @@ import pytest
 from launch_sdk.errors import ConflictError, InvalidSpecError, NotFoundError
 from launch_sdk.sources.capture_rules import CaptureRules
 from launch_sdk.sources.git_capture import capture
-from launch_sdk.sources.git_repository import clean_remote
 from launch_sdk.sources.origin import Origin
+from launch_sdk.specs.git_address import clean_remote
 from tests.unit.sources.conftest import UserRepository, empty
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")

@@ -104,6 +104,33 @@ def test_overrides_have_their_forms(overrides: dict[str, Any], said: dict[str, A
     assert parsed({"overrides": overrides}) == LaunchConfig(**said)
 
 
+@pytest.mark.parametrize("key", ["version", "git_version"])
+def test_the_git_block_of_a_launch_config_names_a_version_and_a_repository(key: str) -> None:
+    wanted = LaunchConfig(git_version="v1", git_repo="https://host/x")
+    assert parsed({"git": {key: "v1", "repo": "https://host/x"}}) == wanted
+    assert LaunchConfig(git_version="main").over(wanted).git_version == "main"
+
+
+@pytest.mark.parametrize("resource", ["local", "local-process", "process", None, ""])
+def test_the_resource_of_a_launch_config_is_a_process(resource: str | None) -> None:
+    assert parsed({"resource": resource}) == LaunchConfig()
+
+
+@pytest.mark.parametrize(
+    ("git", "told"),
+    [
+        ({"commit": "x"}, "git.commit: unknown key"),
+        ({"version": 3}, "git.version: must be text, not 3"),
+        ({"version": "-x"}, "git: '-x' begins with a dash"),
+        ({"repo": "ext::sh"}, "git.repo: 'ext::sh' names ext as its transport"),
+        ({"repo": "file:///srv/x"}, "counts only where you type it"),
+        ([], "git: must be a mapping"),
+    ],
+)
+def test_a_git_block_that_cannot_be_is_refused(git: Any, told: str) -> None:
+    assert any(told in fault for fault in faults_of(json.dumps({"git": git}))), faults_of(json.dumps({"git": git}))
+
+
 def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(
         "uri: a\njob: b\nproject: 3\nqueu: q\nrun_config: {}\nresource: kubernetes\nenvironment: conda\n"
