@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from launch_sdk.cli.command import print_json, say
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.specs.document import read_document
+from launch_sdk.specs.git_address import parse_git_address
 from launch_sdk.specs.inputs import infer_inputs
 from launch_sdk.specs.job import check_name, suggested_name
 from launch_sdk.specs.launch_config import LaunchConfig
@@ -77,7 +78,11 @@ def add_options(parser: Parser) -> None:
 
 
 def check_options(parser: Parser, options: argparse.Namespace) -> None:
-    """End the command, with every fault at once, unless the options go together."""
+    """End the command, with every fault at once, unless the options go together.
+
+    Raises:
+        InvalidSpecError: they do, but the git address cannot be used.
+    """
     faults = [f"{'/'.join(flags)}: {why}" for key, (flags, why) in REFUSED.items() if getattr(options, key)]
     if bool(options.run) == bool(options.kind):
         faults.append("name either --run RUN, code DIR or git URL")
@@ -92,6 +97,8 @@ def check_options(parser: Parser, options: argparse.Namespace) -> None:
         faults.append("code needs the DIR of the program" if options.kind == "code" else "git needs the URL")
     if faults:
         parser.error("; ".join(faults) if len(faults) == 1 else "\n  ".join(["several faults:", *faults]))
+    if options.kind == "git":
+        parse_git_address(options.directory, by_hand=True, field_name="URL")
 
 
 def create(client: LaunchClient, options: argparse.Namespace) -> None:
@@ -142,7 +149,6 @@ def _code(options: argparse.Namespace) -> tuple[str, RunSpec]:
 def _git(options: argparse.Namespace) -> tuple[str, RunSpec]:
     """Give a job's name and content from a git address; the name is that of the repository and the program."""
     from launch_sdk.cli.git_source import fetched
-    from launch_sdk.specs.git_address import parse_git_address
 
     address = parse_git_address(options.directory, by_hand=True)
     name, made = _checked(options, address.url, repository=address.repository)

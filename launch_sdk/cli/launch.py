@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, print_json, say
+from launch_sdk.cli.command import DONE, Parser, finish, print_json, say
+from launch_sdk.cli.queued_run import follow
 from launch_sdk.cli.replay import find_run, is_run_directory
 from launch_sdk.errors import ConflictError, NotFoundError
-from launch_sdk.runs.run_directory import RunDirectory
-from launch_sdk.runs.supervise import Follower
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import checked
-from launch_sdk.specs.launch_config import PROCESSES, LaunchConfig, merged, program_words, read_launch_config
+from launch_sdk.specs.launch_config import NOT_TAKEN, PROCESSES, LaunchConfig, merged, program_words, read_launch_config
 from launch_sdk.specs.run_spec import split_entry_point
 from launch_sdk.specs.run_state import RunState
 
@@ -24,13 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from launch_sdk.cli.replay import EarlierRun
-    from launch_sdk.client import LaunchClient, LaunchedRun
     from launch_sdk.specs.run_spec import RunSpec
 
 DEFAULT_QUEUE = "default"
-NO_AGENT_AFTER_S = 4.0
-LOGS_LATE_S = 3.0
 OF_JOB = ("entry_point", "environment", "metric_sources", "git_version", "git_repo")
+OF_IMAGES = {"d": "docker-image", "A": "docker-args"}
 OF_DEPLOYMENT = (*OF_JOB, "args")
 DEPLOYMENT_HAS = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
 GROUPS = ("run", "sweep", "job", "queue", "environment", "server")
@@ -70,6 +65,7 @@ def _main(arguments: Sequence[str]) -> int:
         return group(arguments)
     parser = _parser()
     options = parser.parse_args(arguments)
+    _check_options(parser, options)
     said = _said(options)
     wanted = _with_uri(said.options.over(said.config))
     if bool(wanted.uri) == bool(wanted.job):
@@ -86,11 +82,25 @@ def _main(arguments: Sequence[str]) -> int:
     return _launch_job(options, said, wanted, wanted.job) if wanted.job else _launch_uri(options, said, wanted)
 
 
+def _check_options(parser: Parser, options: argparse.Namespace) -> None:
+    """End the command, with every fault at once, if an option of W&B's has no meaning here, or the URI stands twice."""
+    faults = [
+        f"-{letter}/--{name}: has no meaning here: {NOT_TAKEN['docker',]}. Leave it out"
+        for letter, name in OF_IMAGES.items()
+        if getattr(options, name.replace("-", "_")) is not None
+    ]
+    if options.uri is not None and options.uri_option is not None:
+        faults.append(f"the URI stands twice, as {options.uri!r} and behind --uri; name it once")
+    if faults:
+        parser.error("; ".join(faults))
+    options.uri = options.uri or options.uri_option
+
+
 def _with_uri(wanted: LaunchConfig) -> LaunchConfig:
     """Find the URI where W&B lets it be: behind `--queue`, which may stand alone, or as `git.repo`."""
     if wanted.uri or wanted.job:
         return wanted
-    if wanted.queue and Path(wanted.queue).expanduser().is_dir():
+    if wanted.queue and (Path(wanted.queue).expanduser().is_dir() or "://" in wanted.queue):
         return replace(wanted, uri=wanted.queue, queue=DEFAULT_QUEUE)
     return replace(wanted, uri=wanted.git_repo)
 
@@ -103,7 +113,7 @@ def _launch_uri(options: argparse.Namespace, said: Said, wanted: LaunchConfig) -
     from launch_sdk.cli.git_source import is_address, spec_of_address
 
     if is_address(uri):
-        spec = spec_of_address(wanted, uri, by_hand=uri == options.uri)
+        spec = spec_of_address(wanted, uri, by_hand=uri in {options.uri, options.queue})
         return _launch_spec(options, said, spec, wanted.queue)
     return _repeat(options, said, wanted, find_run(uri))
 
@@ -147,7 +157,14 @@ def _parser() -> Parser:
     )
     parser.add_argument("-j", "--job", metavar="NAME", help="start a run of this job, or of a FLOW/DEPLOYMENT, instead")
     parser.add_argument("-E", "--entry-point", "--entry_point", help="program to start; default: main.py")
-    parser.add_argument("-a", "--args", action="append", default=[], metavar="K=V", help="argument for the program")
+    parser.add_argument("-u", "--uri", dest="uri_option", metavar="URI", help="the URI, as W&B's command has it, too")
+    parser.add_argument(
+        *("-a", "--args", "--args-list", "--args_list"),
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="argument for the program",
+    )
     parser.add_argument(
         "-s",
         "--set",
@@ -174,6 +191,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "-r", "--resource", choices=PROCESSES, help="W&B's; every run is a process on its agent's machine"
     )
+    for letter, name in OF_IMAGES.items():
+        parser.add_argument(f"-{letter}", f"--{name}", f"--{name.replace('-', '_')}", help="W&B's, refused")
     parser.add_argument("--detach", action="store_true", help="with a queue or a job: return at once")
     parser.add_argument("--dry-run", "--dry_run", action="store_true", help="print the RunSpec and start nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
@@ -263,7 +282,7 @@ def _launch_spec(
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
-        return _follow(client, client.launch(spec, queue=queue), options)
+        return follow(client, client.launch(spec, queue=queue), options)
 
 
 def _launch_job(options: argparse.Namespace, said: Said, wanted: LaunchConfig, name: str) -> int:
@@ -285,7 +304,7 @@ def _launch_job(options: argparse.Namespace, said: Said, wanted: LaunchConfig, n
         if options.dry_run:
             job = client.job(name)
             return _launch_spec(options, said, job.spec_with(**given), wanted.queue or job.queue)
-        return _follow(client, client.launch_own_job(name, queue=wanted.queue, **given), options)
+        return follow(client, client.launch_own_job(name, queue=wanted.queue, **given), options)
 
 
 def _launch_deployment(options: argparse.Namespace, wanted: LaunchConfig, name: str) -> int:
@@ -298,79 +317,7 @@ def _launch_deployment(options: argparse.Namespace, wanted: LaunchConfig, name: 
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
-        return _follow(client, client.launch_job(name, wanted.config, name=wanted.name), options)
-
-
-class RunOutput:
-    """What a run on a queue prints, as it comes: from its directory where this machine has it, else from the server."""
-
-    def __init__(self, run: LaunchedRun, stream: TextIO) -> None:
-        self.run = run
-        self.stream = stream
-        self.directory = RunDirectory.of(run.id)
-        self.follower = Follower(self.directory, self._print)
-        self.seen: set[str] = set()
-        self.latest = 0.0
-
-    def show(self) -> None:
-        """Print what is new."""
-        if self.directory.path.exists():
-            self.follower.look()
-        else:
-            self._show_logs()
-
-    def show_rest(self) -> None:
-        """Print what was still to come when the run ended: the server gets its last lines a little after that."""
-        if self.directory.path.exists():
-            self.follower.look(at_end=True)
-            return
-        quiet_until = time.monotonic() + LOGS_LATE_S
-        while time.monotonic() < quiet_until:
-            if self._show_logs():
-                quiet_until = time.monotonic() + LOGS_LATE_S
-            time.sleep(0.3)
-
-    def _show_logs(self) -> bool:
-        """Print lines not seen yet. They arrive out of order, so the last seconds are read again each time."""
-        new = [
-            line for line in self.run.log_lines(max(self.latest - LOGS_LATE_S, 0.0)) if line.line_id not in self.seen
-        ]
-        self.seen.update(line.line_id for line in new)
-        self.latest = max([self.latest, *(line.time for line in new)])
-        self._print([line.message for line in new if not line.is_of_agent])
-        return bool(new)
-
-    def _print(self, lines: list[str]) -> None:
-        self.stream.write("".join(f"{line}\n" for line in lines))
-        self.stream.flush()
-
-
-def _follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace) -> int:
-    """Print what a run prints until it is over; the exit code is its state's."""
-    view = run.refresh()
-    say(f"Run {run.id} is on queue {view.queue!r}: {view.url}")
-    if options.detach:
-        if options.json:
-            print_json(view.to_json())
-        return DONE
-    output = RunOutput(run, sys.stderr if options.json else sys.stdout)
-    started, warned = time.monotonic(), False
-    try:
-        while not (view := run.refresh()).state.is_terminal:
-            output.show()
-            late = view.state is RunState.QUEUED and time.monotonic() - started > NO_AGENT_AFTER_S
-            if late and not warned and view.queue and not client.queue_has_agent(view.queue):
-                warned = True
-                say(f"No agent polls queue {view.queue!r}. Start one: launch-agent --queues {view.queue}")
-            time.sleep(0.3)
-        output.show_rest()
-    except KeyboardInterrupt:
-        say(f"The run goes on. End it: launch run cancel {run.id}")
-        return INTERRUPTED
-    say(f"Run {run.id} {view.state.value}" + (f": {view.error}" if view.error else ""))
-    if options.json:
-        print_json(view.to_json())
-    return DONE if view.state is RunState.FINISHED else FAILED
+        return follow(client, client.launch_job(name, wanted.config, name=wanted.name), options)
 
 
 if __name__ == "__main__":

@@ -116,14 +116,14 @@ class _Fetching:
         with _locked(private.path):
             commit = self._commit(address, wanted, private)
         entries = check_tree(private.reading, commit, MODES)
-        limit = MAX_MODULES if depth < MAX_DEPTH else 0
+        limit = MAX_MODULES - len(self.modules) if depth < MAX_DEPTH else 0
         modules = modules_of(private.reading, commit, entries, address, limit)
+        self.modules |= {f"{path}{module.path}": module.commit for module in modules}
         found = [self._module(module, f"{path}{module.path}", depth) for module in modules]
         tree = with_modules(private, commit, entries, found)
         return Inside(private, commit, tree, object_format, path, tuple(found))
 
     def _module(self, module: Module, path: str, depth: int) -> Inside:
-        self.modules[path] = module.commit
         inside = self.fetch(module.address, Wanted(module.commit, module.commit), f"{path}/", depth + 1)
         return Inside(inside.private, inside.commit, inside.tree, inside.object_format, module.path, inside.modules)
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ def desk_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 @contextmanager
-def _desk_at(base: Path) -> Iterator[Desk]:
+def _desk_at(base: Path) -> Generator[Desk]:
     with serve(base) as server:
         made = Desk(base, server)
         made.work.mkdir()
@@ -231,6 +231,9 @@ def test_a_run_that_has_failed_is_started_again_and_no_other(desk: Desk) -> None
         (["-c", '{"uri": "work", "resource": "kubernetes"}'], "resource: has no meaning here"),
         (["URL", "-g", "--upload-pack=touch was-run"], "begins with a dash"),
         (["URL", "--git-version=--upload-pack=touch was-run"], "begins with a dash"),
+        (["URL", "-u", "work"], "the URI stands twice"),
+        (["URL", "-d", "me/image:1", "-A", "gpus=all"], "-A/--docker-args: has no meaning here"),
+        (["URL", "-r", "kubernetes"], "invalid choice: 'kubernetes'"),
         (["URL", "-E", "../train.py"], "'../train.py' leads out of the source"),
         (["URL", "-E", "missing.py"], "Entry point missing.py is not in"),
         (["URL"], "Entry point main.py is not in"),
@@ -250,7 +253,15 @@ def test_what_cannot_be_launched_is_said_and_nothing_runs(words: list[str], told
 
 def test_what_has_no_requirements_still_runs_with_the_packages_that_are_here(desk_of_all: Desk) -> None:
     desk = desk_of_all
-    assert desk.run(desk.url, "-E", "train.py", "--environment", "current")[1] == "value 1 []\n"
+    words = ("-E", "train.py", "--environment", "current", "-r", "local", "-e", "team", "--args-list", "k=v")
+    status, out, err = desk.run("-u", desk.url, *words)
+    assert (status, out) == (0, "value 1 ['--k=v']\n"), err
+    assert "Entity 'team' is W&B's" in err
+
+
+def test_the_address_may_stand_behind_the_queue_option_as_in_wandbs_documents(desk_of_all: Desk) -> None:
+    shown = desk_of_all.json("--queue", desk_of_all.url, "-E", "train.py", "--dry-run")
+    assert (shown["queue"], shown["source"][:11]) == ("default", "git+sha256:")
 
 
 def test_environments_are_listed_deleted_and_pruned(desk: Desk) -> None:

@@ -16,7 +16,7 @@ import pytest
 from launch_sdk.environments.cache import EnvironmentCache, Held
 from launch_sdk.environments.installer import installer_environment
 from launch_sdk.environments.plan import plan_environment
-from launch_sdk.errors import RunFailedError
+from launch_sdk.errors import ConflictError, NotFoundError, RunFailedError
 from tests.conftest import eventually
 
 if TYPE_CHECKING:
@@ -215,6 +215,16 @@ def test_the_least_recently_used_go_first_but_never_one_in_use(cache: Environmen
         os.utime(f"{held[name].path}.lock", (number, number))
     for name in ("older", "newest"):
         held[name].close()
+    made = cache.made()
+    assert [(one.path, one.in_use, one.last_used) for one in made] == [
+        (held["newest"].path, False, 2.0),
+        (held["older"].path, False, 1.0),
+        (held["oldest"].path, True, 0.0),
+    ]
+    assert {one.made_of for one in made} == {"requirements.txt"}
+    assert all(0 < one.size_bytes < _bytes(held["older"]) for one in made)  # its own record is written last
+    with pytest.raises(ConflictError, match="A run is in environment"):
+        cache.delete(held["oldest"].path.name)
     assert cache.prune() == []
     nothing = replace(cache, limit_gb=1e-9)
     tight = replace(cache, limit_gb=2.5 * _bytes(held["oldest"]) / 1e9)
@@ -222,7 +232,10 @@ def test_the_least_recently_used_go_first_but_never_one_in_use(cache: Environmen
     assert nothing.prune() == [held["newest"].path.name]
     assert held["oldest"].path.is_dir()
     held["oldest"].close()
-    assert nothing.prune() == [held["oldest"].path.name]
+    assert cache.delete(held["oldest"].path.name[:20]).path == held["oldest"].path
+    assert cache.made() == []
+    with pytest.raises(NotFoundError, match="No environment begins with 'x'; there are none"):
+        cache.delete("x")
 
 
 def _bytes(held: Held) -> int:

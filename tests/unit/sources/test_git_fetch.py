@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from launch_sdk.errors import BackendUnavailableError, ConflictError, InvalidSpecError, LaunchError, NotFoundError
+from launch_sdk.sources import git_fetch
 from launch_sdk.sources.git_fetch import FetchedTree, fetch_tree
 from launch_sdk.specs.git_address import parse_git_address
 from tests.git_server import PORT_OF_NOBODY, GitServer, serve
@@ -277,6 +278,22 @@ def test_a_submodule_with_an_address_that_is_not_used_is_refused_by_name(
     module(repository, "inner", url)
     with pytest.raises(InvalidSpecError, match="submodule lib"):
         fetch(repository, f"{server.url}/work")
+
+
+def test_submodules_without_end_are_given_up(
+    repository: UserRepository, server: GitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_fetch, "MAX_DEPTH", 2)
+    for _ in range(4):  # each commit has the one before it as its submodule
+        inner = repository.git("rev-parse", "HEAD")
+        repository.write({".gitmodules": b'[submodule "own"]\n\tpath = own\n\turl = ../work\n'})
+        repository.git("add", ".gitmodules")
+        repository.git("update-index", "--add", "--cacheinfo", f"160000,{inner},own")
+        repository.git("commit", "-qm", "deeper")
+    with pytest.raises(InvalidSpecError, match="too many or too deep"):
+        fetch(repository, f"{server.url}/work")
+    found = fetch(repository, f"{server.url}/work", repository.git("rev-parse", "HEAD~2"))
+    assert {"own/train.py", "own/own/train.py"} <= found.names
 
 
 # What a repository may hold.
