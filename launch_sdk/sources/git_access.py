@@ -68,7 +68,8 @@ def network_settings(address: GitAddress) -> tuple[str, ...]:
     """Give the options that stand before a command that goes to a remote."""
     settings = ["http.lowSpeedLimit=1", f"http.lowSpeedTime={STALLED_AFTER_S}", "protocol.version=2"]
     if address.credentials is not None:
-        settings.append("credential.helper=")  # a helper of the person would keep what the address says
+        # A helper of the person would keep what the address says; and a question names the host, not the path.
+        settings += ["credential.helper=", "credential.useHttpPath=false"]
     return tuple(word for setting in settings for word in ("-c", setting))
 
 

@@ -20,7 +20,9 @@ from launch_sdk.tracking.metadata import without_credentials
 ALLOW_HTTP: Final = "LAUNCH_GIT_ALLOW_HTTP"
 KNOWN: Final = "https://HOST/PATH, ssh://HOST/PATH and USER@HOST:PATH"
 MAX_LENGTH: Final = 2_000
+_SCP_WITH_PASSWORD = re.compile(r"[^@/:\s]*:[^@\s]*@[^/:@\s]+:.*", re.DOTALL)
 _SCP = re.compile(r"(?P<user>[^@/:\s]+)@(?P<host>\[[0-9a-fA-F:.]+\]|[^/:@\s]+):(?P<path>.*)", re.DOTALL)
+_WITH_A_KEY = "holds a password, which ssh takes from nobody. Use a key: ssh-add, or IdentityFile in ~/.ssh/config"
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]*")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]*::")
@@ -63,7 +65,8 @@ class GitAddress:
 
 def is_git_address(text: str) -> bool:
     """Say whether a text is meant as the address of a repository, a good one or not."""
-    return "://" in text or _HELPER.match(text) is not None or _SCP.fullmatch(text) is not None
+    forms = (_HELPER.match(text), _SCP.fullmatch(text), _SCP_WITH_PASSWORD.fullmatch(text))
+    return "://" in text or any(forms)
 
 
 def parse_git_address(text: str, *, by_hand: bool = False, field_name: str = "uri") -> GitAddress:
@@ -77,7 +80,7 @@ def parse_git_address(text: str, *, by_hand: bool = False, field_name: str = "ur
     Raises:
         InvalidSpecError: it cannot be used; the message holds no password.
     """
-    shown = clean_remote(text)
+    shown = text.rpartition("@")[2] if _SCP_WITH_PASSWORD.fullmatch(text) else clean_remote(text)
     message = _fault_of_text(text)
     if message is None:
         found = _of_scp(text) if "://" not in text else _of_url(text, by_hand=by_hand)
@@ -130,6 +133,8 @@ def _fault_of_text(text: str) -> str | None:
 
 def _of_scp(text: str) -> GitAddress | str:
     match = _SCP.fullmatch(text)
+    if match is None and _SCP_WITH_PASSWORD.fullmatch(text):
+        return _WITH_A_KEY
     if match is None:
         return f"is no address of a repository; used are {KNOWN}"
     user, host, path = match.group("user", "host", "path")
@@ -167,7 +172,7 @@ def _of_file(parts: SplitResult, *, by_hand: bool) -> GitAddress | str:
 
 def _of_ssh(parts: SplitResult) -> GitAddress | str:
     if parts.password is not None:
-        return "holds a password, which ssh takes from nobody. Use a key: ssh-add, or IdentityFile in ~/.ssh/config"
+        return _WITH_A_KEY
     if parts.username is not None and (fault := _user_fault(unquote(parts.username))):
         return fault
     return GitAddress(parts.geturl(), "ssh", parts.netloc.rpartition("@")[2])

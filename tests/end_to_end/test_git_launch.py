@@ -68,10 +68,14 @@ def test_a_git_address_is_run_on_a_queue_made_a_job_and_started_again_when_it_fa
         commit(1)  # another commit, the same files
         made = home.json(*create)
         assert (made["version"], made["is_new"]) == ("v0", False)
+        describe = ("launch", "job", "describe", "served-train:good")
         commit(2)
         made = home.json(*create)
         assert (made["version"], made["is_new"]) == ("v1", True)
         assert home.json("launch", "--job", "served-train:good")["summary"]["value"] == 1
+        words = ("launch", "job", "create", "code", str(work), "-g", first, "-E", "train.py", "-n", "served-train")
+        as_it_was = home.json(*words)
+        assert (as_it_was["version"], as_it_was["digest"]) == ("v2", home.json(*describe)["digest"])
         replayed = home.json("launch", view["run_id"], "-g", "main", "-q", queue)
         assert replayed["summary"] == {"value": 2, "lr": 0.5}
         refused = home.run("launch", "--job", "served-train", "-g", "main")

@@ -130,6 +130,22 @@ def test_a_repository_on_this_machine_is_read_where_somebody_typed_its_address(r
         parse_git_address(url)
 
 
+def test_a_repository_on_this_machine_cannot_have_its_missing_objects_fetched_by_a_command(
+    repository: UserRepository,
+) -> None:
+    marker = repository.base / "was-run"
+    blob = repository.git("rev-parse", "HEAD:train.py")
+    (repository.root / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    repository.git("config", "core.repositoryFormatVersion", "1")
+    repository.git("config", "extensions.partialClone", "evil")
+    repository.git("config", "remote.evil.promisor", "true")
+    repository.git("config", "remote.evil.url", (repository.base / "nothing").as_uri())
+    repository.git("config", "remote.evil.uploadpack", f"touch {marker}; git-upload-pack")
+    with pytest.raises(LaunchError):
+        fetch(repository, repository.root.as_uri())
+    assert not marker.exists()
+
+
 # What is not there, or may not be read.
 
 
@@ -169,7 +185,9 @@ def test_what_is_no_repository_or_does_not_answer_is_said(repository: UserReposi
 
 def test_a_password_opens_the_repository_and_is_nowhere_else(repository: UserRepository, server: GitServer) -> None:
     server.login, server.watched_for = f"me@home:{PASSWORD}/%", PASSWORD.encode()
-    (repository.base / "of-the-person").write_text(f"[credential]\n\thelper = store --file={repository.base}/kept\n")
+    (repository.base / "of-the-person").write_text(
+        f"[credential]\n\thelper = store --file={repository.base}/kept\n\tuseHttpPath = true\n"
+    )
     found = fetch(repository, server.with_login(f"me%40home:{PASSWORD}%2F%25") + "/work")
     assert server.transfers() > 0
     assert server.seen == []

@@ -78,6 +78,8 @@ def test_who_logs_in_is_kept_apart_from_the_address_and_never_shown() -> None:
         ("me@host:-y", "names no repository"),
         ("me@host:", "names no repository"),
         (f"ssh://me:{PASSWORD}@host/x", "holds a password, which ssh takes from nobody"),
+        (f"me:{PASSWORD}@host:x", "holds a password, which ssh takes from nobody"),
+        (f"me:{PASSWORD}/@host:x", "holds a password, which ssh takes from nobody"),
         (f"https://me:{PASSWORD}@host/x?token={PASSWORD}", "holds more than an address"),
         ("https://host/x#main", "say a branch, tag or commit with --git-version"),
         ("https://host:port/x", "is no address"),
