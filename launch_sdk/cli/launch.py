@@ -109,12 +109,12 @@ def _launch_uri(options: argparse.Namespace, said: Said, wanted: LaunchConfig) -
     uri = wanted.uri or ""
     directory = Path(uri).expanduser()
     if directory.is_dir() and not is_run_directory(directory):
-        return _launch_spec(options, said, _spec_of_directory(wanted, directory.resolve()), wanted.queue)
+        return _launch_spec(options, said, _spec_of_directory(wanted, directory.resolve()), wanted)
     from launch_sdk.cli.git_source import is_address, spec_of_address
 
     if is_address(uri):
         spec = spec_of_address(wanted, uri, by_hand=uri in {options.uri, options.queue})
-        return _launch_spec(options, said, spec, wanted.queue)
+        return _launch_spec(options, said, spec, wanted)
     return _repeat(options, said, wanted, find_run(uri))
 
 
@@ -235,7 +235,7 @@ def _repeat(options: argparse.Namespace, said: Said, wanted: LaunchConfig, run: 
         from launch_sdk.cli.git_source import at_version
 
         run = at_version(run, wanted)
-    return _launch_spec(options, said, wanted.spec_over(run.exactly(spec)), wanted.queue, run)
+    return _launch_spec(options, said, wanted.spec_over(run.exactly(spec)), wanted, run)
 
 
 def _failed_run(wanted: LaunchConfig) -> EarlierRun:
@@ -262,9 +262,9 @@ def _failed_run(wanted: LaunchConfig) -> EarlierRun:
 
 
 def _launch_spec(
-    options: argparse.Namespace, said: Said, spec: RunSpec, queue: str | None, earlier: EarlierRun | None = None
+    options: argparse.Namespace, said: Said, spec: RunSpec, wanted: LaunchConfig, earlier: EarlierRun | None = None
 ) -> int:
-    spec = checked(spec)
+    spec, queue = checked(spec), wanted.queue
     if earlier is not None:
         say(earlier.tell(spec))
     if options.dry_run:
@@ -303,7 +303,7 @@ def _launch_job(options: argparse.Namespace, said: Said, wanted: LaunchConfig, n
             )
         if options.dry_run:
             job = client.job(name)
-            return _launch_spec(options, said, job.spec_with(**given), wanted.queue or job.queue)
+            return _launch_spec(options, said, job.spec_with(**given), replace(wanted, queue=wanted.queue or job.queue))
         return follow(client, client.launch_own_job(name, queue=wanted.queue, **given), options)
 
 
