@@ -56,6 +56,10 @@ def test_a_git_address_is_run_on_a_queue_made_a_job_and_started_again_when_it_fa
         assert (view["state"], view["summary"]) == ("finished", {"value": 1, "lr": 0.5}), view["error"]
         assert view["parameters"]["source"].partition("#")[2] == _git(work, "rev-parse", "HEAD^{tree}")
 
+        planned = home.json("launch", view["url"], "-q", queue, "-s", "lr=0.25", "--dry-run")
+        assert (planned["replays"], planned["code"]["commit"]) == (view["run_id"], first)
+        assert (planned["queue"], planned["given_by"]["queue"]) == (queue, "--queue")
+
         flag.touch()
         failed = home.json(*words)
         assert failed["state"] == "failed"
