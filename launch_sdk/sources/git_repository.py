@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,17 +105,6 @@ def repository_at(root: Path) -> Repository | None:
     )
 
 
-def clean_remote(url: str) -> str:
-    """Strip every password, token and query from a remote's address."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return re.sub(r"^[^@/:]*:[^@/]*@", "", url)  # user:password@host:path
-    host = rest.partition("/")[0]
-    if "@" not in host and "@" in rest and not re.fullmatch(r"(\[[0-9a-fA-F:]*\]|[^:]*)(:[0-9]*)?", host):
-        rest = rest.rpartition("@")[2]  # a password with an unescaped slash
-    return without_credentials(f"{scheme}://{rest}")
-
-
 def _read_settings(output: bytes) -> list[tuple[str, str]]:
     lines = [os.fsdecode(line).partition("\n") for line in output.split(b"\0") if line]
     return [(key, value) for key, _, value in lines]
@@ -127,7 +115,7 @@ def _remote(settings: list[tuple[str, str]], branch: str | None) -> tuple[str | 
     first = dict(reversed(settings))  # git fetches from the first address of a remote
     for name in (last.get(f"branch.{branch}.remote"), "origin"):
         if name and (url := first.get(f"remote.{name}.url")):
-            return name, clean_remote(url)
+            return name, without_credentials(url)
     return None, None
 
 
