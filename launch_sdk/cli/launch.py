@@ -148,6 +148,7 @@ def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
             raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
         given = {**wanted.config, **({"files": wanted.files} if wanted.files else {})}
         return _launch_deployment(options, replace(wanted, config=merged(view.parameters, given), files={}), view.job)
+    run.require_start(wanted.entry_point)
     return _launch_spec(options, wanted.spec_over(run.exactly(spec)), wanted.queue, run)
 
 
