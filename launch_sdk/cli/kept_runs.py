@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VIEW = "run.json"
+CAPTURE_WAIT_S = 30.0
+CAPTURE_BEGINS_S = 5.0  # within which a capture says that it has begun
 _SAID = ("parameters", "created", "started", "ended", "error", "queue", "job")
 
 
@@ -98,18 +101,36 @@ def is_words(value: object) -> TypeGuard[list[str]]:
     return is_array(value) and all(isinstance(word, str) for word in value)
 
 
+def wait_for_capture(path: Path) -> None:
+    """Wait until the code of a script that was started a moment ago is captured, as long as somebody works at it."""
+    deadline = time.monotonic() + CAPTURE_WAIT_S
+    while _is_being_captured(protocol.read_code(path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
 def why_no_code(code: Mapping[str, Any]) -> str:
     """Say why a run directory holds no code, to somebody who wants to repeat the run."""
-    said: Any = code.get("capture")
-    about: Mapping[str, Any] = said if is_object(said) else {}
+    about = _capture_of(code)
     if about.get("state") == code_capture.FAILED:
         return f"its code was not captured: {about.get('error')}."
-    pid = about.get("pid")
-    if about.get("state") == code_capture.STARTED:
-        if isinstance(pid, int) and process_start_time(pid) is not None:
-            return "its code is still being captured; launch it again in a moment."
-        return "the capture of its code was cut short."
-    return "its code was not captured."
+    if _is_being_captured(code):
+        return "its code is still being captured; launch it again in a moment."
+    return f"{'the capture of its code was cut short' if about else 'its code was not captured'}."
+
+
+def _is_being_captured(code: Mapping[str, Any]) -> bool:
+    about = _capture_of(code)
+    pid, started = about.get("pid"), about.get("started")
+    if about.get("state") != code_capture.STARTED:
+        return False
+    if isinstance(pid, int):
+        return process_start_time(pid) is not None
+    return isinstance(started, float) and time.time() - started < CAPTURE_BEGINS_S
+
+
+def _capture_of(code: Mapping[str, Any]) -> Mapping[str, Any]:
+    said = code.get("capture")
+    return said if is_object(said) else {}
 
 
 def _said(path: Path) -> dict[str, Any]:

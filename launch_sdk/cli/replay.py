@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.cli.code_rows import described
-from launch_sdk.cli.kept_runs import directory_of, kept_run, why_no_code
+from launch_sdk.cli.kept_runs import directory_of, kept_run, wait_for_capture, why_no_code
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.runs.store import RunStore
 from launch_sdk.sources.packed import is_packed
@@ -111,4 +111,7 @@ def find_run(named: str) -> EarlierRun:
 
 def _kept_here(named: str) -> RunView | None:
     path = directory_of(named)
-    return kept_run(path) if path is not None else None
+    if path is None:
+        return None
+    wait_for_capture(path)
+    return kept_run(path)

@@ -114,11 +114,13 @@ def captured(request: Request, start: Start) -> dict[str, Any]:
 
     Raises:
         InvalidSpecError: the folder is one that nobody means to keep, or too large.
-        ConflictError: files keep changing.
+        ConflictError: files keep changing, or the program is gone already.
     """
     rules = rules_for(start.directory, request.started_ns)
     store = RunStore.local()
     source = _put(store, start.directory, rules)
+    if request.program is not None and not request.program.exists():
+        raise ConflictError(f"{request.program} was deleted before it could be captured")
     said: Mapping[str, Any] = {"entry_point": start.entry_point, "note": start.note}
     return store.record(source) | {key: value for key, value in said.items() if value}
 

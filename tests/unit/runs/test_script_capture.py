@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from launch_sdk.cli import kept_runs
 from launch_sdk.cli.launch import main as launch
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.runs import script_capture
@@ -183,6 +184,13 @@ def test_what_a_script_writes_after_init_is_not_passed_off_as_its_code(
     assert code.get("changed_since", []) in ([], ["old.py"])
 
 
+def test_a_script_that_deletes_itself_is_said_not_to_be_captured(by_hand: ByHand, project: UserRepository) -> None:
+    project.write({"gone.py": b"import os, launch_sdk\nlaunch_sdk.init()\nos.unlink('gone.py')\n"})
+    about = protocol.read_code(by_hand.run(project.root, "gone.py"))["capture"]
+    assert about["state"] == "failed"
+    assert "gone.py was deleted before it could be captured" in about["error"]
+
+
 def test_two_scripts_at_once_are_both_captured(by_hand: ByHand, project: UserRepository) -> None:
     started = [by_hand.start(project.root, ["train.py", str(number)]) for number in range(3)]
     for process in started:
@@ -293,8 +301,13 @@ def test_a_script_in_the_home_folder_runs_and_says_that_it_was_not_captured(
 )
 @pytest.mark.usefixtures("by_hand")
 def test_a_capture_that_has_not_come_to_its_end_says_so(
-    about: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    about: dict[str, Any],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(kept_runs, "CAPTURE_WAIT_S", 0.2)
     run_dir = tmp_path / "launch" / "run-1-a"
     run_dir.mkdir(parents=True)
     (run_dir / "records.jsonl").write_text('{"time":1,"config":{}}\n')
