@@ -25,6 +25,7 @@ from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, LaunchErro
 from launch_sdk.runs.store import RunStore
 from launch_sdk.sources.capture_rules import CaptureRules
 from launch_sdk.sources.directory import is_left_out_folder
+from launch_sdk.sources.git_commands import Git
 from launch_sdk.tracking import environment, protocol
 from launch_sdk.tracking.code_capture import COMPLETE, FAILED, STARTED
 from launch_sdk.tracking.values import dumps
@@ -121,8 +122,19 @@ def captured(request: Request, start: Start) -> dict[str, Any]:
     source = _put(store, start.directory, rules)
     if request.program is not None and not request.program.exists():
         raise ConflictError(f"{request.program} was deleted before it could be captured")
-    said: Mapping[str, Any] = {"entry_point": start.entry_point, "note": start.note}
+    said: Mapping[str, Any] = {
+        "entry_point": start.entry_point,
+        "note": start.note or _note_of_ignored(request.program),
+    }
     return store.record(source) | {key: value for key, value in said.items() if value}
+
+
+def _note_of_ignored(program: Path | None) -> str:
+    """Say so if git ignores the program, which is not captured then."""
+    if program is None or not _is_repository(_top_of(program.parent)):
+        return ""
+    ignored = Git(program.parent).ask("check-ignore", "--quiet", "--", f"./{program.name}").code == 0
+    return f"git ignores its program {program.name}, which is not in the captured code" if ignored else ""
 
 
 def _put(store: RunStore, directory: Path, rules: CaptureRules) -> str:

@@ -70,7 +70,7 @@ class CodeCapture:
         try:
             protocol.write_code(self.run_dir, {"capture": about})
             self._starter = _spawn(dumps(_request(self.run_dir, began)))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, NotImplementedError) as error:
             self._failed(about, f"the process that captures it could not be started: {error}")
 
     def _failed(self, about: dict[str, Any], why: str) -> None:

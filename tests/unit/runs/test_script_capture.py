@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 from launch_sdk.cli import kept_runs
+from launch_sdk.cli.groups import main as groups
 from launch_sdk.cli.launch import main as launch
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.runs import script_capture
 from launch_sdk.runs.script_capture import Request, rules_for, start_of
 from launch_sdk.tracking import protocol
+from launch_sdk.tracking.environment import gpu_names, platform_name
 from tests.conftest import REPOSITORY, eventually
 from tests.unit.sources.conftest import USER_ENVIRONMENT, UserRepository, empty
 
@@ -394,6 +396,38 @@ def test_an_empty_repository_a_shallow_clone_and_a_dirty_submodule_are_captured(
     project.write({"sub/dirty.py": b""})
     code = protocol.read_code(by_hand.run(project.root, "train.py"))
     assert (list(code["submodules"]), code["changed"]) == (["sub"], True)
+
+
+def test_a_program_that_git_ignores_is_named(
+    by_hand: ByHand, project: UserRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.write({".gitignore": b"mine.py\n", "mine.py": TRAIN})
+    run_dir = by_hand.run(project.root, "mine.py")
+    assert "git ignores its program mine.py" in protocol.read_code(run_dir)["note"]
+    said = refused(str(run_dir), capsys=capsys)
+    assert "git ignores its program mine.py" in said
+    assert "Entry point mine.py is not in the source" in said
+
+
+def test_a_replay_lists_what_is_not_as_it_was(
+    by_hand: ByHand, project: UserRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir = by_hand.run(project.root, "train.py")
+    environment = json.loads((run_dir / "environment.json").read_text())
+    pytest_version = next(one["version"] for one in environment["packages"] if one["name"] == "pytest")
+    for one in environment["packages"]:
+        one["version"] = "1.0" if one["name"] == "pytest" else one["version"]
+    environment |= {"python": "3.1.4", "gpus": ["NVIDIA A100"], "platform": "plan9-mips"}
+    (run_dir / "environment.json").write_text(json.dumps(environment))
+    view = replayed(str(run_dir), capsys=capsys)
+    python = ".".join(map(str, sys.version_info[:3]))
+    gpus = ", ".join(gpu_names()) or "none"
+    wanted = [f"python 3.1.4 -> {python}", f"platform plan9-mips -> {platform_name()}", f"GPU NVIDIA A100 -> {gpus}"]
+    assert view["differs"] == [*wanted, f"pytest 1.0 -> {pytest_version}"]
+    assert groups(["run", "diff", str(run_dir), view["directory"], "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["what"] for one in found["packages"]] == ["python", "platform", "gpus", "pytest"]
+    assert (found["code"], found["arguments"]) == ([], [])
 
 
 def test_a_repository_that_git_does_not_read_is_said_in_its_words(by_hand: ByHand, project: UserRepository) -> None:
