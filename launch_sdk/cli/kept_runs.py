@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from launch_sdk.errors import InvalidSpecError
 from launch_sdk.runs.processes import process_start_time
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.used_files import lock_of
@@ -94,7 +95,10 @@ def _started_by_hand(code: Mapping[str, Any], about: Mapping[str, Any]) -> dict[
     started = {"entry_point": entry_point} if is_words(entry_point) and entry_point else {}
     project = about.get("project")
     known = {"args": args if is_words(args) else [], "project": project if isinstance(project, str) else None}
-    return RunSpec.from_dict({"source": source, **started, **known}).to_dict()
+    try:
+        return RunSpec.from_dict({"source": source, **started, **known}).to_dict()
+    except InvalidSpecError:  # the program may write there too
+        return {}
 
 
 def is_words(value: object) -> TypeGuard[list[str]]:

@@ -26,6 +26,7 @@ from launch_sdk.runs.store import RunStore
 from launch_sdk.sources.capture_rules import CaptureRules
 from launch_sdk.sources.directory import is_left_out_folder
 from launch_sdk.sources.git_commands import Git
+from launch_sdk.sources.packed import GIT
 from launch_sdk.tracking import environment, protocol
 from launch_sdk.tracking.code_capture import COMPLETE, FAILED, STARTED
 from launch_sdk.tracking.values import dumps
@@ -89,6 +90,12 @@ class Start:
     entry_point: tuple[str, ...] | None
     note: str = ""
 
+    def is_below(self, program: Path) -> bool:
+        """Say whether the file that is started is not in the folder but above or beside it."""
+        return any(word.startswith("..") for word in self.entry_point or ()) and not program.is_relative_to(
+            self.directory
+        )
+
 
 def main(text: str) -> None:
     """Do all of it; `text` is the request as JSON."""
@@ -119,9 +126,12 @@ def captured(request: Request, start: Start) -> dict[str, Any]:
     """
     rules = rules_for(start.directory, request.started_ns)
     store = RunStore.local()
-    source = _put(store, start.directory, rules)
-    if request.program is not None and not request.program.exists():
-        raise ConflictError(f"{request.program} was deleted before it could be captured")
+    source, program = _put(store, start.directory, rules), request.program
+    if program is not None and not program.exists():
+        raise ConflictError(f"{program} was deleted before it could be captured")
+    if program is not None and start.is_below(program) and not source.startswith(GIT):
+        start = _elsewhere(program, start.directory)  # git ignores the folder, so it was packed alone
+        source = _put(store, start.directory, rules)
     said: Mapping[str, Any] = {
         "entry_point": start.entry_point,
         "note": start.note or _note_of_ignored(request.program),
@@ -167,7 +177,12 @@ def _start_of_file(program: Path, cwd: Path) -> Start:
         return Start(cwd, (path,) if is_python and not path.startswith("..") else ("python", path))
     if not is_python:
         return Start(cwd, (program.name,), f"its program {program} is not in the captured code")
-    return Start(program.parent, (program.name,), f"it was started in {cwd}, which is not the folder of its program")
+    return _elsewhere(program, cwd)
+
+
+def _elsewhere(program: Path, cwd: Path) -> Start:
+    words = (program.name,) if program.name.endswith(".py") else ("python", program.name)
+    return Start(program.parent, words, f"it was started in {cwd}, which is not the folder of its program")
 
 
 def rules_for(directory: Path, started_ns: int) -> CaptureRules:

@@ -356,6 +356,21 @@ def test_a_module_and_a_script_above_are_repeated_as_they_were_started(
     assert view["summary"] == {"size": 3, "args": 0}
 
 
+def test_a_script_that_has_gone_elsewhere_is_repeated_from_where_it_was_started(
+    by_hand: ByHand, project: UserRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave = b"import os\nos.makedirs('cache/out', exist_ok=True)\nos.chdir('cache/out')\n"
+    project.write({"leaves.py": leave + b"import launch_sdk\nlaunch_sdk.init().log({'a': 1})\n"})
+    stays = b"import launch_sdk\n" + leave + b"launch_sdk.init().log({'a': 1})\n"
+    project.write({"stays.py": stays, "cache/out/x": b"1"})
+    for name, directory in (("stays.py", "."), ("leaves.py", ".")):
+        by_hand.start(project.root, [name]).communicate(timeout=60)
+        run_dir = max((project.root / "cache/out/launch").glob("run-*"), key=lambda path: path.stat().st_mtime)
+        code = settled(run_dir)
+        assert (code["directory"], code["entry_point"]) == (directory, [name])
+        assert replayed(str(run_dir), capsys=capsys)["summary"] == {"a": 1}
+
+
 def test_what_was_started_from_no_file_needs_an_entry_point(
     by_hand: ByHand, project: UserRepository, capsys: pytest.CaptureFixture[str]
 ) -> None:
