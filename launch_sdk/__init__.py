@@ -12,7 +12,7 @@ Every name is loaded when it is first used, so importing this costs a script alm
 
 from __future__ import annotations
 
-from os import getcwd  # loaded already
+from os import getcwd as _getcwd  # loaded already
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ _HOMES = {
     "sweep": "launch_sdk.api",
 }
 try:
-    started_in = getcwd()  # noqa: PTH109  # pathlib costs 4 ms; where a replay starts the program, wherever the program goes later
+    _started_in = _getcwd()  # noqa: PTH109  # pathlib costs 4 ms; where a replay starts the program, wherever the program goes later
 except OSError:
-    started_in = None
+    _started_in = None
 _OF_THE_CURRENT_RUN = {"config": "current_config", "run": "current_run", "summary": "current_summary"}
 
 

@@ -112,7 +112,7 @@ def notices(code: Mapping[str, Any]) -> list[str]:
 
 def _request(run_dir: str, began: int) -> dict[str, Any]:
     path, module, _ = metadata.program()
-    started_in = getattr(sys.modules["launch_sdk"], "started_in", None)  # a script may have gone elsewhere since
+    started_in = getattr(sys.modules["launch_sdk"], "_started_in", None)  # a script may have gone elsewhere since
     return {
         "run_dir": run_dir,
         "started_ns": began,
