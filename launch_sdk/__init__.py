@@ -77,8 +77,8 @@ _HOMES = {
     "require": "launch_sdk.tracking.require",
     "sweep": "launch_sdk.api",
 }
-try:
-    _started_in = _getcwd()  # noqa: PTH109  # pathlib costs 4 ms; where a replay starts the program, wherever the program goes later
+try:  # where a replay starts the program, wherever the program goes later
+    _started_in = _getcwd()  # noqa: PTH109  # pathlib costs 4 ms
 except OSError:
     _started_in = None
 _OF_THE_CURRENT_RUN = {"config": "current_config", "run": "current_run", "summary": "current_summary"}
