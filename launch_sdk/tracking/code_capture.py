@@ -93,8 +93,11 @@ class CodeCapture:
     def finish(self) -> None:
         """Say on standard error what a replay will not have, if the capture has ended already; it is not waited for."""
         self.settle()
-        for line in notices(protocol.read_code(self.run_dir)):
-            sys.stderr.write(f"launch: {line}\n")
+        try:
+            for line in notices(protocol.read_code(self.run_dir)):
+                sys.stderr.write(f"launch: {line}\n")
+        except (OSError, ValueError, AttributeError):  # standard error is closed, or none; the record says it too
+            return
 
 
 def notices(code: Mapping[str, Any]) -> list[str]:

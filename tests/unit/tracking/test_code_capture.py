@@ -44,6 +44,14 @@ def test_a_capture_that_cannot_be_started_harms_no_script(
     assert (Path(run.dir) / "environment.json").is_file()
 
 
+def test_a_script_without_standard_error_ends_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "")
+    run = launch.init(save_code=True)
+    monkeypatch.setattr(sys, "stderr", None)
+    run.finish()
+    assert protocol.read_snapshot(run.dir).exit_code == 0
+
+
 def test_a_few_files_that_are_left_out_are_named_and_the_others_counted() -> None:
     code: dict[str, Any] = {"left_out": {f"{number}.pem": "looks like a secret" for number in range(5)}}
     assert notices(code)[0] == "not in the captured code: 0.pem (looks like a secret)"
