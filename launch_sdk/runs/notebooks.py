@@ -1,7 +1,8 @@
 """A notebook as the program of a run: written as a Python script beside it, in the run's own copy of the source.
 
-Cells are run in their order, once, without a kernel. Magics and shell commands become comments, cells of another
-language (`%%bash`) as a whole; `display` is IPython's where that is installed, else `print`. Outputs are not used.
+Cells are run in their order, once, without a kernel. Magics and shell commands become comments; so do whole cells whose
+magic does not run them as Python here (`%%bash`, `%%writefile`). `display` is IPython's where that is installed, else
+`print`. Outputs are not used.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 NOTEBOOK = ".ipynb"
 MAX_NAMED = 5
 _FORMAT = {"extension": ".py", "format_name": "percent", "comment_magics": True, "notebook_metadata_filter": "-all"}
+_RUN_AS_PYTHON = frozenset({"time", "timeit", "capture", "prun"})
+_CELL_MAGIC = re.compile(r"\s*%%(\w*)")
 _COMMAND = re.compile(r"\s*(?:[A-Za-z_]\w*\s*=\s*)?(?:%{1,2}[A-Za-z]|!)")
 _DISPLAY = """\
 try:
@@ -76,7 +79,10 @@ def _converted(path: Path, name: str) -> tuple[str, list[str]]:
     library: Any = jupytext
     try:
         notebook: Any = library.read(path)
-        cells = [str(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        cells = [str(cell["source"]) for cell in code]
+        for cell, source in zip(code, cells, strict=True):
+            cell["source"] = _commented(source) if _is_foreign(source) else source
         language = _language(notebook["metadata"])
         script = str(library.writes(notebook, fmt=_FORMAT)) if language == "python" else ""
     except Exception as error:  # noqa: BLE001  # what is no notebook fails in many ways
@@ -92,10 +98,21 @@ def _language(metadata: Any) -> str:
     return str(said or "python").lower()
 
 
+def _is_foreign(cell: str) -> bool:
+    """Say whether the magic of a cell makes it anything but Python that is run here."""
+    magic = _CELL_MAGIC.match(cell)
+    return magic is not None and magic[1] not in _RUN_AS_PYTHON
+
+
+def _commented(cell: str) -> str:
+    return "\n".join(f"# {line}" for line in cell.splitlines())
+
+
 def _commands(cell: str) -> list[str]:
-    """Give the lines of a cell that only IPython understands; of a cell of another language, its first."""
-    lines = [line for line in cell.splitlines() if _COMMAND.match(line)]
-    return lines[:1] if cell.lstrip().startswith("%%") else lines
+    """Give the lines of a cell that only IPython understands; of a cell that is left out as a whole, its first."""
+    if _is_foreign(cell):
+        return [f"{cell.strip().splitlines()[0]} (the whole cell)"]
+    return [line for line in cell.splitlines() if _COMMAND.match(line)]
 
 
 def _told(name: str, commands: list[str]) -> str:

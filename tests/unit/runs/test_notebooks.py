@@ -17,6 +17,8 @@ from launch_sdk.runs.notebooks import as_script
 CELLS = (
     "%matplotlib inline\nimport sys\n!echo hello\nfiles = !ls",
     "%%bash\nrm -rf everything",
+    "\n%%writefile other.py\nraise SystemExit(3)",
+    "%%time\ntimed = 1",
     "import launch_sdk as launch\nrun = launch.init(config={'lr': 1})\ndisplay(len(sys.argv))",
     "run.log({'loss': run.config.lr * 2})\nrun.finish()\nrun.summary",
 )
@@ -41,7 +43,9 @@ def test_magics_and_shell_commands_become_comments_and_are_named(tmp_path: Path)
     assert "# !echo hello" in script
     assert "# rm -rf everything" in script
     (notice,) = notices
-    assert "%matplotlib inline, !echo hello, files = !ls, %%bash" in notice
+    assert "left out: %matplotlib inline, !echo hello, files = !ls, %%bash (the whole cell), %%writefile" in notice
+    assert "# raise SystemExit(3)" in script
+    assert "\ntimed = 1" in script
 
 
 def test_a_notebook_is_launched_as_a_run(
