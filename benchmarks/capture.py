@@ -5,6 +5,10 @@
 Each repository is made in a temporary folder: Python files of 4 KB in folders of ten, all committed. "First" is the
 first capture ever, "unchanged" and "one file changed" are later ones. Beside them: what git itself takes for the same
 with an index of its own (`git add --all`, `git write-tree`), and a tar file of the folder.
+
+"init()" is what it costs a script that somebody starts by hand, with the capture and without (`LAUNCH_DISABLE_CODE`),
+in turns; "captured after" is the time from the beginning of `init()` until `code.json` is whole, by the clock of the
+process that captures.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +31,7 @@ from launch_sdk.sources.git_pack import pack_work_tree
 from launch_sdk.sources.git_replay import replay
 from launch_sdk.sources.packed import GitSource
 
+PROJECT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {
     **os.environ,
     **{f"GIT_{who}_{what}": "b@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
@@ -48,6 +54,15 @@ def main() -> None:
             print(f"  {name:<46} {value:10.1f}")
     if options.json:
         options.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+SCRIPT = """
+import time, launch_sdk
+launch_sdk.init
+began = time.perf_counter()
+run = launch_sdk.init()
+print((time.perf_counter() - began) * 1e3, run.dir)
+"""
 
 
 class Bench:
@@ -77,8 +92,45 @@ class Bench:
         figures["tar file laid out, ms"] = self._median(
             self._clear, lambda: unpack(packed, self.base / "tar", self.base / "out")
         )
+        figures |= self._by_hand()
         figures["tar file, KB"] = max(path.stat().st_size for path in (self.base / "tar").iterdir()) / 1e3
         return figures
+
+    def _by_hand(self) -> dict[str, float]:
+        """Start a script as somebody at a terminal does."""
+        (self.root / "train.py").write_text(SCRIPT)
+        self._git("add", "train.py")
+        self._git("commit", "-qm", "a script")
+        time.sleep(1.1)
+        self._init({})
+        without, having, after = zip(*(self._round() for _ in range(self.rounds)), strict=True)
+        return {
+            "init() without capture, ms": statistics.median(without),
+            "init() with capture, ms": statistics.median(having),
+            "captured after, unchanged, ms": statistics.median(after),
+        }
+
+    def _round(self) -> tuple[float, float, float]:
+        without, _ = self._init({"LAUNCH_DISABLE_CODE": "true"})
+        having, after = self._init({})
+        return without, having, after
+
+    def _init(self, variables: dict[str, str]) -> tuple[float, float]:
+        """Give what `init()` took, and after how long the code was captured, in ms."""
+        environment = ENVIRONMENT | {"LAUNCH_HOME": str(self.base / "home"), "PYTHONPATH": str(PROJECT)} | variables
+        command = [sys.executable, "train.py"]
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=True)
+        took, run_dir = done.stdout.split()
+        deadline = time.monotonic() + 60
+        while not variables and time.monotonic() < deadline:
+            about = json.loads((Path(run_dir) / "code.json").read_text())["capture"]
+            if about["state"] != "started":
+                return float(took), (about["ended"] - about["started"]) * 1e3
+            time.sleep(0.01)
+        return float(took), 0.0
+
+    def _git(self, *words: str) -> None:
+        subprocess.run(["git", *words], cwd=self.root, env=ENVIRONMENT, check=True)
 
     def _make(self, count: int) -> None:
         for number in range(count):

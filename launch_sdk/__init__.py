@@ -12,6 +12,8 @@ Every name is loaded when it is first used, so importing this costs a script alm
 
 from __future__ import annotations
 
+from os import getcwd as _getcwd  # loaded already
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -75,6 +77,10 @@ _HOMES = {
     "require": "launch_sdk.tracking.require",
     "sweep": "launch_sdk.api",
 }
+try:  # where a replay starts the program, wherever the program goes later
+    _started_in = _getcwd()  # noqa: PTH109  # pathlib costs 4 ms
+except OSError:
+    _started_in = None
 _OF_THE_CURRENT_RUN = {"config": "current_config", "run": "current_run", "summary": "current_summary"}
 
 

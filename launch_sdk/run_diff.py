@@ -134,11 +134,14 @@ def _packages(before: RunSide, after: RunSide, unknown: dict[str, str]) -> list[
 
 
 def _installed(environment: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the interpreter, the machine and the version of each package by name."""
+    """Give the interpreter, the machine, the version of each package by name and the digest of each file by its."""
     found = {key: environment[key] for key in MACHINE if environment.get(key)}
     listed: Any = environment.get("packages")
     packages = cast("list[Any]", listed) if isinstance(listed, list) else []
-    return found | {str(one["name"]): one.get("version") for one in packages if is_object(one) and "name" in one}
+    found |= {str(one["name"]): one.get("version") for one in packages if is_object(one) and "name" in one}
+    used: Any = environment.get("files")
+    files = cast("list[Any]", used) if isinstance(used, list) else []
+    return found | {f"file {one['name']}": one.get("sha256") for one in files if is_object(one) and "name" in one}
 
 
 def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -116,6 +116,7 @@ class RunView:
             "error": self.error,
             "provenance": encode(self.provenance),
             "code": encode(self.code),
+            "differs": list((self.lock or {}).get("differs", ())),
         }
 
 

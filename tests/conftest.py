@@ -26,6 +26,7 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # children must not inherit that it is ignored
     for name in [name for name in os.environ if name.startswith(("PREFECT_", "LAUNCH_"))]:
         del os.environ[name]
+    os.environ["LAUNCH_DISABLE_CODE"] = "true"  # scripts started by hand keep nothing below the home of who tests
     os.environ |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "HYPOTHESIS_NO_NPM": "1"}
 
 

@@ -13,11 +13,12 @@ from launch_sdk._prefect.labels import LabelValue, write_labels
 from launch_sdk.errors import InvalidSpecError, NotFoundError
 from launch_sdk.job_making import with_inputs
 from launch_sdk.runs.packing import pack_source
+from launch_sdk.runs.used_files import lock_of
 from launch_sdk.sources.packed import content_of, is_packed
 from launch_sdk.specs.inputs import infer_inputs
 from launch_sdk.specs.job import check_name, suggested_name
 from launch_sdk.specs.secrets import secret_paths, without_paths
-from launch_sdk.tracking import environment, protocol
+from launch_sdk.tracking import protocol
 from launch_sdk.tracking.key_paths import join_path
 from launch_sdk.tracking.values import dumps, is_object
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 REGISTER = "LAUNCH_REGISTER_JOBS"
-LOCK_KEPT = ("version", "python", "implementation", "platform", "gpus", "packages", "from", "differs")
+LOCK_KEPT = ("version", "python", "implementation", "platform", "gpus", "packages", "files", "from", "differs")
 MAX_LABEL = 64 * 1024  # characters; every listing of runs carries the labels
 
 
@@ -48,7 +49,7 @@ async def write_end(
         The labels that were too large and are left out.
     """
     wanted = _labels(run, summary)
-    if not is_of_sweep and (lock := environment.read(run.path)):
+    if not is_of_sweep and (lock := lock_of(run.path)):
         wanted[names.LOCK] = dumps({key: value for key, value in lock.items() if key in LOCK_KEPT})
     kept: dict[str, LabelValue] = {name: text for name, text in wanted.items() if len(text) <= MAX_LABEL}
     if names.SUMMARY in wanted:

@@ -21,6 +21,7 @@ def code_rows(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows += [("code.left out", f"{printable(name)} ({reason})") for name, reason in origin.left_out.items()]
     rows += [("code.left out", f"{printable(name)}/") for name in origin.folders_left_out]
     rows += [("code.link out", printable(name)) for name in origin.links_out]
+    rows += [("code.changed since start", printable(name)) for name in origin.changed_since]
     return rows
 
 

@@ -17,6 +17,7 @@ from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.packing import pack_source
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
+from launch_sdk.runs.used_files import lock_of
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.tracking import protocol
 from launch_sdk.views import RunView
@@ -72,6 +73,7 @@ def run_here(spec: RunSpec, *, as_json: bool, store: RunStore | None = None) -> 
         recorded=snapshot.config or None,
         provenance=run.provenance() or None,
         code=protocol.read_code(run.path) or None,
+        lock=lock_of(run.path, snapshot) or None,
         is_program=True,
     )
     if run.path.is_dir():

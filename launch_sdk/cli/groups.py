@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.cli.code_rows import code_rows
 from launch_sdk.cli.command import DONE, Parser, print_json, say
-from launch_sdk.cli.kept_runs import kept_run
+from launch_sdk.cli.kept_runs import directory_of, kept_run
 from launch_sdk.cli.tables import print_table
 from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
@@ -91,11 +91,9 @@ def _of_directory(named: str) -> RunView | None:
     Raises:
         NotFoundError: it is a directory of something else.
     """
-    path = Path(named).expanduser()
-    if os.sep not in named and not path.is_dir():
-        return kept_run(RunDirectory.of(named).path) if named.startswith("run-") else None
-    view = kept_run(path)
-    if view is None:
+    path = directory_of(named)
+    view = kept_run(path) if path is not None else None
+    if view is None and (os.sep in named or Path(named).expanduser().is_dir()):
         raise NotFoundError(f"{named} is no directory of a run. Name one that holds {RECORDS}, or the id of a run.")
     return view
 
@@ -113,9 +111,9 @@ def _diff(options: argparse.Namespace) -> None:
         with LaunchClient() as client:
             views = [view or client.run(one).refresh() for view, one in zip(views, named, strict=True)]
             store = client.run_store()
-    directories = [RunDirectory(Path(one).expanduser()) if Path(one).expanduser().is_dir() else None for one in named]
+    directories = [directory_of(one) for one in named]
     before, after = (
-        (view, directory or RunDirectory.of(view.run_id))
+        (view, RunDirectory.of(view.run_id) if directory is None else RunDirectory(directory))
         for view, directory in zip(views, directories, strict=True)
         if view is not None
     )
@@ -142,6 +140,7 @@ def _print_run(view: RunView) -> None:
     rows = [(key, str(document[key])) for key in shown if document[key] is not None]
     rows += [(f"summary.{key}", str(value)) for key, value in view.summary.items()]
     rows += code_rows(view.code or {})
+    rows += [("differs", line) for line in document["differs"]]
     print_table(("field", "value"), rows)
     inputs: Any = view.parameters.get("inputs") or {}
     known, secret = view.provenance or {}, secret_paths(inputs.get("config"))

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.cli.command import print_json, say
+from launch_sdk.cli.kept_runs import directory_of, kept_run
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
+from launch_sdk.job_making import job_spec
 from launch_sdk.specs.document import read_document
 from launch_sdk.specs.git_address import parse_git_address
 from launch_sdk.specs.inputs import infer_inputs
@@ -107,7 +109,7 @@ def create(client: LaunchClient, options: argparse.Namespace) -> None:
         say(f"Entity {options.entity!r} is W&B's; a server is one team, so it changes nothing.")
     if options.run:
         check_name(options.name if options.name is not None else "later", options.alias)
-        saved = client.save_job_from_run(options.run, name=options.name, queue=options.queue, aliases=options.alias)
+        saved = _of_run(client, options)
     else:
         name, spec = _git(options) if options.kind == "git" else _code(options)
         saved = client.save_job(spec, name=name, queue=options.queue, aliases=options.alias)
@@ -116,6 +118,16 @@ def create(client: LaunchClient, options: argparse.Namespace) -> None:
         return
     for line in told(saved):
         say(line)
+
+
+def _of_run(client: LaunchClient, options: argparse.Namespace) -> SavedJob:
+    """Make it of a run on the server, or of a script that somebody has started: its directory knows its code."""
+    path = directory_of(options.run)
+    view = kept_run(path) if path is not None else None
+    given: dict[str, Any] = {"name": options.name, "queue": options.queue, "aliases": options.alias}
+    if view is None or view.spec is None:
+        return client.save_job_from_run(options.run, **given)
+    return client.save_job(job_spec(view), **given)
 
 
 def told(saved: SavedJob) -> list[str]:

@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from launch_sdk.errors import InvalidSpecError
 from launch_sdk.runs.processes import process_start_time
 from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.runs.used_files import lock_of
+from launch_sdk.sources.packed import is_packed
+from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
-from launch_sdk.tracking import environment, protocol
-from launch_sdk.tracking.values import decode, dumps, is_object, loads
+from launch_sdk.tracking import code_capture, protocol
+from launch_sdk.tracking.place import FOLDER
+from launch_sdk.tracking.values import decode, dumps, is_array, is_object, loads
 from launch_sdk.views import RunView
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
 VIEW = "run.json"
+CAPTURE_WAIT_S = 30.0
+CAPTURE_BEGINS_S = 5.0  # within which a capture says that it has begun
 _SAID = ("parameters", "created", "started", "ended", "error", "queue", "job")
+
+
+def directory_of(named: str) -> Path | None:
+    """Find the directory of a run that is on no server: named itself, of a run in the foreground, or of a script.
+
+    Args:
+        named: a directory, or the id, or the directory's name, of a run in the foreground or of a script that somebody
+            has started in the working directory.
+    """
+    path = Path(named).expanduser()
+    if path.is_dir():
+        return path
+    if not re.fullmatch(r"[\w-]+", named):
+        return None
+    here = sorted(Path(FOLDER).glob(f"run-*-{named}")) if re.fullmatch(r"[0-9a-z]{8}", named) else []
+    places = [RunDirectory.of(named).path, Path(FOLDER, named)] if named.startswith("run-") else here
+    return next((place for place in places if place.is_dir()), None)
 
 
 def keep(run: RunDirectory, view: RunView) -> None:
@@ -37,7 +64,8 @@ def kept_run(path: Path) -> RunView | None:
     said, about = _said(path), snapshot.metadata
     run_id = said.get("run_id") or about.get("run_id") or path.resolve().name
     more = {key: said[key] for key in _SAID if key in said}
-    parameters: Any = decode(more.pop("parameters", {}))
+    code = protocol.read_code(path)
+    parameters: Any = decode(more.pop("parameters", None)) or _started_by_hand(code, about)
     started = about.get("started")
     values: dict[str, Any] = {"created": started, "started": started, "ended": None, "error": None} | more
     return RunView(
@@ -52,11 +80,61 @@ def kept_run(path: Path) -> RunView | None:
         recorded=snapshot.config or None,
         inputs=snapshot.inputs,
         provenance=RunDirectory(path).provenance() or None,
-        code=protocol.read_code(path) or None,
-        lock=environment.read(path) or None,
+        code=code or None,
+        lock=lock_of(path, snapshot) or None,
         is_program="source" in parameters,
         **values,
     )
+
+
+def _started_by_hand(code: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what repeats a script that somebody has started, if its code was captured: a RunSpec in its plain form."""
+    source, entry_point, args = code.get("source"), code.get("entry_point"), about.get("args")
+    if not (is_object(code.get("capture")) and is_packed(str(source))):
+        return {}
+    started = {"entry_point": entry_point} if is_words(entry_point) and entry_point else {}
+    project = about.get("project")
+    known = {"args": args if is_words(args) else [], "project": project if isinstance(project, str) else None}
+    try:
+        return RunSpec.from_dict({"source": source, **started, **known}).to_dict()
+    except InvalidSpecError:  # the program may write there too
+        return {}
+
+
+def is_words(value: object) -> TypeGuard[list[str]]:
+    return is_array(value) and all(isinstance(word, str) for word in value)
+
+
+def wait_for_capture(path: Path) -> None:
+    """Wait until the code of a script that was started a moment ago is captured, as long as somebody works at it."""
+    deadline = time.monotonic() + CAPTURE_WAIT_S
+    while _is_being_captured(protocol.read_code(path)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def why_no_code(code: Mapping[str, Any]) -> str:
+    """Say why a run directory holds no code, to somebody who wants to repeat the run."""
+    about = _capture_of(code)
+    if about.get("state") == code_capture.FAILED:
+        return f"its code was not captured: {about.get('error')}."
+    if _is_being_captured(code):
+        return "its code is still being captured; launch it again in a moment."
+    return f"{'the capture of its code was cut short' if about else 'its code was not captured'}."
+
+
+def _is_being_captured(code: Mapping[str, Any]) -> bool:
+    about = _capture_of(code)
+    pid, started = about.get("pid"), about.get("started")
+    if about.get("state") != code_capture.STARTED:
+        return False
+    if isinstance(pid, int):
+        return process_start_time(pid) is not None
+    return isinstance(started, float) and time.time() - started < CAPTURE_BEGINS_S
+
+
+def _capture_of(code: Mapping[str, Any]) -> Mapping[str, Any]:
+    said = code.get("capture")
+    return said if is_object(said) else {}
 
 
 def _said(path: Path) -> dict[str, Any]:
@@ -81,4 +159,4 @@ def with_lock(view: RunView) -> RunView:
     """Add what a run ran with, if the server does not know and the run's directory is here."""
     if view.lock is not None:
         return view
-    return replace(view, lock=environment.read(RunDirectory.of(view.run_id).path) or None)
+    return replace(view, lock=lock_of(RunDirectory.of(view.run_id).path) or None)

@@ -231,6 +231,7 @@ def _repeat(options: argparse.Namespace, said: Said, wanted: LaunchConfig, run: 
             raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
         given = {**wanted.config, **({"files": wanted.files} if wanted.files else {})}
         return _launch_deployment(options, replace(wanted, config=merged(view.parameters, given), files={}), view.job)
+    run.require_start(wanted.entry_point)
     if wanted.git_version or wanted.git_repo:
         from launch_sdk.cli.git_source import at_version
 

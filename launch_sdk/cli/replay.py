@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.cli.code_rows import described
-from launch_sdk.cli.kept_runs import kept_run
-from launch_sdk.errors import NotFoundError
-from launch_sdk.runs.run_directory import RunDirectory
+from launch_sdk.cli.kept_runs import directory_of, kept_run, wait_for_capture, why_no_code
+from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.runs.store import RunStore
 from launch_sdk.sources.packed import is_packed
 from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from launch_sdk.specs.run_spec import RunSpec
     from launch_sdk.views import RunView
@@ -61,10 +60,21 @@ class EarlierRun:
             )
         return replace(spec, source=source)
 
+    def require_start(self, entry_point: Sequence[str]) -> None:
+        """Refuse a run that was started from no file, as in a Python shell, unless an entry point is given.
+
+        Raises:
+            InvalidSpecError: nobody knows what to start.
+        """
+        if self.code.get("capture") and not self.code.get("entry_point") and not entry_point:
+            message = "nobody knows the file that it was started from; name its program with -E, as in -E train.py"
+            raise InvalidSpecError(f"Run {self.view.run_id}", [Fault("entry_point", message)])
+
     def tell(self, spec: RunSpec) -> str:
         """Say in a line what is run again."""
         words = " ".join((*spec.entry_point, *spec.args))
-        return f"Replays run {self.view.run_id}: {described(self.code) or spec.source}, {words}"
+        note = f" ({self.code['note']})" if self.code.get("note") else ""
+        return f"Replays run {self.view.run_id}: {described(self.code) or spec.source}, {words}{note}"
 
 
 def is_page(text: str) -> bool:
@@ -87,9 +97,10 @@ def find_run(named: str) -> EarlierRun:
     kept = _kept_here(named)
     if kept is not None and kept.spec is not None:
         return EarlierRun(kept, RunStore.local())
-    if kept is not None and kept.code is None:
+    if kept is not None and not (kept.code or {}).get("source"):
         raise NotFoundError(
-            f"Run {kept.run_id} was started by hand, so its code was not kept. Launch the directory of its program."
+            f"Run {kept.run_id} was started by hand, and {why_no_code(kept.code or {})}"
+            " To run its program as it is now, launch the directory of that."
         )
     page = _PAGE.fullmatch(named)
     if kept is None and page is None and (os.sep in named or named.startswith(".")):
@@ -104,7 +115,8 @@ def find_run(named: str) -> EarlierRun:
 
 
 def _kept_here(named: str) -> RunView | None:
-    path = Path(named).expanduser()
-    if path.is_dir():
-        return kept_run(path)
-    return kept_run(RunDirectory.of(named).path) if re.fullmatch(r"run-[\w-]+", named) else None
+    path = directory_of(named)
+    if path is None:
+        return None
+    wait_for_capture(path)
+    return kept_run(path)

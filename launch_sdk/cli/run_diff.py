@@ -10,7 +10,7 @@ from launch_sdk.cli.tables import print_table
 from launch_sdk.run_diff import RunSide, run_diff
 from launch_sdk.runs.source_files import source_files
 from launch_sdk.runs.store import RunStore
-from launch_sdk.tracking.values import is_object, loads
+from launch_sdk.runs.used_files import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from launch_sdk.runs.run_directory import RunDirectory
     from launch_sdk.views import RunView
 
-ENVIRONMENT = "environment.json"  # of a run directory: what its program ran with
 SECTIONS = ("code", "arguments", "config", "packages", "metrics")
 
 
@@ -42,15 +41,7 @@ def print_diff(
 def _side(view: RunView, run: RunDirectory, store: RunStore) -> RunSide:
     source = str(view.parameters.get("source", "")) if view.is_program else ""
     files = source_files(source, store)
-    return RunSide(view, source_files(source, RunStore.local()) if files is None else files, _environment(run))
-
-
-def _environment(run: RunDirectory) -> Mapping[str, Any] | None:
-    try:
-        said = loads((run.path / ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return said if is_object(said) else None
+    return RunSide(view, source_files(source, RunStore.local()) if files is None else files, lock_of(run.path) or None)
 
 
 def _row(one: Mapping[str, Any]) -> tuple[str, str, str]:

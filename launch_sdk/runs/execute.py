@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.environments import wandb
@@ -18,9 +18,11 @@ from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
 from launch_sdk.runs.environment import environment_of
 from launch_sdk.runs.home import launch_home
+from launch_sdk.runs.notebooks import as_script
 from launch_sdk.runs.packing import pack_source
 from launch_sdk.runs.provenance import tell_provenance
 from launch_sdk.runs.supervise import Follower, run_program
+from launch_sdk.runs.used_files import hand_over
 from launch_sdk.specs.command import ARGS_FILE
 from launch_sdk.specs.job import checked
 from launch_sdk.tracking import protocol
@@ -82,12 +84,16 @@ async def execute(
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
     spec = await asyncio.to_thread(pack_source, spec, store, lambda line: on_lines([line]))
     start = await asyncio.to_thread(prepare, spec, run, store, layer)
-    async with environment_of(spec, run, _telling(run, on_lines), start) as environment:
+    tell = _telling(run, on_lines)
+    entry_point, notices = await asyncio.to_thread(as_script, spec.entry_point, start)
+    if notices:
+        tell(notices)
+    async with environment_of(spec, run, tell, start) as environment:
         with closing(_collector(spec, run, start, on_lines)) as collector:
             follower = Follower(run, on_lines, collector)
             follower.skip()
             exit_code = await run_program(
-                _arguments(spec, run, environment.interpreter),
+                _arguments(replace(spec, entry_point=entry_point), run, environment.interpreter),
                 directory=start,
                 environment=_variables(spec, run, identity, environment.inherited),
                 follower=follower,
@@ -115,7 +121,7 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
 
     Raises:
         NotFoundError: the source, or the entry point or a config file in it, does not exist.
-        InvalidSpecError: a config file cannot take a value.
+        InvalidSpecError: a config file cannot take a value; or a file that the repeated run had used is not there.
     """
     run.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for earlier in (run.records, run.output, run.path / wandb.DECLARATIONS, run.path / protocol.PROVENANCE):
@@ -123,6 +129,7 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     shutil.rmtree(run.path / "wandb", ignore_errors=True)
     start = store.lay_out(spec.source, run.work)
     protocol.write_code(run.path, store.record(spec.source))
+    hand_over(spec.lock, run, store)
     program = spec.entry_point[0]
     if program.endswith(".py") and not (start / program).is_file():
         scripts = sorted(p.relative_to(start).as_posix() for p in start.rglob("*.py"))[:8]

@@ -38,19 +38,23 @@ class RunStore:
     def sources(self) -> Path:
         return self.path / "sources"
 
-    def put_directory(self, directory: Path) -> Pack:
+    def put_directory(self, directory: Path, rules: CaptureRules | None = None) -> Pack:
         """Keep a directory as it is now; the same content is kept once.
 
         In a git work tree the whole of it is captured, and programs start in the directory; elsewhere, and where git
         ignores the directory, it is packed alone.
 
+        Args:
+            directory: any folder.
+            rules: what to leave out; LAUNCH_HOME and the store are left out anyway.
+
         Raises:
             NotFoundError, InvalidSpecError, ConflictError: as `capture` and `pack_directory` do.
         """
-        captured = self.put_work_tree(directory)
+        captured = self.put_work_tree(directory, rules)
         if captured is not None and captured.capture.directory_file_count:
             return Pack(captured.source, captured.origin)
-        return pack_directory(directory, self.sources, leave_out=(launch_home(), self.path))
+        return pack_directory(directory, self.sources, leave_out=(launch_home(), self.path), rules=rules)
 
     def put_work_tree(self, directory: Path, rules: CaptureRules | None = None) -> PackedCapture | None:
         """Keep the git work tree that a directory is in; None if it is in none, or there is no git.

@@ -17,6 +17,8 @@ SECRET_NAMES = frozenset(
     | {"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"}
 )
 SECRET_PATTERNS = ("*.pem", "*.key", "*.p12", "*.pfx", "*.keystore", "*.jks", ".env.*", "*.kdbx")
+CODE_SUFFIXES = (".py", ".ipynb")
+WRITTEN_SINCE = "was written after the run had started"
 NO_SECRETS = (".env.example", ".env.sample", ".env.template", ".env.dist")
 
 
@@ -30,19 +32,28 @@ class CaptureRules:
         take: patterns of names or paths (`*.pem`, `conf/.env`) that are taken whatever the rules say. The lines of
             `.launchignore` that begin with `!` are added to them.
         leave_out: folders that are never taken, such as LAUNCH_HOME.
+        since_ns: when the program was that is captured, in nanoseconds since the epoch, if it runs already: untracked
+            files that were written since are what it writes itself, unless they are Python, and are left out.
     """
 
     max_file_bytes: int = MAX_FILE_BYTES
     max_bytes: int = MAX_PACK_BYTES
     take: tuple[str, ...] = ()
     leave_out: tuple[Path, ...] = ()
+    since_ns: int | None = None
 
     def is_plain(self, status: stat_result) -> bool:
         """Say whether it is a file of an ordinary size."""
         return stat.S_ISREG(status.st_mode) and status.st_size <= self.max_file_bytes
 
+    def is_written_since(self, status: stat_result) -> bool:
+        """Say whether a file was written after the program had started, as far as the file system tells (4 ms)."""
+        return self.since_ns is not None and status.st_ctime_ns >= self.since_ns
+
     def why_left_out(self, name: str, status: stat_result, *, tracked: bool) -> str:
         """Say why a file is left out; nothing if it is taken."""
+        if not tracked and self.is_written_since(status) and not name.endswith(CODE_SUFFIXES):
+            return WRITTEN_SINCE
         if stat.S_ISLNK(status.st_mode):
             return ""
         if not stat.S_ISREG(status.st_mode):

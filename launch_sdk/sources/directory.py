@@ -14,7 +14,7 @@ import os
 import stat
 import tarfile
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -59,17 +59,20 @@ class Pack:
     origin: Origin
 
 
-def pack_directory(directory: Path, store: Path, leave_out: Collection[Path] = ()) -> Pack:
+def pack_directory(
+    directory: Path, store: Path, leave_out: Collection[Path] = (), rules: CaptureRules | None = None
+) -> Pack:
     """Pack `directory` into `store`.
 
     Args:
         directory: what to pack.
         store: where packs are kept; made if needed.
         leave_out: folders that are never packed, such as the store itself; those around `directory` do not count.
+        rules: limits, and what is taken whatever they say.
 
     Raises:
         NotFoundError: there is no such directory.
-        InvalidSpecError: it holds more than `MAX_PACK_BYTES`, and the message names the largest files; or a file in it
+        InvalidSpecError: it holds more than `rules.max_bytes`, and the message names the largest files; or a file in it
             cannot be read.
         ConflictError: a file in it changed while it was packed.
     """
@@ -78,21 +81,30 @@ def pack_directory(directory: Path, store: Path, leave_out: Collection[Path] = (
     directory = directory.resolve()
     hidden = {folder.resolve() for folder in leave_out} - {directory, *directory.parents}
     found = {name for name in _names(directory) if hidden.isdisjoint((directory / name).parents)}
-    rules = CaptureRules(take=taken_by_ignore_file(directory))
+    rules = rules or CaptureRules()
+    rules = replace(rules, take=(*rules.take, *taken_by_ignore_file(directory)))
     try:
         left_out = {name: reason for name in sorted(found) if (reason := _why_left_out(directory, name, rules))}
         names = sorted(found - set(left_out))
-        _refuse_too_large(directory, names)
-        digest = _write_pack(directory, names, store, left_out)
+        _refuse_too_large(directory, names, rules.max_bytes)
+        origin = Origin(left_out=left_out, changed_since=tuple(_changed_since(directory, names, rules)))
+        digest = _write_pack(directory, names, store, origin)
     except FileNotFoundError as error:
         raise ConflictError(
             f"{error.filename} vanished while {directory} was packed. Launch again once nothing is deleted there."
         ) from None
-    return Pack(f"sha256:{digest}", Origin(left_out=left_out))
+    return Pack(f"sha256:{digest}", origin)
 
 
-def _write_pack(directory: Path, names: list[str], store: Path, left_out: dict[str, str]) -> str:
-    header = {_ORIGIN_HEADER: json.dumps({"left_out": left_out})} if names and left_out else None
+def _changed_since(directory: Path, names: list[str], rules: CaptureRules) -> list[str]:
+    if rules.since_ns is None:
+        return []
+    return [name for name in names if rules.is_written_since((directory / name).lstat())]
+
+
+def _write_pack(directory: Path, names: list[str], store: Path, origin: Origin) -> str:
+    said = origin.to_dict()
+    header = {_ORIGIN_HEADER: json.dumps(said)} if names and said else None
     with new_file(store) as temporary:
         with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT, pax_headers=header) as archive:
             for name in names:
@@ -217,14 +229,14 @@ def is_left_out_folder(folder: Path) -> bool:
     return name in LEFT_OUT_FOLDERS or (name == "launch" and any(folder.glob("run-*/metadata.json")))
 
 
-def _refuse_too_large(directory: Path, names: list[str]) -> None:
+def _refuse_too_large(directory: Path, names: list[str], limit: int) -> None:
     sizes = {name: (directory / name).lstat().st_size for name in names}
     total = sum(sizes.values())
-    if total > MAX_PACK_BYTES:
+    if total > limit:
         largest = sorted(sizes, key=lambda name: -sizes[name])[:5]
         listed = ", ".join(f"{name} ({sizes[name] / 1e6:.0f} MB)" for name in largest)
         message = (
-            f"holds {total / 1e6:.0f} MB in {len(names)} files, more than {MAX_PACK_BYTES / 1e6:.0f} MB."
+            f"holds {total / 1e6:.0f} MB in {len(names)} files, more than {limit / 1e6:.0f} MB."
             f" Keep data out of it, or name it in .gitignore. The largest: {listed}"
         )
         raise InvalidSpecError(f"Directory {directory}", [Fault("", message)])

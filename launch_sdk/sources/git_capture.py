@@ -50,6 +50,7 @@ class Capture:
         left_out: why each file that git sees is not in the tree.
         folders_left_out: untracked environments, caches and earlier runs, which are not in it either.
         links_out: links that lead out of the tree; another machine may not have what they name.
+        changed_since: files that were written after the program had started; they are as the capture found them.
         file_count: files and links in the tree.
         directory_file_count: those in the directory that was named.
         byte_count: bytes in them.
@@ -68,6 +69,7 @@ class Capture:
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
     folders_left_out: tuple[str, ...] = ()
     links_out: tuple[str, ...] = ()
+    changed_since: tuple[str, ...] = ()
     file_count: int = 0
     directory_file_count: int = 0
     byte_count: int = 0
@@ -85,6 +87,7 @@ class Capture:
             left_out=self.left_out,
             folders_left_out=self.folders_left_out,
             links_out=self.links_out,
+            changed_since=self.changed_since,
             file_count=self.file_count,
             byte_count=self.byte_count,
         )
@@ -117,7 +120,7 @@ def capture(directory: Path, folder: Path, rules: CaptureRules | None = None, *,
         time.sleep(attempt * PAUSE_S)
         taken = taking.take()
         if taken is not None:
-            return _describe(repository, directory, *taken)
+            return _describe(repository, directory, *taken, rules)
     raise ConflictError(
         f"Files in {repository.root} change while it is captured{taking.problem}. Launch again once nothing writes to"
         " it, or name them in .gitignore."
@@ -220,7 +223,7 @@ class _Taking:
             return git.output("write-tree", "--missing-ok").decode().strip()
 
 
-def _describe(repository: Repository, directory: Path, tree: WorkingTree, tree_id: str) -> Capture:
+def _describe(repository: Repository, directory: Path, tree: WorkingTree, tree_id: str, rules: CaptureRules) -> Capture:
     within = directory.relative_to(repository.root).as_posix()
     prefix = b"" if within == "." else os.fsencode(within) + b"/"
     return Capture(
@@ -237,6 +240,7 @@ def _describe(repository: Repository, directory: Path, tree: WorkingTree, tree_i
         left_out=dict(sorted(tree.left_out.items())),
         folders_left_out=tuple(sorted(tree.folders_left_out)),
         links_out=tuple(_links_out(repository.root, tree)),
+        changed_since=tuple(_changed_since(tree, rules)),
         file_count=len(tree.files),
         directory_file_count=sum(name.startswith(prefix) for name in tree.files),
         byte_count=sum(status.st_size for status in tree.files.values()),
@@ -254,6 +258,11 @@ def _links_out(root: Path, tree: WorkingTree) -> Iterable[str]:
     for name, status in sorted(tree.files.items()):
         if stat.S_ISLNK(status.st_mode) and _leads_out(os.fsencode(root), _on_disk(root, name)):
             yield os.fsdecode(name)
+
+
+def _changed_since(tree: WorkingTree, rules: CaptureRules) -> Iterable[str]:
+    if rules.since_ns is not None:
+        yield from (os.fsdecode(name) for name, at in sorted(tree.files.items()) if rules.is_written_since(at))
 
 
 def _leads_out(root: bytes, link: bytes) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.sources.git_commands import Answer, Git
-from launch_sdk.specs.git_address import clean_remote
+from launch_sdk.tracking.metadata import without_credentials
 
 _ABOUT = (
     *("rev-parse", "--show-cdup", "--git-dir", "--git-path", "objects", "--git-path", "shallow"),
@@ -115,7 +115,7 @@ def _remote(settings: list[tuple[str, str]], branch: str | None) -> tuple[str | 
     first = dict(reversed(settings))  # git fetches from the first address of a remote
     for name in (last.get(f"branch.{branch}.remote"), "origin"):
         if name and (url := first.get(f"remote.{name}.url")):
-            return name, clean_remote(url)
+            return name, without_credentials(url)
     return None, None
 
 

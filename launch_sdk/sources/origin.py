@@ -11,7 +11,7 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where packed code comes from. Outside git only `left_out` is known.
+    """Where packed code comes from. Outside git only `left_out` and `changed_since` are known.
 
     Attributes:
         remote: address of the git remote, without credentials.
@@ -23,6 +23,7 @@ class Origin:
         left_out: why each file that was seen is not in it.
         folders_left_out: untracked environments, caches and earlier runs, which are not in it either.
         links_out: links that lead out of it.
+        changed_since: files that were written after the program had started, which are in it as they were then.
         history: SHA-256 of the bundle that keeps the commits which the remote lacked.
         history_left_out: why they are not kept, if they should be.
         file_count: files and links in it.
@@ -38,6 +39,7 @@ class Origin:
     left_out: Mapping[str, str] = field(default_factory=dict[str, str])
     folders_left_out: tuple[str, ...] = ()
     links_out: tuple[str, ...] = ()
+    changed_since: tuple[str, ...] = ()
     history: str | None = None
     history_left_out: str = ""
     file_count: int | None = None
@@ -68,6 +70,8 @@ class Origin:
             said.append(f"left out: {len(names) - MAX_NAMED} more files; the record of the run lists them")
         if self.links_out:
             said.append(f"links out of the repository, whose targets do not travel: {_listed(self.links_out)}")
+        if self.changed_since:
+            said.append(f"changed after the program had started, and taken as changed: {_listed(self.changed_since)}")
         if self.history_left_out:
             said.append(f"unpushed commits are not kept, the files are: {self.history_left_out}")
         return said
@@ -77,7 +81,7 @@ _KINDS: dict[str, type] = {
     **dict.fromkeys(("remote", "branch", "commit", "history", "history_left_out"), str),
     **dict.fromkeys(("changed", "unpushed"), bool),
     **dict.fromkeys(("submodules", "left_out"), Mapping),
-    **dict.fromkeys(("folders_left_out", "links_out"), list),
+    **dict.fromkeys(("folders_left_out", "links_out", "changed_since"), list),
     **dict.fromkeys(("file_count", "byte_count"), int),
 }
 

@@ -80,7 +80,7 @@ def parse_git_address(text: str, *, by_hand: bool = False, field_name: str = "ur
     Raises:
         InvalidSpecError: it cannot be used; the message holds no password.
     """
-    shown = text.rpartition("@")[2] if _SCP_WITH_PASSWORD.fullmatch(text) else clean_remote(text)
+    shown = text.rpartition("@")[2] if _SCP_WITH_PASSWORD.fullmatch(text) else without_credentials(text)
     message = _fault_of_text(text)
     if message is None:
         found = _of_scp(text) if "://" not in text else _of_url(text, by_hand=by_hand)
@@ -108,17 +108,6 @@ def is_commit(version: str) -> bool:
 def is_abbreviated(version: str) -> bool:
     """Say whether a text may be the beginning of a commit's hash."""
     return _ABBREVIATED.fullmatch(version) is not None and not is_commit(version)
-
-
-def clean_remote(url: str) -> str:
-    """Strip every password, token and query from a remote's address."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return re.sub(r"^[^@/:]*:[^@/]*@", "", url)  # user:password@host:path
-    host = rest.partition("/")[0]
-    if "@" not in host and "@" in rest and not re.fullmatch(r"(\[[0-9a-fA-F:]*\]|[^:]*)(:[0-9]*)?", host):
-        rest = rest.rpartition("@")[2]  # a password with an unescaped slash
-    return without_credentials(f"{scheme}://{rest}")
 
 
 def _fault_of_text(text: str) -> str | None:

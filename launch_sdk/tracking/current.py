@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from typing import Any
 
+    from launch_sdk.tracking.code_capture import CodeCapture
     from launch_sdk.tracking.summary import Summary
 
 
@@ -92,6 +93,7 @@ def init(
     name: str | None = None,
     register: bool | str | None = None,
     *,
+    save_code: bool | None = None,
     allow_val_change: bool | None = None,
     config_include_keys: Collection[str] | None = None,
     config_exclude_keys: Collection[str] | None = None,
@@ -109,6 +111,8 @@ def init(
         project: what the run belongs to; the working directory's name if there is none.
         name: what people call it.
         register: whether to make a job of the run, and under which name.
+        save_code: whether to capture the code of a script that nobody supervises, so that `launch RUN_DIRECTORY`
+            repeats it exactly. A process beside the script does it. None: yes, unless `LAUNCH_DISABLE_CODE=true`.
         allow_val_change: False lets the script add config keys from now on, but change none.
         config_include_keys: take only these top-level keys of `config`.
         config_exclude_keys: take all top-level keys of `config` but these.
@@ -131,13 +135,27 @@ def init(
 
         config = selected(config, config_include_keys, config_exclude_keys)
     add_layer(staged, config)
-    run = Run(find_place(os.environ, project, name), staged, register)
+    place = find_place(os.environ, project, name)
+    run = Run(place, staged, register, _begin_capture(place.directory, save_code))
     stage(staged, waits=False)
     allow_changes(staged, allowed=allow_val_change is not False)
     _current.watch_the_end()
     _current.run, _current.staged = run, None
     _publish_inputs(run)
     return run
+
+
+def _begin_capture(directory: str, save_code: bool | None) -> CodeCapture | None:
+    """Start the capture of the code, if it is wanted; a supervisor has done it."""
+    if os.environ.get(protocol.RUN_DIR):
+        return None
+    from launch_sdk.tracking import code_capture
+
+    if not code_capture.is_wanted(save_code, os.environ):
+        return None
+    capture = code_capture.CodeCapture(directory)
+    capture.start()
+    return capture
 
 
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:

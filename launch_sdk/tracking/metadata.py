@@ -1,10 +1,11 @@
 """Where a run comes from: program, arguments, interpreter, machine, git. No environment variable is recorded."""
 
-# ruff: noqa: PTH100, PTH109, PTH110, PTH118, PTH120
+# ruff: noqa: PTH100, PTH109, PTH110, PTH113, PTH118, PTH120
 # pathlib would cost every training script 4 ms of import time.
 from __future__ import annotations
 
 import os
+import re  # the JSON decoder has it already
 import sys
 import time
 
@@ -28,14 +29,14 @@ def capture(code: Mapping[str, Any] | None = None) -> dict[str, Any]:
         `executable`, `python`, `platform`, `host`, `pid`, `cwd`, `started` (unix seconds) and `git` (see `git_state`).
     """
     system = os.uname()
-    path, module = _program()
+    path, module, args = program()
     git = _git_laid_out(code, path) if code else git_state(os.path.dirname(path) if path else os.getcwd())
     if path and git:
         path = os.path.relpath(path, git["root"])
     return {
         "program": path,
         "module": module,
-        "args": sys.argv[1:],
+        "args": args,
         "executable": sys.executable,
         "python": ".".join(map(str, sys.version_info[:3])),
         "platform": f"{system.sysname}-{system.release}-{system.machine}",
@@ -91,22 +92,49 @@ def git_state(directory: str) -> dict[str, Any] | None:
 
 
 def without_credentials(url: str) -> str:
-    """Strip user, password and query from a URL; `git@host:path` and local paths stay what they are."""
+    """Strip user, password and query from a URL; `git@host:path` and local paths stay what they are.
+
+    The password of `user:password@host:path`, and one with a slash that is not escaped, are seen too.
+    """
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return url
+        return re.sub(r"^[^@/:]*:[^@/]*@", "", url)
     host, slash, path = rest.partition("/")
+    if "@" not in host and "@" in rest and not re.fullmatch(r"(\[[0-9a-fA-F:]*\]|[^:]*)(:[0-9]*)?", host):
+        host, slash, path = rest.rpartition("@")[2].partition("/")
     user, at, address = host.rpartition("@")
     kept = f"{user}@" if at and scheme.endswith("ssh") and ":" not in user else ""
     return f"{scheme}://{kept}{address}{slash}{path.partition('?')[0]}"
 
 
-def _program() -> tuple[str | None, str | None]:
+def program() -> tuple[str | None, str | None, list[str]]:
+    """Say what runs: the absolute path of its file, its name if it was started with `python -m`, its arguments.
+
+    In a notebook that is the notebook, where its front end tells it; a notebook has no arguments.
+    """
+    if _is_notebook():
+        return notebook_path(), None, []
     main = sys.modules.get("__main__")
     file = getattr(main, "__file__", None)
     spec = getattr(main, "__spec__", None)
     path = os.path.abspath(file) if isinstance(file, str) else None
-    return path, spec.name if spec is not None else None
+    return path, spec.name if spec is not None else None, sys.argv[1:]
+
+
+def _is_notebook() -> bool:
+    return "ipykernel" in sys.modules and not hasattr(sys.modules.get("__main__"), "__file__")
+
+
+def notebook_path() -> str | None:
+    """Name the notebook of this kernel: JupyterLab, Notebook 7 and VS Code tell it; None of the others.
+
+    Jupyter's servers set JPY_SESSION_NAME, VS Code sets `__vsc_ipynb_file__` in the notebook itself.
+    """
+    told = os.environ.get("JPY_SESSION_NAME") or getattr(sys.modules.get("__main__"), "__vsc_ipynb_file__", None)
+    if not isinstance(told, str) or not told.endswith(".ipynb"):
+        return None
+    place = os.path.abspath(told)
+    return place if os.path.isfile(place) else None
 
 
 def _git_root(directory: str) -> str | None:

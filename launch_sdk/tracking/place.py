@@ -70,8 +70,7 @@ def new_id() -> str:
 
 def _make(directory: str, folder: str | None) -> None:
     try:
-        if folder and not os.path.exists(folder):
-            os.mkdir(folder)
+        if folder and not os.path.exists(folder) and _is_made(folder):
             # Runs are not source: without this each one would make the user's working tree look changed.
             with open(os.path.join(folder, ".gitignore"), "w", encoding="ascii") as file:
                 file.write("*\n")
@@ -79,3 +78,12 @@ def _make(directory: str, folder: str | None) -> None:
     except OSError as error:
         reason = f"launch.init() cannot make the run directory ({error.strerror}); run in a writable directory, or set"
         raise type(error)(error.errno, f"{reason} {protocol.RUN_DIR}", directory) from None
+
+
+def _is_made(folder: str) -> bool:
+    """Make a folder; False if another script has just made it."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return False
+    return True

@@ -44,6 +44,7 @@ UNKNOWN = "unknown"  # what it hides, if anything: the program does not tell
 CODE = "code.json"
 ENVIRONMENT = "environment.json"
 OUTPUT = "output.log"
+USED_FILES = "used_files.json"
 
 LAUNCH_LAYER = "launch"
 SWEEP_LAYER = "sweep"
@@ -99,10 +100,15 @@ class Snapshot:
         metadata: what was captured at the start; empty if the program does not write it.
         exit_code: of the last finish record; None while the run goes on, or if it was killed.
         last_step: the highest step logged; None if nothing was.
+        used_files: the last `use_file` record of each name.
+        logged_files: the last `log_file` record of each name.
         skipped: how many lines of the records could not be read.
     """
 
-    __slots__ = ("config", "exit_code", "inputs", "last_step", "metadata", "skipped", "summary")
+    __slots__ = (
+        *("config", "exit_code", "inputs", "last_step", "logged_files", "metadata", "skipped", "summary"),
+        "used_files",
+    )
 
     def __init__(self) -> None:
         self.config: dict[str, Any] = {}
@@ -111,6 +117,8 @@ class Snapshot:
         self.metadata: dict[str, Any] = {}
         self.exit_code: int | None = None
         self.last_step: int | None = None
+        self.used_files: dict[str, dict[str, Any]] = {}
+        self.logged_files: dict[str, dict[str, Any]] = {}
         self.skipped = 0
 
     def apply(self, record: Record) -> None:
@@ -123,6 +131,10 @@ class Snapshot:
         inputs = record.get("inputs")
         if is_object(inputs):
             self.inputs = inputs
+        for kind, known in (("use_file", self.used_files), ("log_file", self.logged_files)):
+            file = record.get(kind)
+            if is_object(file) and isinstance(file.get("name"), str):
+                known[file["name"]] = file
         finish = record.get("finish")
         if is_object(finish):
             self.exit_code = finish.get("exit_code")

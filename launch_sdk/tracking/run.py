@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
+    from launch_sdk.tracking.code_capture import CodeCapture
     from launch_sdk.tracking.config_view import ConfigView
     from launch_sdk.tracking.place import Place
 
@@ -44,13 +45,16 @@ class Run:
         inputs: what was declared so far, as its last record says; None if nothing was.
     """
 
-    def __init__(self, place: Place, config: Config, register: bool | str | None = None) -> None:
+    def __init__(
+        self, place: Place, config: Config, register: bool | str | None = None, capture: CodeCapture | None = None
+    ) -> None:
         """Open the run directory and write the first records.
 
         Args:
             place: where the run writes and what it is called.
             config: the root of its config; the run follows its changes.
             register: whether to make a job of the run, and under which name; None leaves it to the supervisor.
+            capture: of its code, which goes on beside it and records the environment too; None if there is none.
 
         Raises:
             OSError: the directory cannot be written.
@@ -66,6 +70,7 @@ class Run:
         self._recorded: dict[str, Any] = {}
         self._warned_of_steps = False
         self._owes_environment = True
+        self._capture = capture
         self._has_logged = False
         before = protocol.read_snapshot(self.dir)  # a run that was preempted goes on where it was
         self.inputs = before.inputs
@@ -74,7 +79,7 @@ class Run:
         self._step = -1 if before.last_step is None else before.last_step
         self.summary = Summary(self._values, self._write_summary)
         self._writer = RecordWriter(os.path.join(self.dir, protocol.RECORDS))
-        about: dict[str, Any] = metadata.capture(protocol.read_code(self.dir))
+        about: dict[str, Any] = metadata.capture(None if capture else protocol.read_code(self.dir))
         self._metadata = {"version": protocol.VERSION, **place.names(), "register": register, **about}
         self._write_config(config, [])
         listen(config, self._write_config)
@@ -127,8 +132,56 @@ class Run:
                 self._step = max(number, self._step)
             self._writer.write(f'{{"time":{time.time()!r},"step":{number},"log":{to_text(values)}}}')
             protocol.merge(self._values, decode(values))
-        if self._owes_environment:
+        if self._capture is not None:
+            self._capture.settle()
+        elif self._owes_environment:
             self._write_environment()
+
+    def use_file(self, path_or_url: str | os.PathLike[str], name: str | None = None) -> str:
+        """Record a file that the run uses, by its SHA-256, and say where to read it.
+
+        Where the run is repeated, the same bytes are there, whatever has become of the file; or the repeated run says,
+        before it starts, that they cannot be had. A file of up to 100 MB is copied into the run store for that.
+
+        Args:
+            path_or_url: a local path, or a URL: `file:`, or `https:`, `s3:` and others, which need fsspec.
+            name: what identifies the file in the run; what was given if None.
+
+        Returns:
+            The path to read it from.
+
+        Raises:
+            OSError: it cannot be read or fetched.
+            ImportError: the URL needs a library that is not installed.
+            ValueError: the run is finished, or URLs of this kind are not taken.
+        """
+        from launch_sdk.tracking import files  # few scripts use it
+
+        self._require_open("use_file")
+        record, path = files.use(self.dir, os.fspath(path_or_url), name)
+        self._write({"use_file": record})
+        return path
+
+    def log_file(self, path: str | os.PathLike[str], name: str | None = None) -> str:
+        """Keep a copy of a file that the run has made, as it is now, in the run directory.
+
+        Args:
+            path: of a file.
+            name: what identifies it in the run; the path if None.
+
+        Returns:
+            The path of the copy; the same content is kept once.
+
+        Raises:
+            OSError: it cannot be read or copied.
+            ValueError: the run is finished.
+        """
+        from launch_sdk.tracking import files  # few scripts use it
+
+        self._require_open("log_file")
+        record = files.log(self.dir, os.fspath(path), name)
+        self._write({"log_file": record})
+        return os.path.join(self.dir, record["path"])
 
     def finish(self, exit_code: int | None = None) -> None:
         """End the run: write its last record and its snapshots. A second call, or one in a forked child, does nothing.
@@ -155,6 +208,8 @@ class Run:
             self._write({"finish": {"exit_code": exit_code or 0}})
             self._write_snapshots()
             self._write_environment()
+            if self._capture is not None:
+                self._capture.finish()
             self._writer.close()
 
     def __enter__(self) -> Self:
@@ -208,8 +263,9 @@ class Run:
         return self._open
 
     def after_fork_in_child(self) -> None:
-        """Replace the lock, which another thread of the parent may have held."""
+        """Replace the lock, which another thread of the parent may have held; the capture is the parent's."""
         self._lock = RLock()
+        self._capture = None
         after_fork_in_child(self.config)
 
     def _checked(self, step: int) -> int:

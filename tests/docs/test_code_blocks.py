@@ -106,6 +106,7 @@ def environment_of(home: Home) -> dict[str, str]:
     return home.environment | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PREFECT_HOME": str(home.path / "server"),
+        "LAUNCH_DISABLE_CODE": "false",
         "COLUMNS": "160",  # so that no line of a table is broken
     }
 

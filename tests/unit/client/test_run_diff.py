@@ -118,3 +118,15 @@ def test_the_files_of_a_packed_source_are_read_with_their_content(tmp_path: Path
     assert source_files(pack.source, store) == {"deep/a.py": b"1\n", "link": b"link to deep/a.py"}
     assert source_files("sha256:" + "0" * 64, store) is None
     assert source_files(str(code), store) is None
+
+
+def test_files_that_the_runs_had_used_are_compared_by_their_content() -> None:
+    sides = [
+        RunSide(
+            view("a", spec(1), {}, {}),
+            {},
+            environment() | {"files": [{"name": "data.csv", "sha256": digest}, {"name": "same", "sha256": "1"}, "?"]},
+        )
+        for digest in ("1", "2")
+    ]
+    assert run_diff(*sides)["packages"] == [{"what": "file data.csv", "before": "1", "after": "2"}]

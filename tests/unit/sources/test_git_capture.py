@@ -17,7 +17,7 @@ from launch_sdk.errors import ConflictError, InvalidSpecError, NotFoundError
 from launch_sdk.sources.capture_rules import CaptureRules
 from launch_sdk.sources.git_capture import capture
 from launch_sdk.sources.origin import Origin
-from launch_sdk.specs.git_address import clean_remote
+from launch_sdk.tracking.metadata import without_credentials
 from tests.unit.sources.conftest import UserRepository, empty
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
@@ -158,7 +158,7 @@ def test_the_branch_says_which_remote_counts(repository: UserRepository) -> None
     ],
 )
 def test_a_remote_loses_its_credentials_and_nothing_else(url: str, kept: str) -> None:
-    assert clean_remote(url) == kept
+    assert without_credentials(url) == kept
 
 
 def test_a_password_in_the_remote_is_written_nowhere(repository: UserRepository) -> None:

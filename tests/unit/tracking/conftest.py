@@ -30,6 +30,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Start each test without a run, without a supervisor, in an empty directory; leave no hook behind."""
     for name in [name for name in os.environ if name.startswith("LAUNCH_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("LAUNCH_DISABLE_CODE", "true")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(sys, "exit", sys.exit)
@@ -54,7 +55,7 @@ class Script:
     def start(self, code: str, *, supervised: bool = True, flags: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         path = self.directory / "train.py"
         path.write_text(textwrap.dedent(code))
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT_ROOT)}
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT_ROOT), "LAUNCH_DISABLE_CODE": "1"}
         if supervised:
             environment[protocol.RUN_DIR] = str(self.run_dir)
         return subprocess.Popen(

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import math
 import subprocess
+import sys
 import threading
 import warnings
 from argparse import Namespace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import launch_sdk as launch
+from launch_sdk.tracking import metadata
 from launch_sdk.tracking.current import NoRunError
 from launch_sdk.tracking.metadata import git_state, without_credentials
 from launch_sdk.tracking.notices import LaunchWarning
@@ -413,3 +416,23 @@ def test_no_environment_variable_is_in_the_metadata(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MY_API_KEY", "sk-very-secret")
     run = launch.init()
     assert "sk-very-secret" not in (Path(run.dir) / METADATA).read_text()
+
+
+@pytest.mark.parametrize("front_end", ["jupyter", "vs code"])
+def test_a_run_of_a_notebook_names_the_notebook_where_its_front_end_tells_it(
+    front_end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = tmp_path / "explore.ipynb"
+    notebook.write_text("{}")
+    cells = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", cells)
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    monkeypatch.setattr(sys, "argv", ["ipykernel_launcher.py", "-f", "/run/kernel-1.json"])
+    assert metadata.program() == (None, None, [])
+    if front_end == "jupyter":
+        monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
+    else:
+        cells.__dict__["__vsc_ipynb_file__"] = str(notebook)
+    assert metadata.program() == (str(notebook), None, [])
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "Untitled-1.ipynb"))
+    assert metadata.program() == (None, None, [])
