@@ -59,6 +59,8 @@ def _settle(order: Order) -> None:
     for entry in reversed(order.env.get("PYTHONPATH", "").split(os.pathsep)):
         if entry and entry not in sys.path:
             sys.path.insert(0, entry)
+    if order.cpus:
+        os.sched_setaffinity(0, order.cpus)
     if order.quiet:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, 1)

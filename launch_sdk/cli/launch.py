@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, print_json, say
+from launch_sdk.cli.policy_options import add_policy, policy_of
 from launch_sdk.cli.replay import find_run, is_run_directory
 from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.run_directory import RunDirectory
@@ -16,6 +17,7 @@ from launch_sdk.runs.supervise import Follower
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import checked
 from launch_sdk.specs.launch_config import LaunchConfig, merged, program_words, read_launch_config
+from launch_sdk.specs.resources import parse_resources
 from launch_sdk.specs.run_spec import split_entry_point
 from launch_sdk.specs.run_state import RunState
 
@@ -31,7 +33,8 @@ DEFAULT_QUEUE = "default"
 NO_AGENT_AFTER_S = 4.0
 LOGS_LATE_S = 3.0
 OF_JOB = ("entry_point", "environment", "metric_sources")
-OF_DEPLOYMENT = (*OF_JOB, "args")
+OF_DEPLOYMENT = (*OF_JOB, "args", "policy", "resources")
+GIVEN_TO_JOB = ("config", "files", "args", "name", "project", "policy", "resources")
 DEPLOYMENT_HAS = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
 GROUPS = ("run", "sweep", "job", "queue", "server")
 EXAMPLES = """\
@@ -42,6 +45,8 @@ EXAMPLES = """\
   launch --job digits -s trainer.lr=0.1      start a run of a job; only what it takes can be set
   launch DIR -s files.conf.yaml.lr=0.1       set a value of a config file, in the run's own copy
   launch DIR --environment auto              in a virtual environment with what its requirements.txt says
+  launch -q gpu DIR --retries 2 --resources gpu=1
+                                             start again after a failure; wait for a GPU of its own
   launch -c launch.yaml                      what a launch config says (uri, queue, overrides, ...); options win
   launch --job flow/deployment -s x=1        start a run of any other deployment
 
@@ -111,6 +116,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("-n", "--name", help="what to call the run")
     parser.add_argument("-p", "--project", help="what the run belongs to")
+    add_policy(parser)
     parser.add_argument("--detach", action="store_true", help="with a queue or a job: return at once")
     parser.add_argument("--dry-run", "--dry_run", action="store_true", help="print the RunSpec and start nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
@@ -129,6 +135,8 @@ def _wanted(options: argparse.Namespace) -> LaunchConfig:
         environment=options.environment,
         entry_point=split_entry_point(options.entry_point) if options.entry_point else (),
         args=program_words(options.args),
+        policy=policy_of(options),
+        resources=parse_resources(options.resources, "--resources") if options.resources else {},
     )
     if "/" in (said.over(below).job or ""):  # of a deployment, `files` is a parameter like any other
         return replace(said, config=parse_assignments(options.set, "--set")).over(below)
@@ -166,6 +174,8 @@ def _launch_spec(
         print_json(values | {"runs_in": describe_environment(spec)} | more)
         return DONE
     if queue is None:
+        if spec.policy.get("retries"):
+            say("Nothing starts again a run that goes on here: retries are for a run on a queue (-q).")
         from launch_sdk.cli.foreground import run_here
 
         return run_here(spec, as_json=options.json, store=earlier.store if earlier is not None else None)
@@ -182,7 +192,7 @@ def _launch_job(options: argparse.Namespace, wanted: LaunchConfig, name: str) ->
     wanted.refuse(
         OF_JOB, "the job has its own entry point, environment and metrics; launch its directory to change them"
     )
-    given: dict[str, Any] = {key: getattr(wanted, key) for key in ("config", "files", "args", "name", "project")}
+    given: dict[str, Any] = {key: getattr(wanted, key) for key in GIVEN_TO_JOB}
     with LaunchClient() as client:
         if wanted.config and not wanted.args and (inputs := client.job(name).inputs) is not None and inputs.is_open:
             key = next(iter(wanted.config))
@@ -261,7 +271,7 @@ def _follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace)
             print_json(view.to_json())
         return DONE
     output = RunOutput(run, sys.stderr if options.json else sys.stdout)
-    started, warned = time.monotonic(), False
+    started, warned, unfit = time.monotonic(), False, ""
     try:
         while not (view := run.refresh()).state.is_terminal:
             output.show()
@@ -269,6 +279,9 @@ def _follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace)
             if late and not warned and view.queue and not client.queue_has_agent(view.queue):
                 warned = True
                 say(f"No agent polls queue {view.queue!r}. Start one: launch-agent --queues {view.queue}")
+            if view.unfit and view.unfit != unfit:
+                unfit = view.unfit
+                say(f"The run waits: {unfit}")
             time.sleep(0.3)
         output.show_rest()
     except KeyboardInterrupt:

@@ -9,6 +9,8 @@ import socket
 import time
 from pathlib import Path
 
+AGENT_PROCESS = "LAUNCH_AGENT"  # variable of a flow's process: the process of the agent that has it
+
 
 def process_start_time(pid: int) -> float | None:
     """Return when the kernel started process `pid`, in clock ticks since boot; None if it is not running.
