@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.labels import write_labels
-from launch_sdk.runs.processes import is_dead
+from launch_sdk.runs.processes import has_processes, is_dead
 from launch_sdk.specs.run_policy import MAX_LOSSES, MAX_PREEMPTIONS, Ending, RunPolicy
 
 if TYPE_CHECKING:
@@ -61,9 +61,11 @@ def attempts_of(flow_run: FlowRun) -> list[Attempt]:
 
 
 def process_is_gone(flow_run: FlowRun) -> bool:
-    """Say whether the process of a run's present attempt is known to be gone; False if nothing is known."""
+    """Say whether all processes of a run's present attempt are known to be gone; False if nothing is known."""
     process = flow_run.infrastructure_pid
-    return is_dead(process) and all(one.process != process for one in attempts_of(flow_run))
+    if not is_dead(process) or any(one.process == process for one in attempts_of(flow_run)):
+        return False
+    return not has_processes(str(flow_run.id))
 
 
 async def put_back(

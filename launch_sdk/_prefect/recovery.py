@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.attempts import attempts_of, process_is_gone, put_back
-from launch_sdk.runs.processes import is_dead, process_identifier
+from launch_sdk.runs.processes import has_processes, is_alive, is_dead, process_identifier
 from launch_sdk.specs.run_policy import Ending
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 GONE = "Its process is gone, and nobody saw it end."
 LOCK_WAIT_S = 10.0
+END_TIMEOUT_S = 30.0
 LOCK_STALE = timedelta(minutes=2)  # of another machine's, of which nobody can say that it is dead
 _RETRY_S = 0.1
 
@@ -44,6 +45,8 @@ async def recover(client: PrefectClient, flow_run_id: UUID, message: str = GONE,
     Returns:
         Whether it is settled and goes on or has ended; False if it is left as it was.
     """
+    if process is not None:
+        await _until_gone(flow_run_id, process)
     async with _lock(client) as is_held:
         if not is_held:
             return False
@@ -77,6 +80,14 @@ async def _settle(client: PrefectClient, flow_run: FlowRun, message: str, proces
     ):
         await client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
     return True
+
+
+async def _until_gone(flow_run_id: UUID, process: str) -> None:
+    """Wait for what is still being ended, so that no two attempts ever run at once; those of this machine alone."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + END_TIMEOUT_S
+    while clock() < deadline and (is_alive(process) or has_processes(str(flow_run_id))):  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(_RETRY_S)
 
 
 def _is_active(flow_run: FlowRun) -> bool:

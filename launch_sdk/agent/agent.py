@@ -114,7 +114,9 @@ async def serve(
                     _keep, worker.get_and_submit_flow_runs, get_current_settings().worker.query_seconds, on_event
                 )
                 loops.start_soon(_keep, worker.sync_with_backend, worker.heartbeat_interval_seconds, on_event)
-            loops.start_soon(_keep, lambda: _recover(lost, on_event), min(LOOK_EVERY_S, heartbeat_s), on_event)
+            loops.start_soon(
+                _keep, lambda: _recover(lost, workers[0], on_event), min(LOOK_EVERY_S, heartbeat_s), on_event
+            )
             await _until_end(places, ending, workers, exit_when_idle_s)
             places.close()
             if preemptible and ending.is_of_host:
@@ -124,7 +126,8 @@ async def serve(
     on_event(f"Agent {label} has ended.")
 
 
-async def _recover(lost: LostRuns, on_event: Callable[[str], None]) -> None:
+async def _recover(lost: LostRuns, worker: LaunchWorker, on_event: Callable[[str], None]) -> None:
+    worker.require_same_server()
     for line in await lost.look():
         on_event(line)
 
@@ -190,7 +193,7 @@ async def _until_end(
         for worker in workers:  # a run may have come without an event
             with contextlib.suppress(Exception):
                 await worker.get_and_submit_flow_runs()
-        if not slots.held:
+        if not slots.held and not any(worker.is_looking for worker in workers):
             return
 
 

@@ -8,7 +8,7 @@ is left. The end of the stream in the other direction means that the agent is go
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 TERMINATE = b"terminate\n"
 KILL = b"kill\n"
@@ -49,6 +49,7 @@ class Order:
             ValueError: the line is not a whole order.
         """
         try:
-            return cls(**json.loads(line))
+            order = cls(**json.loads(line))
+            return replace(order, cpus=tuple(order.cpus))
         except TypeError as error:
             raise ValueError(f"Not an order: {error}") from None

@@ -158,19 +158,24 @@ class LaunchWorker(ProcessWorker):
             self._runs_task_group.start_soon(self._watch_events)
 
     async def sync_with_backend(self) -> None:
-        self._require_same_server()
+        self.require_same_server()
         await super().sync_with_backend()
 
-    def _require_same_server(self) -> None:
+    def require_same_server(self) -> None:
         """Refuse another home's server that took the port of ours after it ended: its runs are not for this agent."""
         from launch_sdk._prefect.embedded import require_own_server
 
         if self._serves_embedded:
             require_own_server()
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether it is asking for work, so that nobody knows whether there is any."""
+        return self._poll_lock.locked()
+
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Look for work now; calls that come while one is looking are served by one more look."""
-        self._require_same_server()
+        self.require_same_server()
         if self._poll_lock.locked():
             self._poll_again = True
             return []

@@ -210,7 +210,7 @@ def _clear(run: RunDirectory) -> None:
 def _goes_on(run: RunDirectory) -> bool:
     if run.checkpoints.is_dir() and any(run.checkpoints.iterdir()):
         return True
-    records = protocol.read_records(run.records)[0] if run.records.exists() else []
+    records, _ = protocol.read_records(run.records)
     return any(record.get(protocol.PREEMPTING) is True for record in records)
 
 

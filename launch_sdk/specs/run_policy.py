@@ -49,8 +49,10 @@ class RunPolicy:
     def of(cls, values: Mapping[str, Any] | None) -> RunPolicy:
         """Read the plain form, which `policy_faults` has found nothing wrong with."""
         known = {field.name for field in fields(cls)}
-        given = {key: value for key, value in (values or {}).items() if key in known and value is not None}
-        return cls(**given | {"retry_on": tuple(given.get("retry_on", ()))})
+        said = (values or {}).items()
+        given: dict[str, Any] = {key: value for key, value in said if key in known and value is not None}
+        given["retry_on"] = tuple(given.get("retry_on", ()))
+        return cls(**given)
 
     def delay_s(self, ending: Ending, exit_code: int | None, earlier: Sequence[Ending]) -> float | None:
         """Say when a run starts again.
