@@ -46,7 +46,7 @@ open(f"{folder}/ends", "a").write(run + "\\n")
 """
 VICTIMS = {"program": 30, "flow": 25, "guard": 10, "warm": 10, "agent": 15, "server": 10}
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-SETTLE_S = 180.0
+SETTLE_S = 240.0
 QUEUE = "chaos"
 
 

@@ -124,6 +124,7 @@ class LaunchWorker(ProcessWorker):
         self._queue_names: dict[UUID, str] = {}
         self._queues_read_at = -inf
         self._serves_embedded = False
+        self._timed: set[asyncio.Task[None]] = set()
         self._slots.on_free(self._poll_soon)
 
     async def __aenter__(self) -> Self:
@@ -203,7 +204,7 @@ class LaunchWorker(ProcessWorker):
                 )
         starts = [(entry.flow_run.next_scheduled_start_time or now).timestamp() - now.timestamp() for entry in found]
         if later := [in_s for in_s in starts if in_s > 0]:
-            asyncio.get_running_loop().call_later(min(later), self._poll_soon)
+            asyncio.get_running_loop().call_later(min(later), self._poll_in_a_task)
         return [entry for entry, in_s in zip(found, starts, strict=True) if in_s <= 0]
 
     async def _names_by_lane(self) -> dict[Lane, list[str]]:
@@ -249,6 +250,13 @@ class LaunchWorker(ProcessWorker):
     def _poll_soon(self) -> None:
         if self.is_setup and self._runs_task_group is not None:
             self._runs_task_group.start_soon(self._poll_quietly)
+
+    def _poll_in_a_task(self) -> None:
+        """Do as `_poll_soon` does, for a timer: that calls from outside of any task, which no task group takes."""
+        if self.is_setup:
+            task = asyncio.get_running_loop().create_task(self._poll_quietly())
+            self._timed.add(task)
+            task.add_done_callback(self._timed.discard)
 
     async def _poll_quietly(self) -> None:
         try:

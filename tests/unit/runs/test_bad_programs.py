@@ -162,3 +162,10 @@ def test_a_program_that_leaves_no_checkpoint_begins_its_history_anew(home: Path,
     _run(tmp_path, code)
     _, run = _run(tmp_path, code)
     assert [row["_step"] for row in run.history()] == [0]
+
+
+def test_a_script_of_wandb_that_marks_itself_as_preempting_is_preempted(home: Path, tmp_path: Path) -> None:
+    del home
+    code = "import sys, wandb\nrun = wandb.init(project='x')\nrun.log({'a': 1})\nrun.mark_preempting()\nsys.exit(1)\n"
+    outcome, _ = _run(tmp_path, code)
+    assert (outcome.ending, outcome.summary["a"]) == (Ending.PREEMPTED, 1)
