@@ -75,6 +75,7 @@ class Chaos:
     draws: random.Random
     count: int
     agents: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    messages: dict[str, str] = field(default_factory=dict)
     kills: collections.Counter[str] = field(default_factory=collections.Counter)
 
     def run(self, runs: int, seconds: float) -> dict[str, Any]:
@@ -164,9 +165,13 @@ class Chaos:
 
     def _states(self, ids: list[str]) -> dict[str, str]:
         found: dict[str, str] = {}
+        self.messages.clear()
         for at in range(0, len(ids), 200):
             wanted = {"flow_runs": {"id": {"any_": ids[at : at + 200]}}, "limit": 200}
-            found |= {one["id"]: one["state_type"] for one in self._http("POST", "/flow_runs/filter", wanted)}
+            for one in self._http("POST", "/flow_runs/filter", wanted):
+                found[one["id"]] = one["state_type"]
+                if one["state_type"] in {"FAILED", "CRASHED"}:
+                    self.messages[one["id"]] = one["state"]["message"][:300]
         return found
 
     def _figures(self, ids: list[str], states: dict[str, str], settled_s: float) -> dict[str, Any]:
@@ -182,6 +187,7 @@ class Chaos:
             "doubled": sum(doubled.values()),
             "completed_without_an_end": sum(ends[run] == 0 for run in completed),
             "ended_more_than_once": sum(count > 1 for count in ends.values()),
+            "ended_badly": self.messages,
             "settled_s": round(settled_s, 1),
         }
 

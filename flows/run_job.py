@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
@@ -22,12 +21,13 @@ from launch_sdk._prefect import names
 from launch_sdk._prefect.attempts import attempts_of, put_back
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.patience import patiently
+from launch_sdk._prefect.recovery import recover_terminated
 from launch_sdk._prefect.run_ending import register, write_end
 from launch_sdk._prefect.run_store import store_holding
 from launch_sdk.errors import LaunchError, RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.metric_history import MetricHistory
-from launch_sdk.runs.processes import AGENT_PROCESS, is_dead, process_identifier
+from launch_sdk.runs.processes import process_identifier
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.job_form import touched
@@ -118,9 +118,8 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
             await _start_again(run_id, Ending.FAILED, str(error), None, logger)
         return Failed(message=str(error))
     except BaseException:  # told to end: what the program has logged by now is its result
-        with contextlib.suppress(Exception):  # a server that is gone must not keep it from ending
-            if await asyncio.wait_for(_leave(run_id, progress), LAST_WRITE_TIMEOUT_S):
-                raise Abort("The run makes room, and waits on its queue again.") from None
+        if await _makes_room(run_id, progress):
+            raise Abort("The run makes room; it is on its queue again, or whoever finds it puts it there.") from None
         raise
     await progress.settle()
     await patiently(lambda: _keep(run_id, spec, outcome, store, logger), logger.warning)
@@ -173,6 +172,14 @@ def _followed(run_id: str) -> MetricHistory | None:
     return MetricHistory(RunDirectory.of(run_id).records, str(metric)) if metric else None
 
 
+async def _makes_room(run_id: str, progress: SummaryLabel) -> bool:
+    """Leave; whether the run is to start again. A server that does not answer must not keep it from ending."""
+    try:
+        return await asyncio.wait_for(_leave(run_id, progress), LAST_WRITE_TIMEOUT_S)
+    except Exception:  # noqa: BLE001  # the server says Running of it, and its process is gone: so it will be found
+        return True
+
+
 async def _leave(run_id: str, progress: SummaryLabel) -> bool:
     """Leave on the server what a run has recorded that is told to end; whether it goes back on its queue.
 
@@ -182,13 +189,7 @@ async def _leave(run_id: str, progress: SummaryLabel) -> bool:
     await progress.settle()
     async with get_client() as client:
         await write_end(client, run_id, RunDirectory.of(run_id), progress.summary, is_of_sweep=_is_of_sweep())
-        flow_run = await client.read_flow_run(uuid.UUID(run_id))
-        if _is_of_sweep() or flow_run.state is None or not flow_run.state.is_running():
-            return False
-        is_lost = is_dead(os.environ.get(AGENT_PROCESS))
-        ending = Ending.LOST if is_lost else Ending.PREEMPTED
-        message = "Its agent has died." if is_lost else "It was told to end by its host."
-        return await put_back(client, flow_run, ending, message, process=_this_process()) is not None
+        return await recover_terminated(client, uuid.UUID(run_id))
 
 
 async def _keep(

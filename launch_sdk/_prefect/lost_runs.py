@@ -15,7 +15,8 @@ from launch_sdk._prefect.attempts import process_is_gone
 from launch_sdk._prefect.recovery import recover, recover_unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
+    from uuid import UUID
 
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
@@ -52,13 +53,22 @@ class LostRuns:
         client: of the server.
         queues: names of the queues.
         own: the name of the agent that looks, which knows itself that it lives.
+        holds: says of a run of its own whether it has it still.
         silent_s: after how long an agent that is not heard of counts as dead.
     """
 
-    def __init__(self, client: PrefectClient, queues: Sequence[str], own: str, silent_s: float = SILENT_S) -> None:
+    def __init__(
+        self,
+        client: PrefectClient,
+        queues: Sequence[str],
+        own: str,
+        holds: Callable[[UUID], bool],
+        silent_s: float = SILENT_S,
+    ) -> None:
         self.client = client
         self.queues = list(queues)
         self.own = own
+        self.holds = holds
         self.silent_s = silent_s
         self.unchanged = Unchanged()
 
@@ -81,10 +91,11 @@ class LostRuns:
         if process_is_gone(flow_run):
             return await recover(self.client, flow_run.id)
         since_s = self.unchanged.note(flow_run.id, (flow_run.state_id, flow_run.infrastructure_pid), time.monotonic())
-        agent = (flow_run.labels or {}).get(names.WORKER)
-        if agent == self.own or since_s < self.silent_s or silent_s.get(str(agent), since_s) < self.silent_s:
+        agent = str((flow_run.labels or {}).get(names.WORKER) or "(it had none)")
+        lives = self.holds(flow_run.id) if agent == self.own else silent_s.get(agent, since_s) < self.silent_s
+        if lives or since_s < self.silent_s:
             return False
-        message = f"Its agent {agent or '(it had none)'} has not been heard of for {self.silent_s:.0f} s."
+        message = f"Its agent {agent} has it no more, or has not been heard of for {self.silent_s:.0f} s."
         return await recover_unseen(self.client, flow_run, message)
 
     async def _active(self) -> list[FlowRun]:

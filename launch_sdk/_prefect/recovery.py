@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.attempts import attempts_of, process_is_gone, put_back
-from launch_sdk.runs.processes import has_processes, is_alive, is_dead, process_identifier
+from launch_sdk.runs.processes import AGENT_PROCESS, has_processes, is_alive, is_dead, process_identifier
 from launch_sdk.specs.run_policy import Ending
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
+AGENT_DIED = "Its agent has died."
+TOLD_BY_HOST = "It was told to end by its host."
 GONE = "Its process is gone, and nobody saw it end."
 LOCK_WAIT_S = 10.0
 END_TIMEOUT_S = 30.0
@@ -80,6 +82,27 @@ async def _settle(client: PrefectClient, flow_run: FlowRun, message: str, proces
     ):
         await client.set_flow_run_state(flow_run.id, Crashed(message=message), force=True)
     return True
+
+
+async def recover_terminated(client: PrefectClient, flow_run_id: UUID) -> bool:
+    """Put back a run whose own process was told to end by nobody of us, and has told the server that it crashed.
+
+    To be called by that process, as its last act.
+
+    Returns:
+        Whether the run starts again.
+    """
+    flow_run = await client.read_flow_run(flow_run_id)
+    process = process_identifier(os.getpid())
+    if any(one.process == process for one in attempts_of(flow_run)):
+        return True
+    if flow_run.state is None or not (flow_run.state.is_crashed() or _is_active(flow_run)):
+        return False
+    if flow_run.state.is_cancelling() or not await _can_start_again(client, flow_run):
+        return False
+    is_lost = is_dead(os.environ.get(AGENT_PROCESS))
+    ending, message = (Ending.LOST, AGENT_DIED) if is_lost else (Ending.PREEMPTED, TOLD_BY_HOST)
+    return await put_back(client, flow_run, ending, message, process=process) is not None
 
 
 async def _until_gone(flow_run_id: UUID, process: str) -> None:

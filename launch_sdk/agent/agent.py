@@ -91,9 +91,8 @@ async def serve(
     heartbeat_s = min(HEARTBEAT_S, get_current_settings().worker.heartbeat_seconds)
     ending = _Signals(on_event)
     async with ending, Execution(project) as execution, contextlib.AsyncExitStack() as stack:
-        lost = LostRuns(
-            await stack.enter_async_context(get_client()), list(dict.fromkeys(queues)), label, 3 * heartbeat_s
-        )
+        client = await stack.enter_async_context(get_client())
+        lost = LostRuns(client, list(dict.fromkeys(queues)), label, places.holds, 3 * heartbeat_s)
         workers = [
             await stack.enter_async_context(
                 LaunchWorker(

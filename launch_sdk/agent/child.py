@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from launch_sdk.agent.wire import Order
 
 _DRAIN_TIMEOUT_S = 10.0
+_LAST_CALL_S = 4.0
 
 
 def run_order(order: Order, preloaded: Preloaded) -> int:
@@ -100,6 +101,7 @@ def _run_flow(flow_run_id: UUID, preloaded_flow: Flow[..., Any] | None) -> int:
         _drive_run_flow_result,  # pyright: ignore[reportPrivateUsage]  # the engine's main part is not importable
         handle_engine_signals,
     )
+    from prefect.exceptions import TerminationSignal
     from prefect.flow_engine import load_flow, load_flow_run, run_flow
     from prefect.logging.loggers import flow_run_logger
 
@@ -115,9 +117,22 @@ def _run_flow(flow_run_id: UUID, preloaded_flow: Flow[..., Any] | None) -> int:
                 raise
             with _metrics(flow_run, flow):
                 _drive_run_flow_result(flow, run_flow(flow, flow_run=flow_run, error_logger=logger))
+    except TerminationSignal:  # by nobody of us, and the flow has not seen to it itself
+        return 0 if asyncio.run(_make_room(flow_run_id)) else 1
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     return 0
+
+
+async def _make_room(flow_run_id: UUID) -> bool:
+    from prefect.client.orchestration import get_client
+
+    from launch_sdk._prefect.recovery import recover_terminated
+
+    with contextlib.suppress(Exception):  # who finds the run when the server is back puts it back
+        async with asyncio.timeout(_LAST_CALL_S), get_client() as client:
+            return await recover_terminated(client, flow_run_id)
+    return False
 
 
 def _metrics(flow_run: FlowRun, flow: Flow[..., Any]) -> AbstractContextManager[None]:

@@ -13,6 +13,7 @@ import os
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 import anyio
 import anyio.abc
@@ -96,13 +97,15 @@ class _RecoveringStates(StateProposer):
         self.put_back: set[UUID] = set()
 
     async def propose_crashed(self, flow_run: FlowRun, message: str) -> State[Any] | None:
-        with suppress(Exception):  # a server that is away: whoever finds the run when it is back puts it back
-            if await starts_again(self._client, flow_run.id):
-                process = self.processes.get(flow_run.id, f"none:{flow_run.id}")
-                if await recover(self._client, flow_run.id, message, process=process):
-                    self.put_back.add(flow_run.id)
-                    return None
-        return await super().propose_crashed(flow_run, message)
+        try:
+            if not await starts_again(self._client, flow_run.id):
+                return await super().propose_crashed(flow_run, message)
+            process = self.processes.get(flow_run.id) or f"none:{uuid4()}"  # it did not get so far
+            await recover(self._client, flow_run.id, message, process=process)
+        except Exception as error:  # noqa: BLE001  # the server is away: when it is back, somebody finds the run
+            _logger.warning("The end of flow run '%s' cannot be told yet: %r", flow_run.id, error)
+        self.put_back.add(flow_run.id)
+        return None
 
 
 class _ForkedHooks:

@@ -44,6 +44,10 @@ class Slots:
         """How many runs hold a place."""
         return len(self._held)
 
+    def holds(self, run: UUID) -> bool:
+        """Whether a run has a place."""
+        return run in self._held
+
     def is_free(self, lane: Lane) -> bool:
         if self._closed:
             return False
