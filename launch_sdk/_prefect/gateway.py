@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -33,7 +34,7 @@ from launch_sdk._prefect.queues import (
     find_deployment,
     queue_has_agent,
 )
-from launch_sdk._prefect.recovery import recover
+from launch_sdk._prefect.recovery import SURE_S, recover_gone
 from launch_sdk._prefect.run_store import run_store
 from launch_sdk._prefect.server_errors import told
 from launch_sdk._prefect.sweep_life import SweepLife
@@ -208,7 +209,9 @@ class PrefectGateway:
     @told
     async def read_run(self, run_id: str) -> RunView:
         flow_run = await self._flow_run(run_id)
-        if not is_parent(flow_run) and is_lost(flow_run) and await recover(self.client, flow_run.id):
+        if not is_parent(flow_run) and is_lost(flow_run):
+            await asyncio.sleep(SURE_S)
+            await recover_gone(self.client, flow_run)
             flow_run = await self.client.read_flow_run(flow_run.id)
         return await self._view(flow_run)
 

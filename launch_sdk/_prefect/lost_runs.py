@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.attempts import process_is_gone
-from launch_sdk._prefect.recovery import recover, recover_unseen
+from launch_sdk._prefect.recovery import SURE_S, recover_gone, recover_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -88,9 +88,9 @@ class LostRuns:
         return [f"Run {flow_run.id} was lost with its process; it is settled." for flow_run in settled]
 
     async def _settle(self, flow_run: FlowRun, silent_s: dict[str, float]) -> bool:
-        if process_is_gone(flow_run):
-            return await recover(self.client, flow_run.id)
         since_s = self.unchanged.note(flow_run.id, (flow_run.state_id, flow_run.infrastructure_pid), time.monotonic())
+        if since_s >= SURE_S and process_is_gone(flow_run):
+            return await recover_gone(self.client, flow_run)
         agent = str((flow_run.labels or {}).get(names.WORKER) or "(it had none)")
         lives = self.holds(flow_run.id) if agent == self.own else silent_s.get(agent, since_s) < self.silent_s
         if lives or since_s < self.silent_s:

@@ -29,42 +29,47 @@ AGENT_DIED = "Its agent has died."
 TOLD_BY_HOST = "It was told to end by its host."
 GONE = "Its process is gone, and nobody saw it end."
 LOCK_WAIT_S = 10.0
+SURE_S = 2.0
 END_TIMEOUT_S = 30.0
 LOCK_STALE = timedelta(minutes=2)  # of another machine's, of which nobody can say that it is dead
 _RETRY_S = 0.1
 
 
-async def recover(client: PrefectClient, flow_run_id: UUID, message: str = GONE, *, process: str | None = None) -> bool:
-    """Settle a run whose process is gone.
+async def recover(client: PrefectClient, flow_run_id: UUID, message: str, *, process: str) -> bool:
+    """Settle a run whose process is known to be gone, although the server may not know of that process yet.
 
     Args:
         client: of the server.
         flow_run_id: the run.
         message: what was seen.
-        process: the process that is known to be gone, as `runs.processes` names it, although the server may not know
-            of it; None settles the run only if the server names a process that is gone.
+        process: the process, as `runs.processes` names it.
 
     Returns:
-        Whether it is settled and goes on or has ended; False if it is left as it was.
+        Whether the run is settled; False if somebody else held the lock all the time.
     """
-    if process is not None:
-        await _until_gone(flow_run_id, process)
+    await _until_gone(flow_run_id, process)
     async with _lock(client) as is_held:
-        if not is_held:
+        return is_held and await _settle(client, await client.read_flow_run(flow_run_id), message, process)
+
+
+async def recover_gone(client: PrefectClient, flow_run: FlowRun) -> bool:
+    """Settle a run whose process is gone, as the server names it, if nothing about the run has changed since.
+
+    The caller has known it so for `SURE_S`: the server names the process of an earlier attempt until an agent that has
+    taken the run again tells of its own.
+    """
+    async with _lock(client) as is_held:
+        now = await client.read_flow_run(flow_run.id)
+        if not is_held or not _is_same(now, flow_run) or not process_is_gone(now):
             return False
-        flow_run = await client.read_flow_run(flow_run_id)
-        if process is None and not process_is_gone(flow_run):
-            return not _is_active(flow_run)
-        return await _settle(client, flow_run, message, process)
+        return await _settle(client, now, GONE, now.infrastructure_pid)
 
 
 async def recover_unseen(client: PrefectClient, flow_run: FlowRun, message: str) -> bool:
     """Settle a run whose agent is silent, if nothing about it has changed since it was read as `flow_run`."""
     async with _lock(client) as is_held:
-        if not is_held:
-            return False
         now = await client.read_flow_run(flow_run.id)
-        if now.state_id != flow_run.state_id or now.infrastructure_pid != flow_run.infrastructure_pid:
+        if not is_held or not _is_same(now, flow_run):
             return False
         return await _settle(client, now, message, now.infrastructure_pid or f"unknown:{flow_run.state_id}")
 
@@ -111,6 +116,10 @@ async def _until_gone(flow_run_id: UUID, process: str) -> None:
     deadline = clock() + END_TIMEOUT_S
     while clock() < deadline and (is_alive(process) or has_processes(str(flow_run_id))):  # noqa: ASYNC110  # nothing tells
         await asyncio.sleep(_RETRY_S)
+
+
+def _is_same(now: FlowRun, before: FlowRun) -> bool:
+    return (now.state_id, now.infrastructure_pid) == (before.state_id, before.infrastructure_pid)
 
 
 def _is_active(flow_run: FlowRun) -> bool:
