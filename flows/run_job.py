@@ -84,25 +84,35 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     logger = get_run_logger()
     run_id = str(current.id)
     progress = SummaryLabel(run_id, _followed(run_id))
+    values = {
+        "source": source,
+        "entry_point": entry_point,
+        "args": args,
+        "config": decode(config),
+        "files": decode(files),
+        "environment": environment,
+        "name": name,
+        "project": project,
+        "job": job,
+        "inputs": decode(inputs),
+        "metric_sources": [decode(one) for one in metric_sources],
+        "lock": decode(lock),
+        "policy": policy,
+        "resources": resources,
+    }
     try:
-        spec = _as_meant(
-            {
-                "source": source,
-                "entry_point": entry_point,
-                "args": args,
-                "config": decode(config),
-                "files": decode(files),
-                "environment": environment,
-                "name": name,
-                "project": project,
-                "job": job,
-                "inputs": decode(inputs),
-                "metric_sources": [decode(one) for one in metric_sources],
-                "lock": decode(lock),
-                "policy": policy,
-                "resources": resources,
-            }
-        )
+        return await _to_its_end(run_id, values, progress, logger)
+    except (Abort, Pause):
+        raise
+    except BaseException as error:  # told to end, or at fault: what the program has logged by now is its result
+        if await _makes_room(run_id, progress, is_told=not isinstance(error, Exception)):
+            raise Abort("The run makes room; it is on its queue again, or whoever finds it puts it there.") from None
+        raise
+
+
+async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabel, logger: Logger) -> State[Any]:
+    try:
+        spec = _as_meant(values)
         store = await patiently(lambda: _store_of(spec), logger.warning)
         outcome = await execute(
             spec,
@@ -117,10 +127,6 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         if isinstance(error, RunFailedError):  # another time it might start
             await _start_again(run_id, Ending.FAILED, str(error), None, logger)
         return Failed(message=str(error))
-    except BaseException:  # told to end: what the program has logged by now is its result
-        if await _makes_room(run_id, progress):
-            raise Abort("The run makes room; it is on its queue again, or whoever finds it puts it there.") from None
-        raise
     await progress.settle()
     await patiently(lambda: _keep(run_id, spec, outcome, store, logger), logger.warning)
     if outcome.error is not None:
@@ -172,15 +178,15 @@ def _followed(run_id: str) -> MetricHistory | None:
     return MetricHistory(RunDirectory.of(run_id).records, str(metric)) if metric else None
 
 
-async def _makes_room(run_id: str, progress: SummaryLabel) -> bool:
+async def _makes_room(run_id: str, progress: SummaryLabel, *, is_told: bool) -> bool:
     """Leave; whether the run is to start again. A server that does not answer must not keep it from ending."""
     try:
-        return await asyncio.wait_for(_leave(run_id, progress), LAST_WRITE_TIMEOUT_S)
+        return await asyncio.wait_for(_leave(run_id, progress, is_told=is_told), LAST_WRITE_TIMEOUT_S)
     except Exception:  # noqa: BLE001  # the server says Running of it, and its process is gone: so it will be found
-        return True
+        return is_told
 
 
-async def _leave(run_id: str, progress: SummaryLabel) -> bool:
+async def _leave(run_id: str, progress: SummaryLabel, *, is_told: bool) -> bool:
     """Leave on the server what a run has recorded that is told to end; whether it goes back on its queue.
 
     It does if nobody has asked for its end: its agent has died, or its host takes the machine back. The runs of a sweep
@@ -189,7 +195,7 @@ async def _leave(run_id: str, progress: SummaryLabel) -> bool:
     await progress.settle()
     async with get_client() as client:
         await write_end(client, run_id, RunDirectory.of(run_id), progress.summary, is_of_sweep=_is_of_sweep())
-        return await recover_terminated(client, uuid.UUID(run_id))
+        return is_told and await recover_terminated(client, uuid.UUID(run_id))
 
 
 async def _keep(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from launch_sdk.agent.wire import Order
 
 _DRAIN_TIMEOUT_S = 10.0
-_LAST_CALL_S = 4.0
+_LAST_CALL_S = 6.0
 
 
 def run_order(order: Order, preloaded: Preloaded) -> int:
@@ -96,7 +96,7 @@ def _apply_settings(settings_env: dict[str, str]) -> None:
 
 def _run_flow(flow_run_id: UUID, preloaded_flow: Flow[..., Any] | None) -> int:
     """Do what `prefect.engine.__main__` does, with a flow that is loaded already if there is one."""
-    from prefect._internal.control_listener import configure_from_env
+    from prefect._internal.control_listener import configure_from_env, get_intent
     from prefect.engine import (
         _drive_run_flow_result,  # pyright: ignore[reportPrivateUsage]  # the engine's main part is not importable
         handle_engine_signals,
@@ -115,10 +115,13 @@ def _run_flow(flow_run_id: UUID, preloaded_flow: Flow[..., Any] | None) -> int:
             except Exception:
                 logger.exception("Unexpected exception encountered when trying to load flow")
                 raise
-            with _metrics(flow_run, flow):
-                _drive_run_flow_result(flow, run_flow(flow, flow_run=flow_run, error_logger=logger))
-    except TerminationSignal:  # by nobody of us, and the flow has not seen to it itself
-        return 0 if asyncio.run(_make_room(flow_run_id)) else 1
+            try:
+                with _metrics(flow_run, flow):
+                    _drive_run_flow_result(flow, run_flow(flow, flow_run=flow_run, error_logger=logger))
+            except TerminationSignal:
+                if get_intent() is None and asyncio.run(_make_room(flow_run_id)):
+                    return 0  # told to end by nobody of us, and put back, if the flow has not done so itself
+                raise
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     return 0
