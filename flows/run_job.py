@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import os
 import time
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
+from prefect.exceptions import Abort, Pause
 from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 
 from launch_sdk._prefect import names
+from launch_sdk._prefect.attempts import attempts_of, put_back
 from launch_sdk._prefect.labels import write_labels
+from launch_sdk._prefect.patience import patiently
+from launch_sdk._prefect.recovery import recover_terminated
 from launch_sdk._prefect.run_ending import register, write_end
 from launch_sdk._prefect.run_store import store_holding
-from launch_sdk.errors import LaunchError
+from launch_sdk.errors import LaunchError, RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.metric_history import MetricHistory
+from launch_sdk.runs.processes import process_identifier
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.job_form import touched
+from launch_sdk.specs.run_policy import Ending
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.tracking import protocol
 from launch_sdk.tracking.values import decode, dumps
 
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+
 SUMMARY_EVERY_S = 2.0
-LAST_WRITE_TIMEOUT_S = 2.0
+LAST_WRITE_TIMEOUT_S = 4.0
 MAX_LOGGED_LINES = 5_000
+MAX_LOGGED_CHARACTERS = 4_000_000
+MAX_LINE = 20_000
 NO_JOB = "No job was made of this run. %s"
 
 
@@ -49,6 +60,8 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     inputs: dict[str, Any] | None = None,
     metric_sources: list[dict[str, Any]] = [],  # noqa: B006
     lock: dict[str, Any] | None = None,
+    policy: dict[str, Any] = {},  # noqa: B006
+    resources: dict[str, int] = {},  # noqa: B006
 ) -> State[Any]:
     """Run one program to its end. The words below stand in the form of the Prefect UI.
 
@@ -65,28 +78,42 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         inputs: What config and files may set, as JSON Schemas; empty allows anything.
         metric_sources: Where metrics come from if the program does not log them itself.
         lock: Packages of the run that is repeated, for the environments 'lock' and 'auto'.
+        policy: When it starts again and how long it may take, as in {"retries": 2, "run_timeout_s": 3600}.
+        resources: What it has for itself of the agent's machine, as in {"gpu": 1, "cpu": 4}.
     """
     logger = get_run_logger()
     run_id = str(current.id)
     progress = SummaryLabel(run_id, _followed(run_id))
+    values = {
+        "source": source,
+        "entry_point": entry_point,
+        "args": args,
+        "config": decode(config),
+        "files": decode(files),
+        "environment": environment,
+        "name": name,
+        "project": project,
+        "job": job,
+        "inputs": decode(inputs),
+        "metric_sources": [decode(one) for one in metric_sources],
+        "lock": decode(lock),
+        "policy": policy,
+        "resources": resources,
+    }
     try:
-        spec = _as_meant(
-            {
-                "source": source,
-                "entry_point": entry_point,
-                "args": args,
-                "config": decode(config),
-                "files": decode(files),
-                "environment": environment,
-                "name": name,
-                "project": project,
-                "job": job,
-                "inputs": decode(inputs),
-                "metric_sources": [decode(one) for one in metric_sources],
-                "lock": decode(lock),
-            }
-        )
-        store = await _store_of(spec)
+        return await _to_its_end(run_id, values, progress, logger)
+    except (Abort, Pause):
+        raise
+    except BaseException as error:  # told to end, or at fault: what the program has logged by now is its result
+        if await _makes_room(run_id, progress, is_told=not isinstance(error, Exception)):
+            raise Abort("The run makes room; it is on its queue again, or whoever finds it puts it there.") from None
+        raise
+
+
+async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabel, logger: Logger) -> State[Any]:
+    try:
+        spec = _as_meant(values)
+        store = await patiently(lambda: _store_of(spec), logger.warning)
         outcome = await execute(
             spec,
             RunDirectory.of(run_id),
@@ -97,14 +124,34 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         )
     except LaunchError as error:
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
+        if isinstance(error, RunFailedError):  # another time it might start
+            await _start_again(run_id, Ending.FAILED, str(error), None, logger)
         return Failed(message=str(error))
-    except BaseException:  # told to end: what the program has logged by now is its result
-        with contextlib.suppress(Exception):  # a server that is gone must not keep it from ending
-            await asyncio.wait_for(_leave(run_id, progress), LAST_WRITE_TIMEOUT_S)
-        raise
     await progress.settle()
-    await _keep(run_id, spec, outcome, store, logger)
+    await patiently(lambda: _keep(run_id, spec, outcome, store, logger), logger.warning)
+    if outcome.error is not None:
+        code = None if outcome.has_timed_out else outcome.exit_code
+        await _start_again(run_id, outcome.ending, outcome.error, code, logger)
     return _final_state(outcome)
+
+
+async def _start_again(run_id: str, ending: Ending, message: str, exit_code: int | None, logger: Logger) -> None:
+    """Leave the run on its queue, and this process, if it starts again; nobody who wants it to end is overruled."""
+
+    async def ask() -> State[Any] | None:
+        async with get_client() as client:
+            flow_run = await client.read_flow_run(uuid.UUID(run_id))
+            if flow_run.state is None or not flow_run.state.is_running():
+                return None
+            return await put_back(client, flow_run, ending, message, exit_code=exit_code, process=_this_process())
+
+    if state := await patiently(ask, logger.warning):
+        logger.warning("%s", state.message)
+        raise Pause(state=state)
+
+
+def _this_process() -> str:
+    return process_identifier(os.getpid())
 
 
 def _as_meant(values: dict[str, Any]) -> RunSpec:
@@ -131,11 +178,24 @@ def _followed(run_id: str) -> MetricHistory | None:
     return MetricHistory(RunDirectory.of(run_id).records, str(metric)) if metric else None
 
 
-async def _leave(run_id: str, progress: SummaryLabel) -> None:
-    """Leave on the server what a run has recorded that is told to end."""
+async def _makes_room(run_id: str, progress: SummaryLabel, *, is_told: bool) -> bool:
+    """Leave; whether the run is to start again. A server that does not answer must not keep it from ending."""
+    try:
+        return await asyncio.wait_for(_leave(run_id, progress, is_told=is_told), LAST_WRITE_TIMEOUT_S)
+    except Exception:  # noqa: BLE001  # the server says Running of it, and its process is gone: so it will be found
+        return is_told
+
+
+async def _leave(run_id: str, progress: SummaryLabel, *, is_told: bool) -> bool:
+    """Leave on the server what a run has recorded that is told to end; whether it goes back on its queue.
+
+    It does if nobody has asked for its end: its agent has died, or its host takes the machine back. The runs of a sweep
+    end with their agent, for the sweep starts them again.
+    """
     await progress.settle()
     async with get_client() as client:
         await write_end(client, run_id, RunDirectory.of(run_id), progress.summary, is_of_sweep=_is_of_sweep())
+        return is_told and await recover_terminated(client, uuid.UUID(run_id))
 
 
 async def _keep(
@@ -167,15 +227,24 @@ class OutputLog:
 
     def __init__(self, logger: logging.Logger | logging.LoggerAdapter[Any]) -> None:
         self.logger = logger
-        self.count = 0
+        self.count = self.characters = 0
+        self.is_full = False
 
     def __call__(self, lines: list[str]) -> None:
         for line in lines:
+            if self.is_full:
+                return
             self.count += 1
-            if self.count <= MAX_LOGGED_LINES:
-                self.logger.info("%s", line)
-            elif self.count == MAX_LOGGED_LINES + 1:
-                self.logger.warning("More than %d lines: the rest is in the run directory only.", MAX_LOGGED_LINES)
+            self.characters += min(len(line), MAX_LINE)
+            self.is_full = self.count > MAX_LOGGED_LINES or self.characters > MAX_LOGGED_CHARACTERS
+            if not self.is_full:
+                self.logger.info("%s", line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} ... (cut)")
+            else:
+                self.logger.warning(
+                    "More than %d lines or %d characters: the rest is in the run directory only.",
+                    MAX_LOGGED_LINES,
+                    MAX_LOGGED_CHARACTERS,
+                )
 
 
 class SummaryLabel:
@@ -227,6 +296,7 @@ def _identity(run_id: str, spec: RunSpec) -> dict[str, str]:
         protocol.RUN_NAME: current.name,
         protocol.PROJECT: spec.project,
         protocol.SWEEP_ID: names.sweep_of(current.tags),
+        protocol.ATTEMPT: str(len(attempts_of(_flow_run())) + 1),
     }
     return {variable: value for variable, value in given.items() if value}
 

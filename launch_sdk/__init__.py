@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from launch_sdk.api import Api, launch, sweep
     from launch_sdk.client import LaunchClient
     from launch_sdk.tracking.config import Config
-    from launch_sdk.tracking.current import finish, init, log
+    from launch_sdk.tracking.current import finish, init, log, mark_preempting
     from launch_sdk.tracking.inputs import (
         InputError,
         load_config,
@@ -54,6 +54,7 @@ __all__ = [
     "manage_config",
     "manage_config_file",
     "manage_wandb_config",
+    "mark_preempting",
     "require",
     "run",
     "summary",
@@ -74,6 +75,7 @@ _HOMES = {
     "manage_config": "launch_sdk.tracking.inputs",
     "manage_config_file": "launch_sdk.tracking.inputs",
     "manage_wandb_config": "launch_sdk.tracking.inputs",
+    "mark_preempting": "launch_sdk.tracking.current",
     "require": "launch_sdk.tracking.require",
     "sweep": "launch_sdk.api",
 }

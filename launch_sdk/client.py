@@ -112,6 +112,8 @@ class LaunchClient:
         name: str | None = None,
         project: str | None = None,
         queue: str | None = None,
+        policy: Mapping[str, Any] | None = None,
+        resources: Mapping[str, int] | None = None,
     ) -> LaunchedRun:
         """Start a run of a job.
 
@@ -123,6 +125,8 @@ class LaunchClient:
             name: what to call the run.
             project: what it belongs to; None for the job's own.
             queue: where to put it; None for the job's own queue.
+            policy: laid over the job's own, see `RunSpec`.
+            resources: laid over what the job asks for, see `RunSpec`.
 
         Raises:
             NotFoundError: the job or the queue does not exist.
@@ -130,7 +134,7 @@ class LaunchClient:
         """
         gateway = self._session.gateway
         job = self.job(reference)
-        spec = job.spec_with(config or {}, files or {}, args, name, project)
+        spec = job.spec_with(config or {}, files or {}, args, name, project, policy=policy, resources=resources)
         queue = queue or job.queue
         if queue != job.queue:
             self.ensure_queue(queue)

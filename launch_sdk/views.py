@@ -55,6 +55,8 @@ class RunView:
         lock: what it ran with, as its `environment.json` says; None if that is not known here.
         is_program: whether it is a program that `run-job` has started, so that `parameters` are a RunSpec.
         version: of its job, as `v3`; None if it is of none.
+        attempts: its earlier starts, oldest first, if it was put back: how each ended, and when.
+        unfit: what it asks for and the last agent that looked at it does not have; None if there is no such thing.
     """
 
     run_id: str
@@ -77,6 +79,8 @@ class RunView:
     lock: Mapping[str, Any] | None = None
     is_program: bool = False
     version: str | None = None
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    unfit: str | None = None
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -117,6 +121,8 @@ class RunView:
             "provenance": encode(self.provenance),
             "code": encode(self.code),
             "differs": list((self.lock or {}).get("differs", ())),
+            "attempts": [dict(one) for one in self.attempts],
+            "unfit": self.unfit,
         }
 
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, cast
 from uuid import UUID
 
 from launch_sdk._prefect import embedded, names
+from launch_sdk._prefect.attempts import attempts_of
 from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.jobs import delete_job, job_deployment, list_jobs, read_history, read_job, save_job, start_job
 from launch_sdk._prefect.labels import write_labels
-from launch_sdk._prefect.parents import end_flow_run, find_parent, seen_state, sweep_ids, sweep_state
+from launch_sdk._prefect.parents import (
+    end_flow_run,
+    find_parent,
+    is_lost,
+    is_parent,
+    seen_state,
+    sweep_ids,
+    sweep_state,
+)
 from launch_sdk._prefect.queues import (
     create_queue,
     ensure_deployment,
@@ -23,6 +34,7 @@ from launch_sdk._prefect.queues import (
     find_deployment,
     queue_has_agent,
 )
+from launch_sdk._prefect.recovery import SURE_S, recover_gone
 from launch_sdk._prefect.run_store import run_store
 from launch_sdk._prefect.server_errors import told
 from launch_sdk._prefect.sweep_life import SweepLife
@@ -40,6 +52,7 @@ from launch_sdk._prefect.views import (
     run_provenance,
     run_state,
     run_summary,
+    run_unfit,
     ui_url,
 )
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
@@ -195,7 +208,12 @@ class PrefectGateway:
 
     @told
     async def read_run(self, run_id: str) -> RunView:
-        return await self._view(await self._flow_run(run_id))
+        flow_run = await self._flow_run(run_id)
+        if not is_parent(flow_run) and is_lost(flow_run):
+            await asyncio.sleep(SURE_S)
+            await recover_gone(self.client, flow_run)
+            flow_run = await self.client.read_flow_run(flow_run.id)
+        return await self._view(flow_run)
 
     async def _view(self, flow_run: FlowRun) -> RunView:
         parameters = cast("Mapping[str, Any]", decode(flow_run.parameters))
@@ -223,6 +241,8 @@ class PrefectGateway:
             lock=run_lock(flow_run),
             is_program=is_ours,
             version=job_version(flow_run),
+            unfit=run_unfit(flow_run),
+            attempts=tuple(asdict(one) for one in attempts_of(flow_run)),
         )
 
     @told

@@ -36,6 +36,8 @@ EDITS = "launch.edits"  # JSON text of what people changed in config and summary
 GIVEN = "launch.given"  # what was given to the run was given on purpose: no form filled in the defaults
 JOB = "launch.job"  # of a flow: the job's name; a flow run inherits it
 VERSION = "launch.version"  # of a run of a job: the version that it is a run of, as v3
+ATTEMPTS = "launch.attempts"  # JSON list of the attempts of a run that was put back, as _prefect.attempts writes it
+UNFIT = "launch.unfit"  # of a run that waits: what it asks for and the agent that looked at it does not have
 SCHEDULER_HOST = "launch.scheduler.host"
 SCHEDULER_PID = "launch.scheduler.pid"
 SCHEDULER_STARTED = "launch.scheduler.started"
@@ -67,4 +69,6 @@ def moved_tag(sweep_id: str) -> str:
 JOB_TAG = "launch-job"  # carried by the deployments that are jobs, their flows and their runs
 STOPPED = "Stopped"  # name of the Completed state of a sweep that its user has stopped
 PARENT_TAG = "launch-sweep"  # carried by the parent flow runs of sweeps
+WORKER = "prefect.worker.name"  # label that Prefect's workers give a flow run: who has it
+RECOVERY_LOCK = "launch_recovery"  # variable of the server: held while somebody settles a run that was lost
 AGENT_LOGGER = "prefect.flow_runs.worker"  # under which Prefect's workers speak of a flow run

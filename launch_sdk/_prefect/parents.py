@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launch_sdk._prefect import names
+from launch_sdk._prefect.attempts import process_is_gone
 from launch_sdk._prefect.children import scheduler_identifier
 from launch_sdk._prefect.views import run_labels, run_state
 from launch_sdk.errors import NotFoundError
@@ -64,12 +65,17 @@ def seen_state(flow_run: FlowRun) -> RunState:
     return stopped if state is RunState.STOPPING else RunState.LOST
 
 
+def is_parent(flow_run: FlowRun) -> bool:
+    """Say whether a flow run drives a sweep."""
+    return names.PARENT_TAG in flow_run.tags
+
+
 def is_lost(flow_run: FlowRun) -> bool:
     """Say whether a flow run's process is known to be gone although the server believes that it goes on."""
     state = run_state(flow_run)
     if state not in {RunState.RUNNING, RunState.STOPPING}:
         return False
-    return is_dead(flow_run.infrastructure_pid) or is_dead(scheduler_identifier(run_labels(flow_run)))
+    return process_is_gone(flow_run) or is_dead(scheduler_identifier(run_labels(flow_run)))
 
 
 async def end_flow_run(client: PrefectClient, flow_run: FlowRun) -> None:

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from launch_sdk._prefect import names
+from launch_sdk._prefect.attempts import process_is_gone
 from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.flow_job import returned_summary
 from launch_sdk._prefect.jobs import job_deployment, read_job, start_job
@@ -26,7 +27,7 @@ from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.job_making import check_command, check_space, job_arguments
-from launch_sdk.runs.processes import is_dead, process_start_time
+from launch_sdk.runs.processes import process_start_time
 from launch_sdk.specs.command import render_command
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_spec import RunSpec
@@ -303,7 +304,7 @@ class SweepRuns:
         state = flow_run.state
         if state is None or state.is_final():
             return
-        if is_dead(flow_run.infrastructure_pid):
+        if not state.is_scheduled() and process_is_gone(flow_run):
             gone = Crashed(message="Its process is gone; the sweep starts it again.")
             await self.client.set_flow_run_state(flow_run.id, gone, force=True)
         elif (

@@ -16,6 +16,8 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 
+from launch_sdk._prefect.lost_runs import HEARTBEAT_S, LOOK_EVERY_S, LostRuns
+from launch_sdk.agent.devices import devices_of
 from launch_sdk.agent.execution import Execution
 from launch_sdk.agent.slots import UNLIMITED, Slots
 from launch_sdk.agent.starter import Project
@@ -23,7 +25,7 @@ from launch_sdk.agent.worker import LaunchWorker
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from prefect.client.schemas.objects import WorkPool
 
@@ -55,6 +57,8 @@ async def serve(
     max_schedulers: int = UNLIMITED,
     name: str | None = None,
     exit_when_idle_s: float | None = None,
+    slots: Mapping[str, int] | None = None,
+    preemptible: bool = False,
     on_event: Callable[[str], None] = print,
     project: Project | None = None,
 ) -> None:
@@ -68,23 +72,36 @@ async def serve(
         max_schedulers: how many sweeps may be led at once, likewise; they take no place of `max_jobs`.
         name: what the Prefect UI calls the agent; `agent-<host>-<pid>` by default.
         exit_when_idle_s: return when nothing has run or waited for so many seconds; None to stay.
+        slots: how many GPUs and CPU cores runs may have for themselves, as `{"gpu": 2, "cpu": 8}`; what is not named is
+            all that the machine has.
+        preemptible: the first SIGTERM puts what runs back on its queue, at once: the host takes its machine back.
         on_event: is told what happens, a line of text each.
         project: the Prefect project whose flows are imported beforehand; None for none.
 
     Raises:
         NotFoundError: a queue does not exist; the message names those that do.
         ConflictError: a queue is a work pool of another type.
+        InvalidSpecError: `slots` gives more than there is.
         BackendUnavailableError: the server cannot be reached.
     """
+    devices = devices_of(slots)
     await _require_queues(queues)
     label = name or f"agent-{socket.gethostname()}-{os.getpid()}"
-    slots = Slots(max_jobs=max_jobs, max_schedulers=max_schedulers)
+    places = Slots(max_jobs=max_jobs, max_schedulers=max_schedulers, devices=devices)
+    heartbeat_s = min(HEARTBEAT_S, get_current_settings().worker.heartbeat_seconds)
     ending = _Signals(on_event)
     async with ending, Execution(project) as execution, contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(get_client())
+        lost = LostRuns(client, list(dict.fromkeys(queues)), label, places.holds, 3 * heartbeat_s)
         workers = [
             await stack.enter_async_context(
                 LaunchWorker(
-                    work_pool_name=queue, name=label, create_pool_if_not_found=False, slots=slots, execution=execution
+                    work_pool_name=queue,
+                    name=label,
+                    create_pool_if_not_found=False,
+                    heartbeat_interval_seconds=heartbeat_s,
+                    slots=places,
+                    execution=execution,
                 )
             )
             for queue in dict.fromkeys(queues)
@@ -96,11 +113,22 @@ async def serve(
                     _keep, worker.get_and_submit_flow_runs, get_current_settings().worker.query_seconds, on_event
                 )
                 loops.start_soon(_keep, worker.sync_with_backend, worker.heartbeat_interval_seconds, on_event)
-            await _until_end(slots, ending, workers, exit_when_idle_s)
-            slots.close()
-            await _finish(slots, ending, execution)
+            loops.start_soon(
+                _keep, lambda: _recover(lost, workers[0], on_event), min(LOOK_EVERY_S, heartbeat_s), on_event
+            )
+            await _until_end(places, ending, workers, exit_when_idle_s)
+            places.close()
+            if preemptible and ending.is_of_host:
+                await execution.preempt_all()
+            await _finish(places, ending, execution)
             loops.cancel_scope.cancel()
     on_event(f"Agent {label} has ended.")
+
+
+async def _recover(lost: LostRuns, worker: LaunchWorker, on_event: Callable[[str], None]) -> None:
+    worker.require_same_server()
+    for line in await lost.look():
+        on_event(line)
 
 
 async def _require_queues(queues: Sequence[str]) -> None:
@@ -164,7 +192,7 @@ async def _until_end(
         for worker in workers:  # a run may have come without an event
             with contextlib.suppress(Exception):
                 await worker.get_and_submit_flow_runs()
-        if not slots.held:
+        if not slots.held and not any(worker.is_looking for worker in workers):
             return
 
 
@@ -186,18 +214,20 @@ class _Signals:
 
     def __init__(self, on_event: Callable[[str], None]) -> None:
         self.level = Ending.NONE
+        self.is_of_host = False  # SIGTERM: not somebody at the terminal
         self.changed = anyio.Event()
         self._on_event = on_event
 
     async def __aenter__(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._raise)
+            asyncio.get_running_loop().add_signal_handler(number, self._raise, number)
 
     async def __aexit__(self, *exc_info: object) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().remove_signal_handler(number)
 
-    def _raise(self) -> None:
+    def _raise(self, number: int) -> None:
+        self.is_of_host |= number == signal.SIGTERM
         self.level = Ending(min(self.level + 1, Ending.KILL))
         self._on_event(_SAYING[self.level])
         self.changed.set()

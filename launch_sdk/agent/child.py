@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from launch_sdk.agent.wire import Order
 
 _DRAIN_TIMEOUT_S = 10.0
+_LAST_CALL_S = 6.0
 
 
 def run_order(order: Order, preloaded: Preloaded) -> int:
@@ -59,6 +60,8 @@ def _settle(order: Order) -> None:
     for entry in reversed(order.env.get("PYTHONPATH", "").split(os.pathsep)):
         if entry and entry not in sys.path:
             sys.path.insert(0, entry)
+    if order.cpus:
+        os.sched_setaffinity(0, order.cpus)
     if order.quiet:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, 1)
@@ -93,11 +96,12 @@ def _apply_settings(settings_env: dict[str, str]) -> None:
 
 def _run_flow(flow_run_id: UUID, preloaded_flow: Flow[..., Any] | None) -> int:
     """Do what `prefect.engine.__main__` does, with a flow that is loaded already if there is one."""
-    from prefect._internal.control_listener import configure_from_env
+    from prefect._internal.control_listener import configure_from_env, get_intent
     from prefect.engine import (
         _drive_run_flow_result,  # pyright: ignore[reportPrivateUsage]  # the engine's main part is not importable
         handle_engine_signals,
     )
+    from prefect.exceptions import TerminationSignal
     from prefect.flow_engine import load_flow, load_flow_run, run_flow
     from prefect.logging.loggers import flow_run_logger
 
@@ -111,11 +115,27 @@ def _run_flow(flow_run_id: UUID, preloaded_flow: Flow[..., Any] | None) -> int:
             except Exception:
                 logger.exception("Unexpected exception encountered when trying to load flow")
                 raise
-            with _metrics(flow_run, flow):
-                _drive_run_flow_result(flow, run_flow(flow, flow_run=flow_run, error_logger=logger))
+            try:
+                with _metrics(flow_run, flow):
+                    _drive_run_flow_result(flow, run_flow(flow, flow_run=flow_run, error_logger=logger))
+            except TerminationSignal:
+                if get_intent() is None and asyncio.run(_make_room(flow_run_id)):
+                    return 0  # told to end by nobody of us, and put back, if the flow has not done so itself
+                raise
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     return 0
+
+
+async def _make_room(flow_run_id: UUID) -> bool:
+    from prefect.client.orchestration import get_client
+
+    from launch_sdk._prefect.recovery import recover_terminated
+
+    with contextlib.suppress(Exception):  # who finds the run when the server is back puts it back
+        async with asyncio.timeout(_LAST_CALL_S), get_client() as client:
+            return await recover_terminated(client, flow_run_id)
+    return False
 
 
 def _metrics(flow_run: FlowRun, flow: Flow[..., Any]) -> AbstractContextManager[None]:

@@ -13,6 +13,7 @@ import os
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 import anyio
 import anyio.abc
@@ -25,8 +26,10 @@ from prefect.runner._event_emitter import EventEmitter
 from prefect.runner._flow_run_executor import FlowRunExecutor
 from prefect.runner._process_manager import ProcessHandle, ProcessManager
 from prefect.runner._state_proposer import StateProposer
+from prefect.states import Cancelling
 from prefect.workers.process import ProcessWorkerResult
 
+from launch_sdk._prefect.recovery import recover, starts_again
 from launch_sdk.agent.starter import Project, RunProcess, WarmProcess, parent_environment
 from launch_sdk.runs.processes import process_identifier
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from typing import Self
     from uuid import UUID
 
+    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun, State
 
     from launch_sdk.agent.wire import Order
@@ -82,6 +86,26 @@ class _PromptProcessManager(ProcessManager):
                 return
         process.kill()
         await process.gone.wait()
+
+
+class _RecoveringStates(StateProposer):
+    """`StateProposer` that lets a run start again whose process has died, if its policy says so."""
+
+    def __init__(self, *, client: PrefectClient) -> None:
+        super().__init__(client=client)
+        self.processes: dict[UUID, str] = {}  # of the runs that have one, as `runs.processes` names it
+        self.put_back: set[UUID] = set()
+
+    async def propose_crashed(self, flow_run: FlowRun, message: str) -> State[Any] | None:
+        try:
+            if not await starts_again(self._client, flow_run.id):
+                return await super().propose_crashed(flow_run, message)
+            process = self.processes.get(flow_run.id) or f"none:{uuid4()}"  # it did not get so far
+            await recover(self._client, flow_run.id, message, process=process)
+        except Exception as error:  # noqa: BLE001  # the server is away: when it is back, somebody finds the run
+            _logger.warning("The end of flow run '%s' cannot be told yet: %r", flow_run.id, error)
+        self.put_back.add(flow_run.id)
+        return None
 
 
 class _ForkedHooks:
@@ -147,7 +171,7 @@ class Execution:
         self._observer = FlowRunCancellingObserver(on_cancelling=self._on_cancelling)
         self._processes = _PromptProcessManager(on_add=self._on_add, on_remove=self._on_remove)
         await enter(self._processes)
-        self._states = StateProposer(client=self._client)
+        self._states = _RecoveringStates(client=self._client)
         self._hooks = _ForkedHooks(self.warm)
         emitter = await enter(EventEmitter(runner_name="launch-agent", client=self._client))
         await enter(self._control)
@@ -196,10 +220,13 @@ class Execution:
             await process.gone.wait()
             if (cancelled := self._cancels.get(flow_run.id)) is not None:
                 await cancelled.wait()
+            code = 0 if flow_run.id in self._states.put_back else process.returncode or 0
         finally:
             del self._hooks.orders[flow_run.id]
             self._cancels.pop(flow_run.id, None)
-        return ProcessWorkerResult(status_code=process.returncode or 0, identifier=str(process.pid))
+            self._states.processes.pop(flow_run.id, None)
+            self._states.put_back.discard(flow_run.id)
+        return ProcessWorkerResult(status_code=code, identifier=str(process.pid))
 
     async def _execute(self, flow_run: FlowRun, order: Order, task_status: anyio.abc.TaskStatus[Any]) -> RunProcess:
         starter = _WarmStarter(self.warm, replace(order, env=order.env | self._control_env(flow_run.id)))
@@ -214,7 +241,8 @@ class Execution:
         )
         async with anyio.create_task_group() as group:
             handle = await group.start(executor.submit)
-            task_status.started(process_identifier(handle.pid or 0))
+            self._states.processes[flow_run.id] = process_identifier(handle.pid or 0)
+            task_status.started(self._states.processes[flow_run.id])
         if starter.process is None:
             raise RuntimeError("The flow's process did not start.")
         return starter.process
@@ -237,6 +265,14 @@ class Execution:
             for flow_run_id in self._processes.flow_run_ids():
                 group.start_soon(self._cancel, flow_run_id, message)
 
+    async def preempt_all(self) -> None:
+        """Ask every run to make room: a program of ours is put back on its queue, another flow crashes."""
+        for flow_run_id in self._processes.flow_run_ids():
+            handle = self._processes.get(flow_run_id)
+            with suppress(ProcessLookupError):  # it has just ended
+                if handle is not None:
+                    cast("RunProcess", handle.raw_process).terminate()
+
     async def kill_all(self) -> None:
         """End every run now; each is reported as crashed."""
         for flow_run_id in self._processes.flow_run_ids():
@@ -252,6 +288,9 @@ class Execution:
         cancelled = self._cancels[flow_run_id] = anyio.Event()
         try:
             flow_run = await self._client.read_flow_run(flow_run_id)
+            if message and flow_run.state and not flow_run.state.is_final():  # so that it is not taken for preempted
+                await self._client.set_flow_run_state(flow_run_id, Cancelling(message=message), force=True)
+                flow_run = await self._client.read_flow_run(flow_run_id)
             await self._canceller.cancel(flow_run, message)
         except Exception:
             _logger.exception("Cancelling flow run '%s' failed.", flow_run_id)

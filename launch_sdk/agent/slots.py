@@ -5,8 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from launch_sdk.agent.devices import Devices
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
 UNLIMITED = -1
@@ -27,8 +29,11 @@ class Lane(Enum):
 class Slots:
     """The places of one agent, and who holds them."""
 
-    def __init__(self, *, max_jobs: int = UNLIMITED, max_schedulers: int = UNLIMITED) -> None:
-        """Make `max_jobs` and `max_schedulers` places; -1 is unlimited."""
+    def __init__(
+        self, *, max_jobs: int = UNLIMITED, max_schedulers: int = UNLIMITED, devices: Devices | None = None
+    ) -> None:
+        """Make `max_jobs` and `max_schedulers` places, -1 is unlimited; runs share `devices`, None for none."""
+        self.devices = devices or Devices()
         self._limits = {Lane.JOBS: max_jobs, Lane.SCHEDULERS: max_schedulers}
         self._held: dict[UUID, Lane] = {}
         self._listeners: list[Callable[[], None]] = []
@@ -39,15 +44,19 @@ class Slots:
         """How many runs hold a place."""
         return len(self._held)
 
+    def holds(self, run: UUID) -> bool:
+        """Whether a run has a place."""
+        return run in self._held
+
     def is_free(self, lane: Lane) -> bool:
         if self._closed:
             return False
         limit = self._limits[lane]
         return limit == UNLIMITED or sum(held is lane for held in self._held.values()) < limit
 
-    def take(self, run: UUID, lane: Lane) -> bool:
-        """Take a place for `run`; False if there is none, or if it has one already."""
-        if run in self._held or not self.is_free(lane):
+    def take(self, run: UUID, lane: Lane, needs: Mapping[str, int] | None = None) -> bool:
+        """Take a place for `run`, with the devices that it needs; False if there is none, or if it has one already."""
+        if run in self._held or not self.is_free(lane) or not self.devices.take(run, needs or {}):
             return False
         self._held[run] = lane
         return True
@@ -56,6 +65,7 @@ class Slots:
         """Give back the place of `run`, if it has one, and tell whoever waits for places."""
         if self._held.pop(run, None) is None:
             return
+        self.devices.give_back(run)
         # The one served first goes last next time, so that no queue can starve another.
         self._listeners.append(self._listeners.pop(0)) if self._listeners else None
         for listener in list(self._listeners):

@@ -8,7 +8,7 @@ is left. The end of the stream in the other direction means that the agent is go
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 TERMINATE = b"terminate\n"
 KILL = b"kill\n"
@@ -24,6 +24,7 @@ class Order:
         cwd: its working directory.
         entrypoint: entry point of the deployment, `flows/run_job.py:run_job`; None if it is not known.
         flow_name: name of the deployment's flow; with the entry point it tells whether a preloaded flow is meant.
+        cpus: the cores that it may use; empty for all of the agent's.
         quiet: discard what the process prints.
         hook_state: a state of Prefect's, as JSON (Crashed or Cancelling): run the flow's hooks for it, not the flow.
     """
@@ -33,6 +34,7 @@ class Order:
     cwd: str
     entrypoint: str | None = None
     flow_name: str | None = None
+    cpus: tuple[int, ...] = ()
     quiet: bool = False
     hook_state: str | None = None
 
@@ -47,6 +49,7 @@ class Order:
             ValueError: the line is not a whole order.
         """
         try:
-            return cls(**json.loads(line))
+            order = cls(**json.loads(line))
+            return replace(order, cpus=tuple(order.cpus))
         except TypeError as error:
             raise ValueError(f"Not an order: {error}") from None

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,9 @@ from prefect.utilities.processutils import sanitize_subprocess_env
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker, ProcessWorkerResult
 from pydantic import PrivateAttr
 
+from launch_sdk.agent.devices import devices_of, needs_of
 from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
+from launch_sdk.specs.resources import described
 
 if TYPE_CHECKING:
     from typing import Self
@@ -68,11 +72,13 @@ class LaunchJobConfiguration(ProcessJobConfiguration):
         """Make the order of a run."""
         from launch_sdk.agent.starter import parent_environment
         from launch_sdk.agent.wire import Order
+        from launch_sdk.runs.processes import AGENT_PROCESS, process_identifier
 
         env = {
             **parent_environment(),
             **self.env,
             "PREFECT__FLOW_RUN_ID": str(flow_run.id),
+            AGENT_PROCESS: process_identifier(os.getpid()),
             "PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS": "false",
         }
         return Order(
@@ -108,7 +114,7 @@ class LaunchWorker(ProcessWorker):
         """
         limit = kwargs.pop("limit", None)
         super().__init__(*args, **kwargs)
-        self._slots = slots or Slots(max_jobs=UNLIMITED if limit is None else limit)
+        self._slots = slots or Slots(max_jobs=UNLIMITED if limit is None else limit, devices=devices_of(None))
         self._execution = execution
         self._own_execution = contextlib.AsyncExitStack()
         self._background: anyio.CancelScope = anyio.CancelScope()
@@ -118,6 +124,7 @@ class LaunchWorker(ProcessWorker):
         self._queue_names: dict[UUID, str] = {}
         self._queues_read_at = -inf
         self._serves_embedded = False
+        self._timed: set[asyncio.Task[None]] = set()
         self._slots.on_free(self._poll_soon)
 
     async def __aenter__(self) -> Self:
@@ -152,19 +159,24 @@ class LaunchWorker(ProcessWorker):
             self._runs_task_group.start_soon(self._watch_events)
 
     async def sync_with_backend(self) -> None:
-        self._require_same_server()
+        self.require_same_server()
         await super().sync_with_backend()
 
-    def _require_same_server(self) -> None:
+    def require_same_server(self) -> None:
         """Refuse another home's server that took the port of ours after it ended: its runs are not for this agent."""
         from launch_sdk._prefect.embedded import require_own_server
 
         if self._serves_embedded:
             require_own_server()
 
+    @property
+    def is_looking(self) -> bool:
+        """Whether it is asking for work, so that nobody knows whether there is any."""
+        return self._poll_lock.locked()
+
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Look for work now; calls that come while one is looking are served by one more look."""
-        self._require_same_server()
+        self.require_same_server()
         if self._poll_lock.locked():
             self._poll_again = True
             return []
@@ -192,7 +204,7 @@ class LaunchWorker(ProcessWorker):
                 )
         starts = [(entry.flow_run.next_scheduled_start_time or now).timestamp() - now.timestamp() for entry in found]
         if later := [in_s for in_s in starts if in_s > 0]:
-            asyncio.get_running_loop().call_later(min(later), self._poll_soon)
+            asyncio.get_running_loop().call_later(min(later), self._poll_in_a_task)
         return [entry for entry, in_s in zip(found, starts, strict=True) if in_s <= 0]
 
     async def _names_by_lane(self) -> dict[Lane, list[str]]:
@@ -209,9 +221,23 @@ class LaunchWorker(ProcessWorker):
         placed: list[WorkerFlowRunResponse] = []
         for entry in flow_run_response:
             lane = Lane.of_queue(self._queue_names.get(entry.work_queue_id, ""))
-            if entry.flow_run.id not in self._submitting_flow_run_ids and self._slots.take(entry.flow_run.id, lane):
+            needs = needs_of(entry.flow_run)
+            if not self._slots.devices.could_hold(needs):
+                await self._tell_unfit(entry.flow_run, needs)
+            elif entry.flow_run.id not in self._submitting_flow_run_ids and self._slots.take(
+                entry.flow_run.id, lane, needs
+            ):
                 placed.append(entry)
         return await super()._submit_scheduled_flow_runs(placed)
+
+    async def _tell_unfit(self, flow_run: FlowRun, needs: dict[str, int]) -> None:
+        """Say of a run that it asks for more than this agent has; it waits for another one."""
+        from launch_sdk._prefect import names
+
+        text = f"it asks for {described(needs)}; agent {self.name} has {described(self._slots.devices.total)}"
+        if (flow_run.labels or {}).get(names.UNFIT) != text:
+            await self.client.update_flow_run_labels(flow_run.id, {names.UNFIT: text})
+            self._logger.warning("Flow run '%s' waits for another agent: %s.", flow_run.name, text)
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
         self._require_execution().expect(flow_run.id)
@@ -224,6 +250,13 @@ class LaunchWorker(ProcessWorker):
     def _poll_soon(self) -> None:
         if self.is_setup and self._runs_task_group is not None:
             self._runs_task_group.start_soon(self._poll_quietly)
+
+    def _poll_in_a_task(self) -> None:
+        """Do as `_poll_soon` does, for a timer: that calls from outside of any task, which no task group takes."""
+        if self.is_setup:
+            task = asyncio.get_running_loop().create_task(self._poll_quietly())
+            self._timed.add(task)
+            task.add_done_callback(self._timed.discard)
 
     async def _poll_quietly(self) -> None:
         try:
@@ -277,6 +310,8 @@ class LaunchWorker(ProcessWorker):
 
         with TemporaryDirectory(prefix="launch-run-", ignore_cleanup_errors=True) as scratch:
             order = configuration.order_for(flow_run, str(configuration.working_dir or scratch))
+            share = self._slots.devices.share_of(flow_run.id)
+            order = replace(order, env=order.env | share.environment, cpus=share.cpus)
             return await self._require_execution().run(flow_run, order, task_status or anyio.TASK_STATUS_IGNORED)
 
     def _require_execution(self) -> Execution:

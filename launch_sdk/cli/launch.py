@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launch_sdk.cli.command import DONE, Parser, finish, print_json, say
+from launch_sdk.cli.policy_options import add_policy, policy_of
 from launch_sdk.cli.queued_run import follow
 from launch_sdk.cli.replay import find_run, is_run_directory
 from launch_sdk.errors import ConflictError, NotFoundError
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import checked
 from launch_sdk.specs.launch_config import NOT_TAKEN, PROCESSES, LaunchConfig, merged, program_words, read_launch_config
+from launch_sdk.specs.resources import parse_resources
 from launch_sdk.specs.run_spec import split_entry_point
 from launch_sdk.specs.run_state import RunState
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 DEFAULT_QUEUE = "default"
 OF_JOB = ("entry_point", "environment", "metric_sources", "git_version", "git_repo")
 OF_IMAGES = {"d": "docker-image", "A": "docker-args"}
-OF_DEPLOYMENT = (*OF_JOB, "args")
+OF_DEPLOYMENT = (*OF_JOB, "args", "policy", "resources")
+GIVEN_TO_JOB = ("config", "files", "args", "name", "project", "policy", "resources")
 DEPLOYMENT_HAS = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
 GROUPS = ("run", "sweep", "job", "queue", "environment", "server")
 STARTED_AGAIN = (RunState.FAILED, RunState.LOST)
@@ -42,6 +45,8 @@ EXAMPLES = """\
   launch --job digits -s trainer.lr=0.1      start a run of a job; only what it takes can be set
   launch DIR -s files.conf.yaml.lr=0.1       set a value of a config file, in the run's own copy
   launch DIR --environment auto              in a virtual environment with what its requirements.txt says
+  launch -q gpu DIR --retries 2 --resources gpu=1
+                                             start again after a failure; wait for a GPU of its own
   launch -c launch.yaml                      what a launch config says (uri, queue, overrides, ...); options win
   launch --job flow/deployment -s x=1        start a run of any other deployment
 
@@ -193,6 +198,7 @@ def _parser() -> Parser:
     )
     for letter, name in OF_IMAGES.items():
         parser.add_argument(f"-{letter}", f"--{name}", f"--{name.replace('-', '_')}", help="W&B's, refused")
+    add_policy(parser)
     parser.add_argument("--detach", action="store_true", help="with a queue or a job: return at once")
     parser.add_argument("--dry-run", "--dry_run", action="store_true", help="print the RunSpec and start nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
@@ -213,6 +219,8 @@ def _said(options: argparse.Namespace) -> Said:
         environment=options.environment,
         entry_point=split_entry_point(options.entry_point) if options.entry_point else (),
         args=program_words(options.args),
+        policy=policy_of(options),
+        resources=parse_resources(options.resources, "--resources") if options.resources else {},
     )
     if "/" in (said.over(below).job or ""):  # of a deployment, `files` is a parameter like any other
         return Said(replace(said, config=parse_assignments(options.set, "--set")), below)
@@ -277,6 +285,8 @@ def _launch_spec(
         print_json(dry_run(spec, queue, said.options, said.config, base) | more)
         return DONE
     if queue is None:
+        if spec.policy.get("retries"):
+            say("Nothing starts again a run that goes on here: retries are for a run on a queue (-q).")
         from launch_sdk.cli.foreground import run_here
 
         return run_here(spec, as_json=options.json, store=earlier.store if earlier is not None else None)
@@ -295,7 +305,7 @@ def _launch_job(options: argparse.Namespace, said: Said, wanted: LaunchConfig, n
     wanted.refuse(
         OF_JOB, "the job has its own entry point, environment, metrics and code; launch its code to change them"
     )
-    given: dict[str, Any] = {key: getattr(wanted, key) for key in ("config", "files", "args", "name", "project")}
+    given: dict[str, Any] = {key: getattr(wanted, key) for key in GIVEN_TO_JOB}
     with LaunchClient() as client:
         if wanted.config and not wanted.args and (inputs := client.job(name).inputs) is not None and inputs.is_open:
             key = next(iter(wanted.config))

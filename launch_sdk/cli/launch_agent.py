@@ -6,13 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from launch_sdk.cli.command import DONE, Parser, finish, say
+from launch_sdk.specs.resources import parse_resources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXAMPLES = """\
   launch-agent                               serve the default queue, one run at a time
-  launch-agent --queues gpu,cpu --max-jobs 4 two queues, four runs at once over both"""
+  launch-agent --queues gpu,cpu --max-jobs 4 two queues, four runs at once over both
+  launch-agent --max-jobs -1 --slots gpu=2   as many as share two GPUs: launch --resources gpu=1"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -28,7 +30,14 @@ def _main(arguments: Sequence[str]) -> int:
     parser.add_argument("--max-schedulers", "--max_schedulers", type=int, default=-1, help="sweeps led at once")
     parser.add_argument("--name", help="what the Prefect UI calls the agent")
     parser.add_argument("--exit-when-idle", type=float, metavar="SECONDS", help="end after so long without work")
+    parser.add_argument(
+        "--slots", metavar="gpu=N,cpu=N", help="what runs may have for themselves; default: all that the machine has"
+    )
+    parser.add_argument(
+        "--preemptible", action="store_true", help="SIGTERM means that the host takes its machine: put the runs back"
+    )
     options = parser.parse_args(arguments)
+    slots = parse_resources(options.slots, "--slots") if options.slots else None
     queues = [name.strip() for name in options.queues.split(",") if name.strip()]
     if not queues:
         parser.error("--queues names no queue")
@@ -54,6 +63,8 @@ def _main(arguments: Sequence[str]) -> int:
             max_schedulers=options.max_schedulers,
             name=options.name,
             exit_when_idle_s=options.exit_when_idle,
+            slots=slots,
+            preemptible=options.preemptible,
             on_event=say,
             project=Project(project_folder(), names.PRELOADED),
         )

@@ -73,7 +73,7 @@ def follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace) 
             print_json(view.to_json())
         return DONE
     output = RunOutput(run, sys.stderr if options.json else sys.stdout)
-    started, warned = time.monotonic(), False
+    started, warned, unfit = time.monotonic(), False, ""
     try:
         while not (view := run.refresh()).state.is_terminal:
             output.show()
@@ -81,6 +81,9 @@ def follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace) 
             if late and not warned and view.queue and not client.queue_has_agent(view.queue):
                 warned = True
                 say(f"No agent polls queue {view.queue!r}. Start one: launch-agent --queues {view.queue}")
+            if view.unfit and view.unfit != unfit:
+                unfit = view.unfit
+                say(f"The run waits: {unfit}")
             time.sleep(0.3)
         output.show_rest()
     except KeyboardInterrupt:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import shutil
-from contextlib import closing
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.environments import wandb
 from launch_sdk.environments.current import program_arguments, program_environment
 from launch_sdk.environments.sdk_path import sdk_variables
-from launch_sdk.errors import NotFoundError
+from launch_sdk.errors import NotFoundError, RunFailedError
 from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
 from launch_sdk.runs.environment import environment_of
@@ -21,15 +23,16 @@ from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.notebooks import as_script
 from launch_sdk.runs.packing import pack_source
 from launch_sdk.runs.provenance import tell_provenance
-from launch_sdk.runs.supervise import Follower, run_program
+from launch_sdk.runs.supervise import Follower, TimeIsUpError, run_program
 from launch_sdk.runs.used_files import hand_over
 from launch_sdk.specs.command import ARGS_FILE
 from launch_sdk.specs.job import checked
+from launch_sdk.specs.run_policy import Ending, RunPolicy
 from launch_sdk.tracking import protocol
 from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
     from pathlib import Path
 
     from launch_sdk.runs.run_directory import RunDirectory
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 ERROR_LINES = 12
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
+TOLD_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)  # not by us: then a run is over before its program is
 
 
 @dataclass(frozen=True)
@@ -47,15 +52,24 @@ class Outcome:
         exit_code: 0 for success; minus the signal's number if a signal ended it.
         summary: last value of each metric.
         error: what went wrong, with the program's last lines; None on success.
+        is_preempted: it failed after its host had asked for its machine: by SIGTERM, or as the program has said.
+        has_timed_out: it was ended, for it ran longer than it may.
     """
 
     exit_code: int
     summary: Mapping[str, Any]
     error: str | None
+    is_preempted: bool = False
+    has_timed_out: bool = False
 
     @property
     def succeeded(self) -> bool:
         return self.exit_code == 0
+
+    @property
+    def ending(self) -> Ending:
+        """How an attempt ended that did not succeed."""
+        return Ending.PREEMPTED if self.is_preempted else Ending.FAILED
 
 
 async def execute(
@@ -78,29 +92,72 @@ async def execute(
         on_summary: given the summary so far, about ten times a second; the same mapping each time.
 
     Raises:
-        LaunchError: the run could not be started; a value is no input of its job, or does not fit.
+        RunFailedError: the run could not be started, or its directory cannot be written; it might next time.
+        LaunchError: it cannot be started; a value is no input of its job, or does not fit.
     """
     spec = checked(spec)
+    policy = RunPolicy.of(spec.policy)
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
-    spec = await asyncio.to_thread(pack_source, spec, store, lambda line: on_lines([line]))
-    start = await asyncio.to_thread(prepare, spec, run, store, layer)
-    tell = _telling(run, on_lines)
-    entry_point, notices = await asyncio.to_thread(as_script, spec.entry_point, start)
-    if notices:
-        tell(notices)
-    async with environment_of(spec, run, tell, start) as environment:
-        with closing(_collector(spec, run, start, on_lines)) as collector:
-            follower = Follower(run, on_lines, collector)
-            follower.skip()
-            exit_code = await run_program(
-                _arguments(replace(spec, entry_point=entry_point), run, environment.interpreter),
-                directory=start,
-                environment=_variables(spec, run, identity, environment.inherited),
-                follower=follower,
-                on_look=lambda: on_summary(follower.summary),
-            )
+    async with _on_a_disk(run), AsyncExitStack() as stack:
+        async with _starting(policy.start_timeout_s):
+            spec = await asyncio.to_thread(pack_source, spec, store, lambda line: on_lines([line]))
+            start = await asyncio.to_thread(prepare, spec, run, store, layer)
+            tell = _telling(run, on_lines)
+            entry_point, notices = await asyncio.to_thread(as_script, spec.entry_point, start)
+            if notices:
+                tell(notices)
+            environment = await stack.enter_async_context(environment_of(spec, run, tell, start))
+        collector = stack.enter_context(closing(_collector(spec, run, start, on_lines)))
+        follower = Follower(run, on_lines, collector)
+        follower.skip()
+        running = run_program(
+            _arguments(replace(spec, entry_point=entry_point), run, environment.interpreter),
+            directory=start,
+            environment=_variables(spec, run, identity, environment.inherited),
+            follower=follower,
+            on_look=lambda: on_summary(follower.summary),
+            timeout_s=policy.run_timeout_s,
+        )
+        outcome = await _outcome(spec, run, follower, running)
     await asyncio.to_thread(tell_provenance, run)
-    return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code) if exit_code else None)
+    return outcome
+
+
+async def _outcome(spec: RunSpec, run: RunDirectory, follower: Follower, running: Coroutine[Any, Any, int]) -> Outcome:
+    try:
+        exit_code = await running
+    except TimeIsUpError as late:
+        error = f"{program_name(spec)}: {late}, its run_timeout_s. Its last lines:\n{_last_lines(run)}"
+        return Outcome(-signal.SIGTERM, follower.summary, error, has_timed_out=True)
+    if not exit_code:
+        return Outcome(0, follower.summary, None)
+    is_preempted = follower.is_preempting or exit_code in TOLD_TO_END
+    return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code), is_preempted)
+
+
+@asynccontextmanager
+async def _starting(timeout_s: float | None) -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError:
+        late = f"The run did not start within {timeout_s} s, its start_timeout_s: its code and environment took longer."
+        raise RunFailedError(late) from None
+
+
+@asynccontextmanager
+async def _on_a_disk(run: RunDirectory) -> AsyncGenerator[None]:
+    """Say of a disk that is full or broken which directory cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FAULTS:
+            raise
+        where = error.filename or run.path
+        raise RunFailedError(
+            f"{where} cannot be written: {error.strerror or error}. Free some space below {launch_home()}, or set"
+            " LAUNCH_HOME to another disk where the agent starts."
+        ) from error
 
 
 def _arguments(spec: RunSpec, run: RunDirectory, interpreter: str) -> list[str]:
@@ -124,9 +181,7 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
         InvalidSpecError: a config file cannot take a value; or a file that the repeated run had used is not there.
     """
     run.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for earlier in (run.records, run.output, run.path / wandb.DECLARATIONS, run.path / protocol.PROVENANCE):
-        earlier.unlink(missing_ok=True)
-    shutil.rmtree(run.path / "wandb", ignore_errors=True)
+    _clear(run)
     start = store.lay_out(spec.source, run.work)
     protocol.write_code(run.path, store.record(spec.source))
     hand_over(spec.lock, run, store)
@@ -144,6 +199,28 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     return start
 
 
+def _clear(run: RunDirectory) -> None:
+    """Make room for one more attempt: what the last one printed is kept beside it.
+
+    What it has recorded is kept too if the program goes on from there: if it left a checkpoint, or was preempted.
+    """
+    goes_on = _goes_on(run)
+    for earlier in (run.path / wandb.DECLARATIONS, run.path / protocol.PROVENANCE, *([] if goes_on else [run.records])):
+        earlier.unlink(missing_ok=True)
+    shutil.rmtree(run.path / "wandb", ignore_errors=True)
+    if run.output.exists():
+        before = len(list(run.path.glob("output-*.log")))
+        run.output.replace(run.path / f"output-{before + 1}.log")
+    run.checkpoints.mkdir(exist_ok=True)
+
+
+def _goes_on(run: RunDirectory) -> bool:
+    if run.checkpoints.is_dir() and any(run.checkpoints.iterdir()):
+        return True
+    records, _ = protocol.read_records(run.records)
+    return any(record.get(protocol.PREEMPTING) is True for record in records)
+
+
 def _variables(
     spec: RunSpec, run: RunDirectory, identity: Mapping[str, str], inherited: Mapping[str, str]
 ) -> dict[str, str]:
@@ -159,6 +236,7 @@ def _variables(
         files=spec.files,
     )
     own = {**contract, **sdk_variables(launch_home()), protocol.RUN_DIR: str(run.path), **identity}
+    own[protocol.CHECKPOINT_DIR] = str(run.checkpoints)
     return program_environment(own, inherited)
 
 
@@ -191,8 +269,11 @@ def _collector(spec: RunSpec, run: RunDirectory, start: Path, on_lines: Callable
 def describe_failure(spec: RunSpec, run: RunDirectory, exit_code: int) -> str:
     """Say how a program failed, with its last lines."""
     how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"exited with code {exit_code}"
-    lines = run.last_lines(ERROR_LINES) or "(it printed nothing)"
-    return f"{program_name(spec)} {how}. Its last lines:\n{lines}"
+    return f"{program_name(spec)} {how}. Its last lines:\n{_last_lines(run)}"
+
+
+def _last_lines(run: RunDirectory) -> str:
+    return run.last_lines(ERROR_LINES) or "(it printed nothing)"
 
 
 def program_name(spec: RunSpec) -> str:

@@ -9,6 +9,10 @@ import socket
 import time
 from pathlib import Path
 
+from launch_sdk.tracking import protocol
+
+AGENT_PROCESS = "LAUNCH_AGENT"  # variable of a flow's process: the process of the agent that has it
+
 
 def process_start_time(pid: int) -> float | None:
     """Return when the kernel started process `pid`, in clock ticks since boot; None if it is not running.
@@ -38,6 +42,25 @@ def is_dead(identifier: str | None) -> bool:
     if host != socket.gethostname() or not pid.isdigit() or not started.isdigit() or int(pid) == os.getpid():
         return False
     return process_start_time(int(pid)) != float(started)
+
+
+def is_alive(identifier: str) -> bool:
+    """Say whether a process that `process_identifier` named is known to live; False if nothing is known."""
+    host, _, rest = identifier.partition(":")
+    pid, _, started = rest.partition(":")
+    if host != socket.gethostname() or not pid.isdigit() or not started.isdigit():
+        return False
+    return process_start_time(int(pid)) == float(started)
+
+
+def has_processes(run_id: str) -> bool:
+    """Say whether a program of a run is left on this machine: any process that was started with the run's id."""
+    mark = f"{protocol.RUN_ID}={run_id}".encode()
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # another user's, or gone
+            if mark in environ.read_bytes().split(b"\0"):
+                return True
+    return False
 
 
 def group_is_alive(group: int) -> bool:

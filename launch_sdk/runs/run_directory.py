@@ -40,6 +40,11 @@ class RunDirectory:
         """What the program wrote to its standard output and standard error."""
         return self.path / protocol.OUTPUT
 
+    @property
+    def checkpoints(self) -> Path:
+        """What every attempt of the run finds as the one before has left it."""
+        return self.path / protocol.CHECKPOINTS
+
     def history(self) -> list[dict[str, Any]]:
         """Return the logged rows, each with `_step` and `_time` beside its values."""
         if not self.records.exists():

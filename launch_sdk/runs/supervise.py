@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import subprocess
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import RunFailedError
+from launch_sdk.runs.output_limit import bound
 from launch_sdk.runs.processes import group_is_alive, terminate_group
 from launch_sdk.tracking import protocol
 
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
 POLL_S = 0.1
 STOP_GRACE_S = 10.0
 MAX_READ_BYTES = 1 << 20
+READS_A_LOOK = 16  # a program that prints without end must not keep its supervisor from everything else
+
+
+class TimeIsUpError(RunFailedError):
+    """A program ran longer than it may, and was ended."""
 
 
 @dataclass
@@ -38,12 +46,14 @@ class Follower:
         on_lines: called with new whole lines of output, at least one.
         collector: reads metrics that the program does not log itself; None for none.
         summary: last value of each metric so far.
+        is_preempting: the program has said that its host takes the machine back.
     """
 
     run: RunDirectory
     on_lines: Callable[[list[str]], None]
     collector: Collector | None = None
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
+    is_preempting: bool = False
     _output_offset: int = 0
     _records_offset: int = 0
 
@@ -51,21 +61,32 @@ class Follower:
         """Take in new records and new lines; at the end also a last line without its newline."""
         if self.collector:
             self.collector.look(at_end=at_end)
+        self._read_records()
+        reads = 0
+        while (at_end or reads < READS_A_LOOK) and (lines := self._new_lines(at_end=at_end)):
+            reads += 1
+            self.on_lines(lines)
+        bound(self.run.output, self._output_offset)
+
+    def _read_records(self) -> None:
         if self.run.records.exists():
             records, self._records_offset = protocol.read_records(self.run.records, self._records_offset)
             for record in records:
                 protocol.summary_update(self.summary, record)
-        while lines := self._new_lines(at_end=at_end):
-            self.on_lines(lines)
+                self.is_preempting |= record.get(protocol.PREEMPTING) is True
 
     def skip(self) -> None:
-        """Pass over the output that is there; what comes after it is new."""
+        """Pass over the output that is there, and what an earlier attempt has recorded; what comes after it is new."""
+        self._read_records()
+        self.is_preempting = False
         with contextlib.suppress(FileNotFoundError):
             self._output_offset = self.run.output.stat().st_size
 
     def _new_lines(self, *, at_end: bool) -> list[str]:
         try:
             with self.run.output.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self._output_offset:
+                    self._output_offset = 0  # the run has started again, and so has its output
                 file.seek(self._output_offset)
                 data = file.read(MAX_READ_BYTES)
         except FileNotFoundError:  # the program owns its run directory and may have deleted it
@@ -81,7 +102,7 @@ class Follower:
 
 def _as_shown(line: str) -> str:
     """Keep of a line what a terminal shows of it in the end: progress bars write over themselves."""
-    return line.rstrip("\r").rpartition("\r")[2]
+    return line.rstrip("\r").rpartition("\r")[2].replace("\0", "\ufffd")  # no database keeps it in a text
 
 
 async def run_program(
@@ -91,6 +112,7 @@ async def run_program(
     environment: Mapping[str, str],
     follower: Follower,
     on_look: Callable[[], None] = lambda: None,
+    timeout_s: float | None = None,
     stop_grace_s: float = STOP_GRACE_S,
 ) -> int:
     """Run a program in its own process group until it ends; no process of the group outlives this call.
@@ -101,6 +123,7 @@ async def run_program(
         environment: all of its variables.
         follower: told to look every `POLL_S` seconds and once at the end.
         on_look: called after each look.
+        timeout_s: how long it may run; None for ever.
         stop_grace_s: how long the group may take to leave after SIGTERM, before SIGKILL.
 
     Returns:
@@ -108,6 +131,7 @@ async def run_program(
 
     Raises:
         RunFailedError: it cannot be started.
+        TimeIsUpError: it ran longer than it may, and was ended.
     """
     with follower.run.output.open("ab") as output:
         try:
@@ -123,11 +147,14 @@ async def run_program(
         except (OSError, ValueError) as error:  # ValueError: a word that the system cannot be told
             reason = (error.strerror if isinstance(error, OSError) else None) or error
             raise RunFailedError(f"{argv[0]!r} cannot be started in {directory}: {reason}") from None
+    deadline = time.monotonic() + timeout_s if timeout_s is not None else math.inf
     try:
         with _watch(process) as ended:
             while not await _within(POLL_S, ended):
                 follower.look()
                 on_look()
+                if time.monotonic() > deadline:
+                    raise TimeIsUpError(f"{argv[0]!r} ran longer than {timeout_s:g} s")
     finally:
         if process.poll() is None or group_is_alive(process.pid):
             terminate_group(process.pid, stop_grace_s)

@@ -84,6 +84,9 @@ class Job:
         args: Sequence[str] = (),
         name: str | None = None,
         project: str | None = None,
+        *,
+        policy: Mapping[str, Any] | None = None,
+        resources: Mapping[str, int] | None = None,
     ) -> RunSpec:
         """Give the spec of one run.
 
@@ -93,6 +96,8 @@ class Job:
             args: the arguments in place of the job's own; empty keeps these.
             name: what to call the run.
             project: what it belongs to; None for the job's own.
+            policy: laid over the job's own policy, key by key.
+            resources: laid over what the job asks for, likewise.
 
         Raises:
             InvalidSpecError: something given is no input, or is not what the input may be; every fault at once.
@@ -101,7 +106,8 @@ class Job:
         given = replace(
             own, config=config, files=files, args=tuple(args) or own.args, name=name, project=project or own.project
         )
-        return checked(given)
+        limits = {"policy": {**own.policy, **(policy or {})}, "resources": {**own.resources, **(resources or {})}}
+        return checked(replace(given, **limits))
 
     def to_json(self) -> dict[str, Any]:
         return {

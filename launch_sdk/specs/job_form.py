@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 ANYTHING: Mapping[str, Any] = {"type": "object", "description": "Values laid over the program's run config."}
-FIXED = ("source", "entry_point", "environment", "name", "project", "job", "inputs", "metric_sources", "lock")
+FIXED = (
+    *("source", "entry_point", "environment", "name", "project", "job", "inputs", "metric_sources", "lock"),
+    *("policy", "resources"),
+)
 
 
 def form_schema(spec: RunSpec) -> dict[str, Any]:

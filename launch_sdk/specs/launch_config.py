@@ -13,6 +13,8 @@ overrides:
   files: {conf/model.yaml: {depth: 7}}
 metric_sources:
   - stdout: 'loss=(?P<loss>\S+)'
+policy: {retries: 2, run_timeout_s: 3600}
+resource_args: {gpu: 1, cpu: 4}
 ```
 """
 
@@ -29,13 +31,15 @@ from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import Document, Path_, parse_document, read_document, unusable_values
 from launch_sdk.specs.git_address import parse_git_address, version_fault
 from launch_sdk.specs.metric_source import parse_metric_sources
+from launch_sdk.specs.resources import resource_faults
+from launch_sdk.specs.run_policy import policy_faults
 from launch_sdk.specs.run_spec import DEFAULT_ENTRY_POINT, RunSpec, environment_fault, named_twice, split_entry_point
 from launch_sdk.tracking.input_paths import file_key
 from launch_sdk.tracking.protocol import merge
 
 OPTION = "--config"
 TEXTS = ("uri", "job", "name", "project", "entity", "queue")
-KEYS = (*TEXTS, "environment", "metric_sources", "overrides", "git", "resource")
+KEYS = (*TEXTS, "environment", "metric_sources", "overrides", "git", "resource", "policy", "resource_args")
 PROCESSES = ("process", "local-process", "local")
 OVERRIDES = ("run_config", "files", "entry_point", "args")
 GIT = ("repo", "version", "git_version")
@@ -49,7 +53,6 @@ NOT_TAKEN: Mapping[Path_, str] = {
     ("builder",): _IMAGE,
     ("registry",): _IMAGE,
     ("python_version",): "the interpreter is the agent's",
-    ("resource_args",): _PROCESS,
     ("additional_services",): _PROCESS,
     ("template_variables",): "queues have no template that could hold variables",
     ("priority",): "a queue is served in the order of submission",
@@ -65,6 +68,10 @@ NOT_TAKEN: Mapping[Path_, str] = {
 
 
 def _empty() -> dict[str, Any]:
+    return {}
+
+
+def _counts() -> dict[str, int]:
     return {}
 
 
@@ -86,6 +93,8 @@ class LaunchConfig:
         metric_sources: where metrics come from if the program does not log them.
         git_version: branch, tag or commit of the code; None for the default branch, or what a run had.
         git_repo: address of the repository, in place of the one that a run came from.
+        policy: when it starts again and how long it may take.
+        resources: what it asks for of its agent's machine.
     """
 
     uri: str | None = None
@@ -102,6 +111,8 @@ class LaunchConfig:
     metric_sources: tuple[Mapping[str, Any], ...] = ()
     git_version: str | None = None
     git_repo: str | None = None
+    policy: Mapping[str, Any] = field(default_factory=_empty)
+    resources: Mapping[str, int] = field(default_factory=_counts)
 
     def over(self, lower: LaunchConfig) -> LaunchConfig:
         """Lay this over another: what it says wins, and values of config and files are merged.
@@ -124,6 +135,8 @@ class LaunchConfig:
             metric_sources=own.metric_sources or lower.metric_sources,
             git_version=own.git_version or lower.git_version,
             git_repo=own.git_repo or lower.git_repo,
+            policy={**lower.policy, **own.policy},
+            resources={**lower.resources, **own.resources},
         )
 
     def spec_of(self, source: str) -> RunSpec:
@@ -143,6 +156,8 @@ class LaunchConfig:
                 "name": self.name,
                 "project": self.project,
                 "metric_sources": self.metric_sources,
+                "policy": self.policy,
+                "resources": self.resources,
             }
         )
 
@@ -159,7 +174,12 @@ class LaunchConfig:
             "project": self.project,
             "metric_sources": self.metric_sources,
         }
-        values = {"config": merged(earlier.config, self.config), "files": merged(earlier.files, self.files)}
+        values = {
+            "config": merged(earlier.config, self.config),
+            "files": merged(earlier.files, self.files),
+            "policy": {**earlier.policy, **self.policy},
+            "resources": {**earlier.resources, **self.resources},
+        }
         changed = {key: value for key, value in said.items() if value}
         return RunSpec.from_dict({**earlier.to_dict(), **values, **changed, "name": self.name})
 
@@ -238,6 +258,8 @@ class _Reader:
             args=self._args(overrides.get("args")),
             config=self._mapping(("overrides", "run_config")),
             files=self._files(),
+            policy=self._checked("policy", policy_faults),
+            resources=self._checked("resource_args", resource_faults),
         )
 
     def _fault(self, path: Path_, message: str) -> None:
@@ -316,6 +338,15 @@ class _Reader:
         for path, message in faults:
             self._fault(("metric_sources", *path), message)
         return () if faults else tuple(value)
+
+    def _checked(self, key: str, check: Callable[[object], list[Fault]]) -> dict[str, Any]:
+        value = self.values.get(key)
+        if value is None:
+            return {}
+        faults = check(value)
+        for fault in faults:
+            self._fault((key, fault.path) if fault.path else (key,), fault.message)
+        return {} if faults else dict(value)
 
     def _entry_point(self, value: object) -> tuple[str, ...]:
         path = ("overrides", "entry_point")

@@ -11,6 +11,8 @@ from typing import Any, cast
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.deletions import scattered
 from launch_sdk.specs.metric_source import parse_metric_sources
+from launch_sdk.specs.resources import resource_faults
+from launch_sdk.specs.run_policy import policy_faults
 from launch_sdk.tracking.input_paths import file_key
 from launch_sdk.tracking.values import encode
 
@@ -20,6 +22,10 @@ REQUIREMENTS = (".txt", ".in", "pyproject.toml", "uv.lock", ".yml", ".yaml")
 
 
 def _empty() -> dict[str, Any]:
+    return {}
+
+
+def _counts() -> dict[str, int]:
     return {}
 
 
@@ -47,6 +53,8 @@ class RunSpec:
         metric_sources: where metrics come from if the program does not log them itself; see `specs.metric_source`.
         lock: what the run that is repeated had recorded as its environment, in the form of `environment.json`; None if
             it repeats none.
+        policy: when it starts again and how long it may take, as `specs.run_policy.RunPolicy`; empty for its defaults.
+        resources: what it asks for of its agent's machine, as `{"gpu": 1, "cpu": 4}`; empty for no place of its own.
     """
 
     source: str
@@ -61,6 +69,8 @@ class RunSpec:
     inputs: Mapping[str, Any] | None = None
     metric_sources: tuple[Mapping[str, Any], ...] = ()
     lock: Mapping[str, Any] | None = None
+    policy: Mapping[str, Any] = field(default_factory=_empty)
+    resources: Mapping[str, int] = field(default_factory=_counts)
 
     def __post_init__(self) -> None:
         for name in ("config", "files"):  # whoever has JSON's null means nothing
@@ -82,6 +92,8 @@ class RunSpec:
             "inputs": self.inputs,
             "metric_sources": list(self.metric_sources),
             "lock": self.lock,
+            "policy": dict(self.policy),
+            "resources": dict(self.resources),
         }
 
     def to_parameters(self) -> dict[str, Any]:
@@ -120,6 +132,8 @@ class RunSpec:
         lock: Any = values.get("lock")
         if lock is not None and not isinstance(lock, Mapping):
             faults.append(Fault("lock", f"must be what a run recorded of its environment, not {type(lock).__name__}"))
+        for key, check in (("policy", policy_faults), ("resources", resource_faults)):
+            faults += [Fault(f"{key}.{one.path}".rstrip("."), one.message) for one in check(values.get(key) or {})]
         faults += [
             Fault(key, "must be text")
             for key in ("name", "project", "job")
@@ -142,6 +156,8 @@ class RunSpec:
             inputs=cast("Mapping[str, Any] | None", inputs),
             metric_sources=metric_sources,
             lock=cast("Mapping[str, Any] | None", lock or None),
+            policy=cast("Mapping[str, Any]", values.get("policy") or {}),
+            resources=cast("Mapping[str, int]", values.get("resources") or {}),
         )
 
 

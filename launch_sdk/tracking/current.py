@@ -158,6 +158,15 @@ def _begin_capture(directory: str, save_code: bool | None) -> CodeCapture | None
     return capture
 
 
+def mark_preempting() -> None:
+    """Say that the host takes its machine back, of the current run; see `Run.mark_preempting`.
+
+    Raises:
+        NoRunError: there is no run.
+    """
+    _required("mark_preempting()").mark_preempting()
+
+
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
     """Append metrics to the current run; see `Run.log`.
 

@@ -29,6 +29,8 @@ RUN_ID = "LAUNCH_RUN_ID"
 RUN_NAME = "LAUNCH_RUN_NAME"
 PROJECT = "LAUNCH_PROJECT"
 SWEEP_ID = "LAUNCH_SWEEP_ID"
+ATTEMPT = "LAUNCH_ATTEMPT"
+CHECKPOINT_DIR = "LAUNCH_CHECKPOINT_DIR"
 CONFIG_PATHS = "LAUNCH_CONFIG_PATHS"
 CONFIG_OPTION = "--configs"
 CONFIG_DEFAULTS = "config-defaults.yaml"
@@ -45,6 +47,9 @@ CODE = "code.json"
 ENVIRONMENT = "environment.json"
 OUTPUT = "output.log"
 USED_FILES = "used_files.json"
+CHECKPOINTS = "checkpoints"
+
+PREEMPTING = "preempting"  # of a record
 
 LAUNCH_LAYER = "launch"
 SWEEP_LAYER = "sweep"

@@ -1,6 +1,6 @@
 """One run: what it is called, where it writes, what it logs."""
 
-# ruff: noqa: PTH118, PTH120
+# ruff: noqa: PTH103, PTH118, PTH120
 # pathlib would cost every training script 4 ms of import time.
 from __future__ import annotations
 
@@ -89,6 +89,37 @@ class Run:
     def step(self) -> int:
         """The step that the next `log()` without `step` gets; the first is 0."""
         return self._step + 1
+
+    @property
+    def attempt(self) -> int:
+        """Which start of the run this is: 1, and one more each time that an agent has started it again."""
+        number = os.environ.get(protocol.ATTEMPT, "")
+        return int(number) if number.isdecimal() else 1
+
+    @property
+    def checkpoint_dir(self) -> str:
+        """Absolute path of a directory that every attempt of the run finds as the one before has left it.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        path = os.environ.get(protocol.CHECKPOINT_DIR) or os.path.join(self.dir, protocol.CHECKPOINTS)
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def mark_preempting(self) -> None:
+        """Say that the host is about to take its machine back: if the program fails now, the run starts again.
+
+        It does so under its own id, on its own queue, with its checkpoint directory, up to 5 times. Call it as soon as
+        the host says so, for instance in a handler of SIGTERM; then write a checkpoint and leave with another exit
+        code than 0.
+
+        Raises:
+            ValueError: the run is finished.
+        """
+        with self._lock:
+            self._require_open("mark_preempting")
+            self._write({protocol.PREEMPTING: True})
 
     @property
     def entity(self) -> str:

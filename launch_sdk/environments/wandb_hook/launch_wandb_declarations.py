@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from copy import deepcopy
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 DECLARATIONS = "wandb.jsonl"
 OVERRIDES = "overrides.json"
+RECORDS = "records.jsonl"
 MAX_FILE_BYTES = 1 << 20
 ROOT = os.path.abspath(os.path.join(__file__, "..", "..", "..", ".."))
 
@@ -47,6 +49,7 @@ def extend(loader: Any) -> None:
 def _listen(module: Any) -> None:
     declare_file, declare_config = module.handle_config_file_input, module.handle_run_config_input
     apply, run_class = module.StagedLaunchInputs.apply, sys.modules["wandb.sdk.wandb_run"].Run
+    mark = run_class.mark_preempting
     start = run_class._on_start  # noqa: SLF001  # the client has no other place at which `wandb.init` may be refused
 
     def handle_config_file_input(path: str, include: Any = None, exclude: Any = None, schema: Any = None) -> None:
@@ -71,6 +74,11 @@ def _listen(module: Any) -> None:
         start(self)
         _require(self)
 
+    def marked(self: Any) -> None:
+        _append(RECORDS, lambda: {"time": time.time(), "preempting": True})
+        mark(self)
+
+    run_class.mark_preempting = marked
     module.handle_config_file_input = handle_config_file_input
     module.handle_run_config_input = handle_run_config_input
     module.StagedLaunchInputs.apply = applied
@@ -171,9 +179,14 @@ def _text(path: str) -> str:
 
 
 def _tell(what: Callable[[], dict[str, Any]]) -> None:
-    """Append one line for the supervisor, with one call of the kernel."""
+    """Tell the supervisor of a declaration."""
+    _append(DECLARATIONS, what)
+
+
+def _append(name: str, what: Callable[[], dict[str, Any]]) -> None:
+    """Append one line to a file of the run directory, with one call of the kernel."""
     try:
-        path = os.path.join(os.environ["LAUNCH_RUN_DIR"], DECLARATIONS)
+        path = os.path.join(os.environ["LAUNCH_RUN_DIR"], name)
         line = json.dumps(what(), default=str) + "\n"
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:

@@ -20,6 +20,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
         cwd=TEXT,
         entrypoint=st.none() | TEXT,
         flow_name=st.none() | TEXT,
+        cpus=st.lists(st.integers(0, 63)).map(tuple),
         quiet=st.booleans(),
         hook_state=st.none() | TEXT,
     )

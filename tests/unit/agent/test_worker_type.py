@@ -31,6 +31,10 @@ def test_importing_the_worker_type_loads_nothing_beyond_prefect_s_own_worker() -
     assert {name for name in after if name.startswith("launch_sdk")} <= {
         "launch_sdk",
         "launch_sdk.agent",
+        "launch_sdk.agent.devices",
         "launch_sdk.agent.slots",
         "launch_sdk.agent.worker",
+        "launch_sdk.errors",
+        "launch_sdk.specs",
+        "launch_sdk.specs.resources",
     }
