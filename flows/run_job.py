@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,9 +23,11 @@ from launch_sdk._prefect.run_store import store_holding
 from launch_sdk.errors import LaunchError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.metric_history import MetricHistory
+from launch_sdk.runs.queue_environment import settle_environment
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.job_form import touched
+from launch_sdk.specs.queue_config import MACROS
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.tracking import protocol
 from launch_sdk.tracking.values import decode, dumps
@@ -87,6 +90,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
             }
         )
         store = await _store_of(spec)
+        settle_environment(os.environ, _macros(run_id, spec))
         outcome = await execute(
             spec,
             RunDirectory.of(run_id),
@@ -219,6 +223,13 @@ class SummaryLabel:
 async def _store_of(spec: RunSpec) -> RunStore:
     async with get_client() as client:
         return await store_holding(client, spec.source)
+
+
+def _macros(run_id: str, spec: RunSpec) -> dict[str, str]:
+    """Give what the owner of a queue may have put into its variables: all of `specs.queue_config.MACROS`."""
+    queue = _flow_run().work_pool_name or ""
+    values = (run_id, current.name, spec.project or "", queue)
+    return {name: value or "" for name, value in zip(MACROS, values, strict=True)}
 
 
 def _identity(run_id: str, spec: RunSpec) -> dict[str, str]:

@@ -10,6 +10,7 @@ from launch_sdk.client import DEFAULT_QUEUE, LaunchClient
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
 from launch_sdk.specs.document import Document, read_document
+from launch_sdk.specs.placement import Placement, Priority, parse_priority
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point, values_faults
 
 A_JOB_HAS_ITS_OWN = "a job has its own; launch its directory to give others"
@@ -26,6 +27,8 @@ def launch(
     metric_sources: Sequence[Mapping[str, Any]] = (),
     environment: str | None = None,
     queue: str | None = None,
+    priority: str | int | None = None,
+    template_variables: Mapping[str, Any] | None = None,
     name: str | None = None,
     project: str | None = None,
     wait: bool = True,
@@ -45,6 +48,8 @@ def launch(
         environment: what the program runs in: `current` (the default), `auto`, or a requirements file of the directory;
             a job has its own.
         queue: where to put it, an agent must serve it; None for the job's own, or the default.
+        priority: `critical`, `high`, `medium` (the default) or `low`: which runs that wait it is taken before.
+        template_variables: values for the template variables of the queue.
         name: what to call the run.
         project: what it belongs to.
         wait: whether to return only when it is over.
@@ -60,12 +65,13 @@ def launch(
         raise InvalidSpecError("The run", faults)
     if faults := values_faults(config or {}, files or {}):
         raise InvalidSpecError("The run", faults)
+    urgency = Priority.MEDIUM if priority is None else parse_priority(priority)
+    placement = Placement(urgency, template_variables or {})
     if job is not None and "/" in job:
-        run = LaunchClient().launch_job(job, config or {}, name=name)
+        run = LaunchClient().launch_job(job, config or {}, name=name, placement=placement)
     elif job is not None:
-        run = LaunchClient().launch_own_job(
-            job, config=config, files=files, args=args or (), name=name, project=project, queue=queue
-        )
+        given: dict[str, Any] = {"config": config, "files": files, "args": args or (), "name": name, "project": project}
+        run = LaunchClient().launch_own_job(job, queue=queue, placement=placement, **given)
     else:
         if not Path(uri or "").expanduser().is_dir():
             raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
@@ -82,7 +88,7 @@ def launch(
                 "environment": environment,
             }
         )
-        run = LaunchClient().launch(spec, queue=queue or DEFAULT_QUEUE)
+        run = LaunchClient().launch(spec, queue=queue or DEFAULT_QUEUE, placement=placement)
     if wait:
         run.wait()
     return run

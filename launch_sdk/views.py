@@ -55,6 +55,7 @@ class RunView:
         lock: what it ran with, as its `environment.json` says; None if that is not known here.
         is_program: whether it is a program that `run-job` has started, so that `parameters` are a RunSpec.
         version: of its job, as `v3`; None if it is of none.
+        waits: why it waits, where somebody asked; None if it does not, or nobody did.
     """
 
     run_id: str
@@ -77,6 +78,7 @@ class RunView:
     lock: Mapping[str, Any] | None = None
     is_program: bool = False
     version: str | None = None
+    waits: str | None = None
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -114,6 +116,7 @@ class RunView:
             "duration_s": duration,
             "url": self.url,
             "error": self.error,
+            "waits": self.waits,
             "provenance": encode(self.provenance),
             "code": encode(self.code),
         }

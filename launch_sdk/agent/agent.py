@@ -16,8 +16,10 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings
 
+from launch_sdk._prefect.agent_records import CANCEL
 from launch_sdk.agent.execution import Execution
-from launch_sdk.agent.slots import UNLIMITED, Slots
+from launch_sdk.agent.presence import Presence
+from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
 from launch_sdk.agent.starter import Project
 from launch_sdk.agent.worker import LaunchWorker
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
@@ -41,6 +43,7 @@ class Ending(IntEnum):
     KILL = 3
 
 
+_ASKED = {CANCEL: Ending.CANCEL}  # by a user, on the server; anything else is Ending.WAIT
 _SAYING = {
     Ending.WAIT: "Taking nothing new; waiting for what runs. Again to cancel it.",
     Ending.CANCEL: "Cancelling what runs. Again to kill it.",
@@ -57,8 +60,9 @@ async def serve(
     exit_when_idle_s: float | None = None,
     on_event: Callable[[str], None] = print,
     project: Project | None = None,
+    status_every_s: float | None = None,
 ) -> None:
-    """Serve queues until a signal or idleness ends it.
+    """Serve queues until a signal, a user's word on the server, or idleness ends it.
 
     The first SIGTERM or SIGINT takes nothing new and waits for what runs, the second cancels that, the third kills it.
 
@@ -70,6 +74,7 @@ async def serve(
         exit_when_idle_s: return when nothing has run or waited for so many seconds; None to stay.
         on_event: is told what happens, a line of text each.
         project: the Prefect project whose flows are imported beforehand; None for none.
+        status_every_s: tell what runs so often; None never.
 
     Raises:
         NotFoundError: a queue does not exist; the message names those that do.
@@ -80,6 +85,7 @@ async def serve(
     label = name or f"agent-{socket.gethostname()}-{os.getpid()}"
     slots = Slots(max_jobs=max_jobs, max_schedulers=max_schedulers)
     ending = _Signals(on_event)
+    presence = Presence(label, queues, slots, lambda wanted: ending.ask(_ASKED.get(wanted, Ending.WAIT)))
     async with ending, Execution(project) as execution, contextlib.AsyncExitStack() as stack:
         workers = [
             await stack.enter_async_context(
@@ -96,11 +102,26 @@ async def serve(
                     _keep, worker.get_and_submit_flow_runs, get_current_settings().worker.query_seconds, on_event
                 )
                 loops.start_soon(_keep, worker.sync_with_backend, worker.heartbeat_interval_seconds, on_event)
+            loops.start_soon(presence.keep)
+            if status_every_s is not None:
+                loops.start_soon(_tell_status, label, slots, status_every_s, on_event)
             await _until_end(slots, ending, workers, exit_when_idle_s)
             slots.close()
             await _finish(slots, ending, execution)
             loops.cancel_scope.cancel()
+        await presence.leave()
     on_event(f"Agent {label} has ended.")
+
+
+async def _tell_status(label: str, slots: Slots, every_s: float, on_event: Callable[[str], None]) -> None:
+    while True:
+        await anyio.sleep(every_s)
+        names = [slots.name_of(run) for run, lane in slots.holders() if lane is Lane.JOBS]
+        limit = slots.limit(Lane.JOBS)
+        most = "" if limit == UNLIMITED else f" out of a maximum of {limit}"
+        sweeps = slots.held - len(names)
+        led = f", {sweeps} sweeps led" if sweeps else ""
+        on_event(f"Agent {label} runs {len(names)}{most}{led}" + (f": {', '.join(names)}" if names else "."))
 
 
 async def _require_queues(queues: Sequence[str]) -> None:
@@ -197,8 +218,16 @@ class _Signals:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().remove_signal_handler(number)
 
+    def ask(self, level: Ending) -> None:
+        """End as urgently as this, if not more so already."""
+        if level > self.level:
+            self._set(level)
+
     def _raise(self) -> None:
-        self.level = Ending(min(self.level + 1, Ending.KILL))
+        self._set(Ending(min(self.level + 1, Ending.KILL)))
+
+    def _set(self, level: Ending) -> None:
+        self.level = level
         self._on_event(_SAYING[self.level])
         self.changed.set()
         self.changed = anyio.Event()

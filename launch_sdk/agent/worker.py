@@ -209,7 +209,8 @@ class LaunchWorker(ProcessWorker):
         placed: list[WorkerFlowRunResponse] = []
         for entry in flow_run_response:
             lane = Lane.of_queue(self._queue_names.get(entry.work_queue_id, ""))
-            if entry.flow_run.id not in self._submitting_flow_run_ids and self._slots.take(entry.flow_run.id, lane):
+            run = entry.flow_run
+            if run.id not in self._submitting_flow_run_ids and self._slots.take(run.id, lane, run.name):
                 placed.append(entry)
         return await super()._submit_scheduled_flow_runs(placed)
 

@@ -16,6 +16,7 @@ from launch_sdk.runs.supervise import Follower
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import checked
 from launch_sdk.specs.launch_config import LaunchConfig, merged, program_words, read_launch_config
+from launch_sdk.specs.placement import Priority, parse_priority, parse_variables
 from launch_sdk.specs.run_spec import split_entry_point
 from launch_sdk.specs.run_state import RunState
 
@@ -24,20 +25,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from launch_sdk.cli.replay import EarlierRun
-    from launch_sdk.client import LaunchClient, LaunchedRun
+    from launch_sdk.client import LaunchedRun
     from launch_sdk.specs.run_spec import RunSpec
 
 DEFAULT_QUEUE = "default"
-NO_AGENT_AFTER_S = 4.0
+WAITS_AFTER_S = 3.0
+LOOK_AGAIN_S = 3.0
 LOGS_LATE_S = 3.0
 OF_JOB = ("entry_point", "environment", "metric_sources")
 OF_DEPLOYMENT = (*OF_JOB, "args")
 DEPLOYMENT_HAS = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
-GROUPS = ("run", "sweep", "job", "queue", "server")
+GROUPS = ("run", "sweep", "job", "queue", "agent", "server")
 EXAMPLES = """\
   launch DIR -E train.py                     run a local directory once, here
   launch DIR -E train.py -s lr=0.1           ... with a value of its config changed
   launch -q gpu DIR -E train.py --detach     put it on a queue that agents serve
+  launch -q gpu DIR -P high --set-var n=4    ... before others, with a value for a variable of the queue
   launch RUN                                 repeat an earlier run (id, name, run directory), with its exact code
   launch --job digits -s trainer.lr=0.1      start a run of a job; only what it takes can be set
   launch DIR -s files.conf.yaml.lr=0.1       set a value of a config file, in the run's own copy
@@ -49,7 +52,8 @@ other commands (each has --help):
   launch run    list | show | logs | stop | cancel
   launch sweep  list | show | best | export | pause | resume | stop | cancel | rerun-failed | schema | delete
   launch job    create | list | describe | delete
-  launch queue  list | create
+  launch queue  create | list | show | items | update | pause | resume | delete
+  launch agent  list | show | stop
   launch server start | stop | status | url"""
 
 
@@ -71,13 +75,16 @@ def _main(arguments: Sequence[str]) -> int:
         parser.error("name either a URI (a directory or a run) or a --job")
     if options.detach and not wanted.queue and not wanted.job:
         parser.error("--detach needs --queue: a run in the foreground ends with its command")
+    if not wanted.queue and not wanted.job and (wanted.priority is not None or wanted.variables):
+        flag = "--priority" if wanted.priority is not None else "--set-var"
+        parser.error(f"{flag} needs --queue: a run in the foreground starts at once")
     if wanted.entity:
         say(f"Entity {wanted.entity!r} is W&B's; a server is one team, so it changes nothing.")
     if wanted.job:
         return (_launch_deployment if "/" in wanted.job else _launch_job)(options, wanted, wanted.job)
     uri = wanted.uri or ""
     if Path(uri).expanduser().is_dir() and not is_run_directory(Path(uri).expanduser()):
-        return _launch_spec(options, wanted.spec_of(str(Path(uri).expanduser().resolve())), wanted.queue)
+        return _launch_spec(options, wanted.spec_of(str(Path(uri).expanduser().resolve())), wanted)
     return _repeat(options, wanted, uri)
 
 
@@ -109,6 +116,18 @@ def _parser() -> Parser:
         help="current (default): the agent's packages; auto: what requirements.txt, pyproject.toml or environment.yml"
         " says; a file's name; lock: the packages of the run that is repeated",
     )
+    parser.add_argument(
+        "-P", "--priority", help=f"{Priority.labels()}: which runs that wait on the queue it is taken before (medium)"
+    )
+    parser.add_argument(
+        "-v",
+        "--set-var",
+        "--set_var",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="value for a template variable of the queue; launch queue show QUEUE lists them",
+    )
     parser.add_argument("-n", "--name", help="what to call the run")
     parser.add_argument("-p", "--project", help="what the run belongs to")
     parser.add_argument("--detach", action="store_true", help="with a queue or a job: return at once")
@@ -129,6 +148,8 @@ def _wanted(options: argparse.Namespace) -> LaunchConfig:
         environment=options.environment,
         entry_point=split_entry_point(options.entry_point) if options.entry_point else (),
         args=program_words(options.args),
+        priority=parse_priority(options.priority) if options.priority is not None else None,
+        variables=parse_variables(options.set_var),
     )
     if "/" in (said.over(below).job or ""):  # of a deployment, `files` is a parameter like any other
         return replace(said, config=parse_assignments(options.set, "--set")).over(below)
@@ -148,13 +169,13 @@ def _repeat(options: argparse.Namespace, wanted: LaunchConfig, uri: str) -> int:
             raise NotFoundError(f"Run {view.run_id} was not started from a job, so there is nothing to repeat.")
         given = {**wanted.config, **({"files": wanted.files} if wanted.files else {})}
         return _launch_deployment(options, replace(wanted, config=merged(view.parameters, given), files={}), view.job)
-    return _launch_spec(options, wanted.spec_over(run.exactly(spec)), wanted.queue, run)
+    return _launch_spec(options, wanted.spec_over(run.exactly(spec)), wanted, run)
 
 
 def _launch_spec(
-    options: argparse.Namespace, spec: RunSpec, queue: str | None, earlier: EarlierRun | None = None
+    options: argparse.Namespace, spec: RunSpec, wanted: LaunchConfig, earlier: EarlierRun | None = None
 ) -> int:
-    spec = checked(spec)
+    spec, queue = checked(spec), wanted.queue
     if earlier is not None:
         say(earlier.tell(spec))
     if options.dry_run:
@@ -163,6 +184,7 @@ def _launch_spec(
 
         more = {"replays": earlier.view.run_id, "code": encode(earlier.code)} if earlier is not None else {}
         values = spec.to_dict() | {"config": encode(spec.config), "files": encode(spec.files), "queue": queue}
+        values |= {"priority": wanted.placement.priority.label, "template_variables": dict(wanted.variables)}
         print_json(values | {"runs_in": describe_environment(spec)} | more)
         return DONE
     if queue is None:
@@ -172,7 +194,7 @@ def _launch_spec(
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
-        return _follow(client, client.launch(spec, queue=queue), options)
+        return _follow(client.launch(spec, queue=queue, placement=wanted.placement), options)
 
 
 def _launch_job(options: argparse.Namespace, wanted: LaunchConfig, name: str) -> int:
@@ -191,8 +213,9 @@ def _launch_job(options: argparse.Namespace, wanted: LaunchConfig, name: str) ->
             )
         if options.dry_run:
             job = client.job(name)
-            return _launch_spec(options, job.spec_with(**given), wanted.queue or job.queue)
-        return _follow(client, client.launch_own_job(name, queue=wanted.queue, **given), options)
+            return _launch_spec(options, job.spec_with(**given), replace(wanted, queue=wanted.queue or job.queue))
+        placement = wanted.placement
+        return _follow(client.launch_own_job(name, queue=wanted.queue, placement=placement, **given), options)
 
 
 def _launch_deployment(options: argparse.Namespace, wanted: LaunchConfig, name: str) -> int:
@@ -205,7 +228,8 @@ def _launch_deployment(options: argparse.Namespace, wanted: LaunchConfig, name: 
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
-        return _follow(client, client.launch_job(name, wanted.config, name=wanted.name), options)
+        run = client.launch_job(name, wanted.config, name=wanted.name, placement=wanted.placement)
+        return _follow(run, options)
 
 
 class RunOutput:
@@ -252,7 +276,26 @@ class RunOutput:
         self.stream.flush()
 
 
-def _follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace) -> int:
+class WaitReason:
+    """Says why a run waits: once it has waited a while, and again when the reason has become another."""
+
+    def __init__(self, run: LaunchedRun) -> None:
+        self.run = run
+        self.next_look = time.monotonic() + WAITS_AFTER_S
+        self.told = ""
+
+    def look(self) -> None:
+        """Look again, if it is time."""
+        if time.monotonic() < self.next_look:
+            return
+        self.next_look = time.monotonic() + LOOK_AGAIN_S
+        reason = self.run.waits or ""
+        if reason and reason != self.told:
+            self.told = reason
+            say(f"Waiting: {reason}")
+
+
+def _follow(run: LaunchedRun, options: argparse.Namespace) -> int:
     """Print what a run prints until it is over; the exit code is its state's."""
     view = run.refresh()
     say(f"Run {run.id} is on queue {view.queue!r}: {view.url}")
@@ -261,14 +304,12 @@ def _follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace)
             print_json(view.to_json())
         return DONE
     output = RunOutput(run, sys.stderr if options.json else sys.stdout)
-    started, warned = time.monotonic(), False
+    telling = WaitReason(run)
     try:
         while not (view := run.refresh()).state.is_terminal:
             output.show()
-            late = view.state is RunState.QUEUED and time.monotonic() - started > NO_AGENT_AFTER_S
-            if late and not warned and view.queue and not client.queue_has_agent(view.queue):
-                warned = True
-                say(f"No agent polls queue {view.queue!r}. Start one: launch-agent --queues {view.queue}")
+            if view.state is RunState.QUEUED:
+                telling.look()
             time.sleep(0.3)
         output.show_rest()
     except KeyboardInterrupt:

@@ -27,13 +27,14 @@ from typing import Any, cast
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import Document, Path_, parse_document, read_document, unusable_values
 from launch_sdk.specs.metric_source import parse_metric_sources
+from launch_sdk.specs.placement import Placement, Priority, parse_priority
 from launch_sdk.specs.run_spec import DEFAULT_ENTRY_POINT, RunSpec, environment_fault, named_twice, split_entry_point
 from launch_sdk.tracking.input_paths import file_key
 from launch_sdk.tracking.protocol import merge
 
 OPTION = "--config"
 TEXTS = ("uri", "job", "name", "project", "entity", "queue")
-KEYS = (*TEXTS, "environment", "metric_sources", "overrides")
+KEYS = (*TEXTS, "environment", "metric_sources", "priority", "template_variables", "overrides")
 OVERRIDES = ("run_config", "files", "entry_point", "args")
 
 _IMAGE = "a program runs in the agent's own environment, in no image"
@@ -49,9 +50,7 @@ NOT_TAKEN: Mapping[Path_, str] = {
     ("resource",): _PROCESS,
     ("resource_args",): _PROCESS,
     ("additional_services",): _PROCESS,
-    ("template_variables",): "queues have no template that could hold variables",
     ("git",): _GIT,
-    ("priority",): "a queue is served in the order of submission",
     ("queue_entity",): _SERVER,
     ("project_queue",): _SERVER,
     ("run_id",): "the server gives each run its id; say name to find it again",
@@ -83,6 +82,8 @@ class LaunchConfig:
         files: values of its config files, nested, by path.
         environment: what the program runs in.
         metric_sources: where metrics come from if the program does not log them.
+        priority: which runs that wait on its queue it is taken before.
+        variables: values for the template variables of the queue.
     """
 
     uri: str | None = None
@@ -97,6 +98,13 @@ class LaunchConfig:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=_empty)
     environment: str | None = None
     metric_sources: tuple[Mapping[str, Any], ...] = ()
+    priority: Priority | None = None
+    variables: Mapping[str, Any] = field(default_factory=_empty)
+
+    @property
+    def placement(self) -> Placement:
+        """How the run is to stand on its queue."""
+        return Placement(Priority.MEDIUM if self.priority is None else self.priority, self.variables)
 
     def over(self, lower: LaunchConfig) -> LaunchConfig:
         """Lay this over another: what it says wins, and values of config and files are merged.
@@ -117,6 +125,8 @@ class LaunchConfig:
             files=merged(lower.files, own.files),
             environment=own.environment or lower.environment,
             metric_sources=own.metric_sources or lower.metric_sources,
+            priority=lower.priority if own.priority is None else own.priority,
+            variables={**lower.variables, **own.variables},
         )
 
     def spec_of(self, source: str) -> RunSpec:
@@ -223,6 +233,8 @@ class _Reader:
             **texts,
             environment=self._environment(),
             metric_sources=self._metric_sources(),
+            priority=self._priority(),
+            variables=self._mapping(("template_variables",)),
             entry_point=self._entry_point(overrides.get("entry_point")),
             args=self._args(overrides.get("args")),
             config=self._mapping(("overrides", "run_config")),
@@ -275,6 +287,14 @@ class _Reader:
         if value is not None and (message := environment_fault(value)):
             self._fault(("environment",), message)
         return value
+
+    def _priority(self) -> Priority | None:
+        value = self.values.get("priority")
+        try:
+            return None if value is None else parse_priority(value)
+        except InvalidSpecError as error:
+            self._fault(("priority",), error.faults[0].message)
+            return None
 
     def _metric_sources(self) -> tuple[Mapping[str, Any], ...]:
         value = self.values.get("metric_sources")
