@@ -6,10 +6,14 @@ down what it takes and has taken, and reads what is asked of it; that works from
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
+
+from httpx import HTTPStatusError
 
 from launch_sdk.queue_views import HeldRun
 
@@ -85,8 +89,16 @@ async def write_record(client: PrefectClient, record: AgentRecord) -> None:
     await write_variable(client, PREFIX + record.key, record.to_text())
 
 
-async def forget_record(client: PrefectClient, record: AgentRecord) -> None:
-    """Take an agent's variables away."""
+async def forget_agent(client: PrefectClient, record: AgentRecord) -> None:
+    """Take an agent's variables away, and its workers, in which the server would believe for a while."""
+    for queue in record.queues:
+        route = {"work_pool_name": queue, "name": quote(record.name, safe="")}
+        with contextlib.suppress(HTTPStatusError):  # the queue or the worker is gone already
+            await client.request("DELETE", "/work_pools/{work_pool_name}/workers/{name}", path_params=route)
+    await _forget_variables(client, record)
+
+
+async def _forget_variables(client: PrefectClient, record: AgentRecord) -> None:
     from prefect.exceptions import ObjectNotFound
 
     for prefix in (PREFIX, WANTED_PREFIX):

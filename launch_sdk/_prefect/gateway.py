@@ -16,8 +16,8 @@ from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.parents import end_flow_run, find_parent, sweep_ids, sweep_state
 from launch_sdk._prefect.placing import place
 from launch_sdk._prefect.queue_life import QueueLife
-from launch_sdk._prefect.queue_reading import ACTIVE, WAITING, count_on, why_waiting
-from launch_sdk._prefect.queues import ensure_deployment, ensure_queue, find_deployment, queue_has_agent, read_pools
+from launch_sdk._prefect.queue_reading import ACTIVE, WAITING, count_on, queue_has_agent, why_waiting
+from launch_sdk._prefect.queues import ensure_deployment, ensure_queue, find_deployment, read_pools
 from launch_sdk._prefect.run_reading import RunReader
 from launch_sdk._prefect.run_store import run_store
 from launch_sdk._prefect.server_errors import told

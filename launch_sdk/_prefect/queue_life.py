@@ -106,11 +106,11 @@ class QueueLife:
             ConflictError: it is the default one, or a sweep on it goes on, which could start no more runs.
             NotFoundError: there is none; the message names those there are.
         """
-        pool = await self._own_pool(name)
         if name == names.DEFAULT_QUEUE:
             raise ConflictError(
                 f"The {name!r} queue cannot be deleted. Take what waits off it: launch queue items {name}"
             )
+        pool = await self._own_pool(name)
         active = await flow_runs_on(self.client, name, ("PENDING", "RUNNING", "CANCELLING"))
         if sweeps := [
             names.sweep_of(run.tags) or run.name for run in active if run.work_queue_name == names.SCHEDULERS

@@ -106,6 +106,15 @@ def _last_seen(workers: Sequence[Any]) -> float | None:
     return max(beats, default=None)
 
 
+async def queue_has_agent(client: PrefectClient, name: str) -> bool:
+    """Say whether any worker polls the queue, ours or Prefect's own.
+
+    The server believes in a worker for three heartbeats after its last; an agent of this machine whose process is gone
+    is not believed in.
+    """
+    return any(agent.is_online for agent in await read_agents(client, [name]))
+
+
 async def read_queue(client: PrefectClient, name: str, ui: str) -> QueueView:
     """Return a queue.
 

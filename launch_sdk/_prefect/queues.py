@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import socket
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -88,23 +87,6 @@ async def create_queue(client: PrefectClient, name: str) -> WorkPool:
     with contextlib.suppress(ObjectAlreadyExists):
         await client.create_work_queue(names.SCHEDULERS, work_pool_name=name)
     return pool
-
-
-async def queue_has_agent(client: PrefectClient, name: str) -> bool:
-    """Say whether any worker polls the queue.
-
-    The server believes in a worker for three heartbeats after its last; an agent of this machine whose process is gone
-    is not believed in.
-    """
-    workers = await client.read_workers_for_work_pool(name, limit=200, offset=0)
-    horizon = datetime.now(UTC) - timedelta(seconds=AGENT_SILENT_S)
-    return any(
-        worker.last_heartbeat_time is not None
-        and worker.last_heartbeat_time > horizon
-        and worker.status == "ONLINE"
-        and not is_dead_agent(worker.name)
-        for worker in workers
-    )
 
 
 def is_dead_agent(worker: str) -> bool:

@@ -109,7 +109,7 @@ async def serve(
             slots.close()
             await _finish(slots, ending, execution)
             loops.cancel_scope.cancel()
-        await presence.leave()
+    await presence.leave()
     on_event(f"Agent {label} has ended.")
 
 

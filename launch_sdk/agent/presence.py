@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 from prefect.client.orchestration import get_client
 
-from launch_sdk._prefect.agent_records import AgentRecord, forget_record, read_records, wanted_of, write_record
+from launch_sdk._prefect.agent_records import AgentRecord, forget_agent, read_records, wanted_of, write_record
 from launch_sdk.agent.slots import Lane
 from launch_sdk.queue_views import HeldRun
 from launch_sdk.runs.processes import is_dead, process_identifier
@@ -76,7 +76,7 @@ class Presence:
         with anyio.move_on_after(LEAVE_TIMEOUT_S):
             try:
                 async with get_client() as client:
-                    await forget_record(client, self.record)
+                    await forget_agent(client, self.record)
             except Exception:  # noqa: BLE001, S110  # then the record is known by its dead process
                 pass
 
@@ -92,6 +92,6 @@ class Presence:
                 records, _ = await read_records(client)
                 for record in records:
                     if is_dead(record.process):
-                        await forget_record(client, record)
+                        await forget_agent(client, record)
         except Exception:  # noqa: BLE001, S110  # the next agent does it
             pass

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = Parser("launch queue", "Look after the queues on the server.", EXAMPLES)
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, (text, takes_name, _) in ACTIONS.items():
-        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        command = commands.add_parser(name, help=text, description=text)
         if takes_name:
             command.add_argument("name", metavar="NAME")
         if name in {"create", "update"}:
