@@ -42,7 +42,8 @@ class AgentView:
         last_seen: its last heartbeat, unix seconds; None if there was none.
         host, pid: where its process is; None of a worker that is no agent of ours.
         max_jobs, max_schedulers: how many runs and sweeps it takes at once, -1 for no limit; None if unknown.
-        runs: what it has taken, as it last said.
+        runs: what it has taken, as it last said, or the first of it.
+        more_runs, more_sweeps: how many it has taken beside these.
         wanted: what a user asked of it: `stop` or `cancel`; None for nothing.
     """
 
@@ -55,6 +56,8 @@ class AgentView:
     max_jobs: int | None = None
     max_schedulers: int | None = None
     runs: tuple[HeldRun, ...] = ()
+    more_runs: int = 0
+    more_sweeps: int = 0
     wanted: str | None = None
 
     @property
@@ -68,12 +71,16 @@ class AgentView:
     def held(self, *, sweeps: bool) -> tuple[HeldRun, ...]:
         return tuple(run for run in self.runs if run.is_sweep is sweeps)
 
+    def count(self, *, sweeps: bool) -> int:
+        """How many it has taken."""
+        return len(self.held(sweeps=sweeps)) + (self.more_sweeps if sweeps else self.more_runs)
+
     def limit(self, *, sweeps: bool) -> int | None:
         return self.max_schedulers if sweeps else self.max_jobs
 
     def is_full(self, *, sweeps: bool) -> bool:
         limit = self.limit(sweeps=sweeps)
-        return limit is not None and limit != UNLIMITED and len(self.held(sweeps=sweeps)) >= limit
+        return limit is not None and limit != UNLIMITED and self.count(sweeps=sweeps) >= limit
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -85,6 +92,7 @@ class AgentView:
             "max_jobs": self.max_jobs,
             "max_schedulers": self.max_schedulers,
             "runs": [{"run_id": run.run_id, "name": run.name, "is_sweep": run.is_sweep} for run in self.runs],
+            "more_runs": self.more_runs + self.more_sweeps,
             "last_seen": self.last_seen,
         }
 
@@ -221,7 +229,7 @@ class Waiting:
         if not any(agent.is_online for agent in self.agents):
             return f"No agent polls queue {self.queue!r}. Start one: launch-agent --queues {self.queue}"
         if self.limit is not None and len(self.limit[1]) >= self.limit[0]:
-            holding = _listed(self.limit[1])
+            holding = _listed(self.limit[1], len(self.limit[1]))
             return f"Queue {self.queue!r} has a concurrency limit of {self.limit[0]} in the Prefect UI: {holding}."
         return None
 
@@ -236,7 +244,7 @@ class Waiting:
             return None
         full = "; ".join(
             f"agent {agent.name} is full ({agent.limit(sweeps=self.is_sweep)} at once): "
-            + _listed([run.name for run in agent.held(sweeps=self.is_sweep)])
+            + _listed([run.name for run in agent.held(sweeps=self.is_sweep)], agent.count(sweeps=self.is_sweep))
             for agent in taking
         )
         return f"{full[0].upper()}{full[1:]}.{self._in_line}"
@@ -250,9 +258,9 @@ class Waiting:
         return f" Taken before it: {self.before}." if self.before else ""
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:SHOWN_RUNS])
-    return f"{shown} and {len(names) - SHOWN_RUNS} more" if len(names) > SHOWN_RUNS else shown or "nothing"
+def _listed(names: Sequence[str], count: int) -> str:
+    shown = names[:SHOWN_RUNS]
+    return ", ".join(shown) + (f" and {count - len(shown)} more" if count > len(shown) else "") or "nothing"
 
 
 def _span(seconds: float) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
@@ -18,13 +17,18 @@ from httpx import HTTPStatusError
 from launch_sdk.queue_views import HeldRun
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from prefect.client.orchestration import PrefectClient
 
+TAG = "launch-agent"  # by which the list of variables in the Prefect UI tells them from those of users
 PREFIX = "launch_agent_"
 WANTED_PREFIX = "launch_wanted_"
 STOP, CANCEL = "stop", "cancel"  # take nothing new and end when idle; cancel what runs too
 _DIGITS = 20
 _PAGE = 200
+_SHOWN = 16
+_SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class AgentRecord:
         name: of its workers.
         process: its process, as `process_identifier` names it.
         queues, max_jobs, max_schedulers: what it takes.
-        runs: what it has taken.
+        runs: what it has taken, or the first of it: a variable holds 5,000 characters.
+        more_runs, more_sweeps: how many it has taken beside these.
     """
 
     name: str
@@ -44,6 +49,15 @@ class AgentRecord:
     max_jobs: int
     max_schedulers: int
     runs: tuple[HeldRun, ...] = field(default_factory=tuple)
+    more_runs: int = 0
+    more_sweeps: int = 0
+
+    @classmethod
+    def holding(cls, held: Sequence[HeldRun], **about: Any) -> AgentRecord:
+        """Make the record of an agent that has taken these runs; long names are cut."""
+        kept = tuple(replace(run, name=run.name[:_SHOWN_CHARACTERS]) for run in held[:_SHOWN])
+        sweeps = sum(run.is_sweep for run in held[_SHOWN:])
+        return cls(**about, runs=kept, more_runs=len(held[_SHOWN:]) - sweeps, more_sweeps=sweeps)
 
     @property
     def key(self) -> str:
@@ -58,14 +72,14 @@ class AgentRecord:
     def pid(self) -> int:
         return int(self.process.split(":")[1])
 
-    def to_text(self) -> str:
-        return json.dumps(asdict(self))
+    def to_value(self) -> dict[str, Any]:
+        return asdict(self)
 
     @classmethod
-    def from_text(cls, text: object) -> AgentRecord | None:
+    def from_value(cls, value: object) -> AgentRecord | None:
         """Read a record; None if it is none."""
         try:
-            values = cast("dict[str, Any]", json.loads(str(text)))
+            values = dict(cast("dict[str, Any]", value))
             runs = tuple(HeldRun(**run) for run in values.pop("runs"))
             values["queues"] = tuple(values["queues"])
             return cls(**values, runs=runs)
@@ -73,20 +87,20 @@ class AgentRecord:
             return None
 
 
-async def write_variable(client: PrefectClient, name: str, value: str) -> None:
+async def write_variable(client: PrefectClient, name: str, value: Any) -> None:
     """Set a variable, made if need be."""
     from prefect.client.schemas.actions import VariableCreate, VariableUpdate
     from prefect.exceptions import ObjectAlreadyExists
 
     try:
-        await client.create_variable(VariableCreate(name=name, value=value))
+        await client.create_variable(VariableCreate(name=name, value=value, tags=[TAG]))
     except ObjectAlreadyExists:
         await client.update_variable(VariableUpdate(name=name, value=value))
 
 
 async def write_record(client: PrefectClient, record: AgentRecord) -> None:
     """Say on the server what an agent is and does."""
-    await write_variable(client, PREFIX + record.key, record.to_text())
+    await write_variable(client, PREFIX + record.key, record.to_value())
 
 
 async def forget_agent(client: PrefectClient, record: AgentRecord) -> None:
@@ -126,7 +140,7 @@ async def read_records(client: PrefectClient) -> tuple[list[AgentRecord], dict[s
     for name, value in [*(await _all(client, PREFIX)), *(await _all(client, WANTED_PREFIX))]:
         if name.startswith(WANTED_PREFIX):
             wanted[name.removeprefix(WANTED_PREFIX)] = str(value)
-        elif record := AgentRecord.from_text(value):
+        elif record := AgentRecord.from_value(value):
             records.append(record)
     return records, wanted
 

@@ -77,7 +77,8 @@ class QueueLife:
     async def views(self) -> list[QueueView]:
         """Return every queue, by name."""
         pools = sorted(await read_pools(self.client), key=lambda pool: pool.name)
-        return [await queue_view(self.client, pool, self.ui) for pool in pools]
+        agents = await read_agents(self.client, [pool.name for pool in pools])
+        return [await queue_view(self.client, pool, agents, self.ui) for pool in pools]
 
     async def view(self, name: str) -> QueueView:
         return await read_queue(self.client, name, self.ui)

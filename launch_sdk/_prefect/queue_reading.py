@@ -86,6 +86,8 @@ def _of_record(record: AgentRecord, heard: dict[str, list[Any]], wanted: str | N
         max_jobs=record.max_jobs,
         max_schedulers=record.max_schedulers,
         runs=record.runs,
+        more_runs=record.more_runs,
+        more_sweeps=record.more_sweeps,
         wanted=wanted,
     )
 
@@ -121,17 +123,24 @@ async def read_queue(client: PrefectClient, name: str, ui: str) -> QueueView:
     Raises:
         NotFoundError: there is none; the message names those there are.
     """
-    return await queue_view(client, await read_pool(client, name), ui)
+    return await queue_view(client, await read_pool(client, name), await read_agents(client, [name]), ui)
 
 
-async def queue_view(client: PrefectClient, pool: WorkPool, ui: str) -> QueueView:
-    agents = await read_agents(client, [pool.name])
+async def queue_view(client: PrefectClient, pool: WorkPool, agents: Sequence[AgentView], ui: str) -> QueueView:
+    """Give what is known of a queue.
+
+    Args:
+        client: of the server.
+        pool: its work pool.
+        agents: all that poll it, and perhaps others.
+        ui: address of the UI.
+    """
     return QueueView(
         name=pool.name,
         url=f"{ui}/work-pools/work-pool/{pool.name}",
         config=pool_config(pool),
         is_paused=pool.is_paused,
-        agents=tuple(agent.name for agent in agents if agent.is_online),
+        agents=tuple(agent.name for agent in agents if agent.is_online and pool.name in agent.queues),
         waiting=await count_on(client, pool.name, WAITING),
         running=await count_on(client, pool.name, ACTIVE),
         concurrency_limit=pool.concurrency_limit,

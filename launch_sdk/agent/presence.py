@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from prefect.client.orchestration import get_client
@@ -17,11 +19,13 @@ from launch_sdk.runs.processes import is_dead, process_identifier
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from prefect.client.orchestration import PrefectClient
+
     from launch_sdk.agent.slots import Slots
 
 WRITE_EVERY_S = 5.0  # at most; one write costs the server 37 ms
 LOOK_EVERY_S = 1.0
-LISTEN_EVERY_S = 3.0
+LISTEN_EVERY_S = 5.0
 LEAVE_TIMEOUT_S = 3.0
 
 
@@ -40,58 +44,62 @@ class Presence:
         self._on_wanted = on_wanted
         self._written: AgentRecord | None = None
         self._heard: str | None = None
-        self._limits = (slots.limit(Lane.JOBS), slots.limit(Lane.SCHEDULERS))
-        self._about = (name, process_identifier(os.getpid()), tuple(dict.fromkeys(queues)))
+        self._about: dict[str, Any] = {
+            "name": name,
+            "process": process_identifier(os.getpid()),
+            "queues": tuple(dict.fromkeys(queues)),
+            "max_jobs": slots.limit(Lane.JOBS),
+            "max_schedulers": slots.limit(Lane.SCHEDULERS),
+        }
+        self._written_at = -inf
+        self._heard_at = -inf
 
     @property
     def record(self) -> AgentRecord:
         """What the agent is and does now."""
-        held = tuple(
+        held = [
             HeldRun(str(run), self._slots.name_of(run), is_sweep=lane is Lane.SCHEDULERS)
             for run, lane in self._slots.holders()
-        )
-        return AgentRecord(*self._about, *self._limits, held)
+        ]
+        return AgentRecord.holding(held, **self._about)
 
     async def keep(self) -> None:
         """Write what changes and listen, for ever; a server that does not answer is asked again later."""
-        written_at, heard_at = 0.0, 0.0
-        await self._forget_dead()
-        while True:
-            now = time.monotonic()
-            try:
-                async with get_client() as client:
-                    if self.record != self._written and now - written_at >= WRITE_EVERY_S:
-                        record, written_at = self.record, now
-                        await write_record(client, record)
-                        self._written = record
-                    if now - heard_at >= LISTEN_EVERY_S:
-                        heard_at = now
-                        self._hear(await wanted_of(client, self.record))
-            except Exception:  # noqa: BLE001, S110  # the workers say that the server does not answer
-                pass
-            await anyio.sleep(LOOK_EVERY_S)
+        async with get_client() as client:
+            with suppress(Exception):  # the next agent does it
+                await self._forget_dead(client)
+            while True:
+                with suppress(Exception):  # the workers say that the server does not answer
+                    await self._write(client)
+                    await self._listen(client)
+                await anyio.sleep(LOOK_EVERY_S)
+
+    async def _write(self, client: PrefectClient) -> None:
+        record, now = self.record, time.monotonic()
+        if record != self._written and now - self._written_at >= WRITE_EVERY_S:
+            self._written_at = now
+            await write_record(client, record)
+            self._written = record
+
+    async def _listen(self, client: PrefectClient) -> None:
+        now = time.monotonic()
+        if now - self._heard_at >= LISTEN_EVERY_S:
+            self._heard_at = now
+            wanted = await wanted_of(client, self.record)
+            if wanted is not None and wanted != self._heard:
+                self._heard = wanted
+                self._on_wanted(wanted)
 
     async def leave(self) -> None:
-        """Take everything back, if the server answers."""
-        with anyio.move_on_after(LEAVE_TIMEOUT_S):
-            try:
-                async with get_client() as client:
-                    await forget_agent(client, self.record)
-            except Exception:  # noqa: BLE001, S110  # then the record is known by its dead process
-                pass
-
-    def _hear(self, wanted: str | None) -> None:
-        if wanted is not None and wanted != self._heard:
-            self._heard = wanted
-            self._on_wanted(wanted)
-
-    async def _forget_dead(self) -> None:
-        """Take away what agents of this machine have left that were killed."""
-        try:
+        """Take everything back, if the server answers; else the record is known by its dead process."""
+        with anyio.move_on_after(LEAVE_TIMEOUT_S), suppress(Exception):
             async with get_client() as client:
-                records, _ = await read_records(client)
-                for record in records:
-                    if is_dead(record.process):
-                        await forget_agent(client, record)
-        except Exception:  # noqa: BLE001, S110  # the next agent does it
-            pass
+                await forget_agent(client, self.record)
+
+    @staticmethod
+    async def _forget_dead(client: PrefectClient) -> None:
+        """Take away what agents of this machine have left that were killed."""
+        records, _ = await read_records(client)
+        for record in records:
+            if is_dead(record.process):
+                await forget_agent(client, record)

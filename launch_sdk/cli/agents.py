@@ -93,9 +93,9 @@ def _places(agent: AgentView) -> str:
     limit = agent.limit(sweeps=False)
     if limit is None:
         return ""
-    led = len(agent.held(sweeps=True))
+    led = agent.count(sweeps=True)
     most = "" if limit < 0 else f" of {limit}"
-    return f"{len(agent.held(sweeps=False))}{most}" + (f", {led} sweeps" if led else "")
+    return f"{agent.count(sweeps=False)}{most}" + (f", {led} sweeps" if led else "")
 
 
 def _seen(agent: AgentView) -> str:
