@@ -9,8 +9,10 @@ from typing import Any
 from launch_sdk.client import DEFAULT_QUEUE, LaunchClient
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
+from launch_sdk.queue_calls import Queue
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.placement import Placement, Priority, parse_priority
+from launch_sdk.specs.queue_config import QueueConfig, parse_queue_config, submitter
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point, values_faults
 
 A_JOB_HAS_ITS_OWN = "a job has its own; launch its directory to give others"
@@ -114,3 +116,56 @@ class Api(LaunchClient):
 
     def run(self, run_id: str) -> LaunchedRun:
         return super().run(run_id.rstrip("/").rpartition("/")[2])
+
+    def create_run_queue(  # noqa: PLR0917  # as W&B's
+        self,
+        name: str,
+        type: str = "local-process",  # noqa: A002  # W&B's name
+        entity: str | None = None,
+        prioritization_mode: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        template_variables: Mapping[str, Any] | None = None,
+    ) -> Queue:
+        """Make a queue, as W&B's client does.
+
+        Args:
+            name: of the queue.
+            type: `local-process`; every run is a process.
+            entity: a team of W&B; it changes nothing, as a server is one team.
+            prioritization_mode: changes nothing: every queue has priorities.
+            config: `{"resource_args": {"local-process": {"env": {...}}}}`.
+            template_variables: by name `{"schema": {...}}`.
+
+        Raises:
+            ConflictError: there is one of this name.
+            InvalidSpecError: the name, the type or the config is wrong; every fault at once.
+        """
+        del entity, prioritization_mode
+        self.create_queue(name, _queue_config(type, config, template_variables))
+        return self.queue(name)
+
+    def upsert_run_queue(  # noqa: PLR0917  # as W&B's
+        self,
+        name: str,
+        resource_config: Mapping[str, Any],
+        resource_type: str = "local-process",
+        entity: str | None = None,
+        template_variables: Mapping[str, Any] | None = None,
+        external_links: Mapping[str, str] | None = None,
+        prioritization_mode: str | None = None,
+    ) -> Queue:
+        """Make a queue, or change the one of this name; the arguments are those of `create_run_queue`."""
+        del entity, external_links, prioritization_mode
+        wanted = _queue_config(resource_type, resource_config, template_variables)
+        if name in self.queues():
+            self.queue(name).update(wanted)
+        else:
+            self.create_queue(name, wanted)
+        return self.queue(name)
+
+
+def _queue_config(
+    kind: str, config: Mapping[str, Any] | None, template_variables: Mapping[str, Any] | None
+) -> QueueConfig:
+    document = {**(config or {}), "resource": kind, "template_variables": dict(template_variables or {})}
+    return parse_queue_config(Document(document, "The queue's config"), submitter())

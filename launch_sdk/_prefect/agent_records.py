@@ -27,8 +27,8 @@ WANTED_PREFIX = "launch_wanted_"
 STOP, CANCEL = "stop", "cancel"  # take nothing new and end when idle; cancel what runs too
 _DIGITS = 20
 _PAGE = 200
-_SHOWN = 16
-_SHOWN_CHARACTERS = 80
+_SHOWN = 12
+_SHOWN_CHARACTERS = 40
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ import signal
 import socket
 import time
 from enum import IntEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
 from launch_sdk._prefect.agent_records import CANCEL
@@ -97,11 +99,11 @@ async def serve(
         ]
         on_event(f"Agent {label} serves {', '.join(dict.fromkeys(queues))}.")
         async with anyio.create_task_group() as loops:
-            for worker in workers:
-                loops.start_soon(
-                    _keep, worker.get_and_submit_flow_runs, get_current_settings().worker.query_seconds, on_event
-                )
-                loops.start_soon(_keep, worker.sync_with_backend, worker.heartbeat_interval_seconds, on_event)
+            for queue, worker in zip(dict.fromkeys(queues), workers, strict=True):
+                told = _Trouble(queue, on_event)
+                poll_s = get_current_settings().worker.query_seconds
+                loops.start_soon(_keep, worker.get_and_submit_flow_runs, poll_s, told)
+                loops.start_soon(_keep, worker.sync_with_backend, worker.heartbeat_interval_seconds, told)
             loops.start_soon(presence.keep)
             if status_every_s is not None:
                 loops.start_soon(_tell_status, label, slots, status_every_s, on_event)
@@ -154,20 +156,44 @@ async def _read_pools() -> list[WorkPool]:
         ) from error
 
 
-async def _keep(action: Callable[[], Awaitable[object]], interval_s: float, on_event: Callable[[str], None]) -> None:
-    """Do `action` every `interval_s` seconds; say once when it begins to fail, and once when it works again."""
-    fails = False
+class _Trouble:
+    """Says once when it begins that a queue cannot be served, and once when it can be again."""
+
+    def __init__(self, queue: str, on_event: Callable[[str], None]) -> None:
+        self._queue = queue
+        self._on_event = on_event
+        self._failing: set[object] = set()
+
+    def begins(self, what: object, error: Exception) -> None:
+        if not self._failing:
+            self._on_event(self._told(error))
+        self._failing.add(what)
+
+    def ends(self, what: object) -> None:
+        was_failing = bool(self._failing)
+        self._failing.discard(what)
+        if was_failing and not self._failing:
+            self._on_event("The server answers again.")
+
+    def _told(self, error: Exception) -> str:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(error, ObjectNotFound) or status == HTTPStatus.NOT_FOUND:
+            return (
+                f"Queue {self._queue!r} is gone; what runs goes on. If it is made again, it is served again."
+                " To end the agent: Ctrl-C."
+            )
+        return f"The server does not answer as it should, trying on: {error!r}"
+
+
+async def _keep(action: Callable[[], Awaitable[object]], interval_s: float, trouble: _Trouble) -> None:
+    """Do `action` every `interval_s` seconds, whatever happens."""
     while True:
         try:
             await action()
         except Exception as error:  # noqa: BLE001  # an agent outlives every outage of its server
-            if not fails:
-                on_event(f"The server does not answer as it should, trying on: {error!r}")
-            fails = True
+            trouble.begins(action, error)
         else:
-            if fails:
-                on_event("The server answers again.")
-            fails = False
+            trouble.ends(action)
         await anyio.sleep(interval_s)
 
 

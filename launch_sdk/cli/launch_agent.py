@@ -40,13 +40,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _main(arguments: Sequence[str]) -> int:
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(arguments)
-    config = _said(parser, options).over(config_of_environment(os.environ)).over(_file(options.config)).over(DEFAULTS)
+    config = (
+        options_config(parser, options)
+        .over(config_of_environment(os.environ))
+        .over(file_config(options.config))
+        .over(DEFAULTS)
+    )
     for what, value in (("Entity", config.entity), ("Project", options.project)):
         if value:
             say(f"{what} {value!r} is W&B's; a server is one team, so it changes nothing.")
-    log, tell = _log(config.log_file)
+    log, tell = open_log(config.log_file)
     try:
         _serve(config, options.exit_when_idle, tell)
     finally:
@@ -55,7 +60,7 @@ def _main(arguments: Sequence[str]) -> int:
     return DONE
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
     parser = Parser("launch-agent", "Run what is put on queues, on this machine.", EXAMPLES)
     parser.add_argument("project", nargs="?", help="W&B's; a server is one team, so it changes nothing")
     parser.add_argument(
@@ -76,7 +81,7 @@ def _parser() -> Parser:
     return parser
 
 
-def _said(parser: Parser, options: argparse.Namespace) -> AgentConfig:
+def options_config(parser: Parser, options: argparse.Namespace) -> AgentConfig:
     """Read what the command line says."""
     queues = None if options.queues is None else split_queues(options.queues)
     if queues is not None and not queues:
@@ -91,7 +96,7 @@ def _said(parser: Parser, options: argparse.Namespace) -> AgentConfig:
     )
 
 
-def _file(named: str | None) -> AgentConfig:
+def file_config(named: str | None) -> AgentConfig:
     """Read the agent's file: the one that is named must exist, the usual one may."""
     path = launch_home() / FILE_NAME if named is None else Path(named).expanduser()
     if named is None and not path.exists():
@@ -101,7 +106,7 @@ def _file(named: str | None) -> AgentConfig:
     return read_agent_config(path)
 
 
-def _log(log_file: str | None) -> tuple[TextIO | None, Callable[[str], None]]:
+def open_log(log_file: str | None) -> tuple[TextIO | None, Callable[[str], None]]:
     """Open where the agent writes what it says.
 
     Raises:

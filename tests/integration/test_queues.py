@@ -242,10 +242,21 @@ def test_prefects_own_worker_is_given_the_urgent_first_and_the_ui_the_defaults(
     queue = queue_of(client, "for-any-worker", **CONFIG)
     for name, priority in (("low", 3), ("medium", 2), ("critical", 0), ("high", 1)):
         put(client, program, queue, name, priority=Priority(priority))
+    client.create_job(program.spec, name="placed-job", queue=queue)
+    urgent = Placement(Priority.CRITICAL, {"threads": 3})
+    client.launch_own_job("placed-job", name="of-a-job", placement=urgent)
     with httpx.Client(base_url=home.api_url) as http:
         given = http.post(f"/work_pools/{queue}/get_scheduled_flow_runs", json={}).raise_for_status().json()
         pool = http.get(f"/work_pools/{queue}").raise_for_status().json()
-    assert [entry["flow_run"]["name"] for entry in given] == ["critical", "high", "medium", "low"]
+    assert [entry["flow_run"]["name"] for entry in given] == [
+        "critical",
+        "of-a-job",
+        "high",
+        "medium",
+        "low",
+    ]
+    assert given[1]["flow_run"]["job_variables"]["env"]["THREADS"] == "3"
+    client.delete_job("placed-job")
     defaults = pool["base_job_template"]["variables"]["properties"]["env"]["default"]
     assert (defaults["THREADS"], defaults["ODD"]) == ("4", "none")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from launch_sdk.api import Api
 from launch_sdk.client import Gateway, LaunchClient
 from launch_sdk.errors import ConflictError, InvalidSpecError, NotFoundError
 from launch_sdk.queue_views import AgentView, HeldRun, Waiting
@@ -118,6 +119,20 @@ def test_a_paused_queue_says_so(client: LaunchClient, server: FakeGateway) -> No
     assert run.waits == "Queue 'q' is paused. Go on: launch queue resume q"
     client.queue("q").resume()
     assert run.waits == "An agent is about to take it."
+
+
+def test_queues_are_made_by_w_and_bs_calls_too(server: FakeGateway) -> None:
+    variables = {"n": {"schema": {"type": "integer", "default": 1}, "description": "how many"}}
+    config = {"resource_args": {"local-process": {"env": {"N": "{{n}}"}}}}
+    gateway: Gateway = server
+    with Api(gateway) as api:
+        made = api.create_run_queue("q", "local-process", "team", "V0", config, variables)
+        assert made.refresh().config.environment("q", {"n": "2"}) == {"N": "2"}
+        api.upsert_run_queue("q", {"resource_args": {"env": {"A": "1"}}})
+        assert api.upsert_run_queue("other", {}).name == "other"
+        assert api.queue("q").refresh().config.env == {"A": "1"}
+        with pytest.raises(InvalidSpecError, match="'kubernetes' is not supported"):
+            api.create_run_queue("r", "kubernetes")
 
 
 def agent(**changes: Any) -> AgentView:

@@ -22,7 +22,7 @@ def test_a_record_is_read_as_it_was_written() -> None:
 def test_an_agent_that_has_taken_very_much_still_fits_and_counts_it_all() -> None:
     held = [HeldRun(f"{i:036d}", "é" * 500, is_sweep=i % 2 == 1) for i in range(300)]
     record = AgentRecord.holding(held, **ABOUT)
-    assert len(json.dumps(record.to_value(), ensure_ascii=False)) < LARGEST_VARIABLE
+    assert len(json.dumps(record.to_value())) < LARGEST_VARIABLE
     view = AgentView(
         "n", ("a",), is_online=True, runs=record.runs, more_runs=record.more_runs, more_sweeps=record.more_sweeps
     )
