@@ -28,9 +28,11 @@ from launch_sdk.errors import LaunchError, RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.metric_history import MetricHistory
 from launch_sdk.runs.processes import process_identifier
+from launch_sdk.runs.queue_environment import settle_environment
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.job_form import touched
+from launch_sdk.specs.queue_config import MACROS
 from launch_sdk.specs.run_policy import Ending
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.tracking import protocol
@@ -114,6 +116,7 @@ async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabe
     try:
         spec = _as_meant(values)
         store = await patiently(lambda: _store_of(spec), logger.warning)
+        settle_environment(os.environ, _macros(run_id, spec))
         outcome = await execute(
             spec,
             RunDirectory.of(run_id),
@@ -288,6 +291,13 @@ class SummaryLabel:
 async def _store_of(spec: RunSpec) -> RunStore:
     async with get_client() as client:
         return await store_holding(client, spec.source)
+
+
+def _macros(run_id: str, spec: RunSpec) -> dict[str, str]:
+    """Give what the owner of a queue may have put into its variables: all of `specs.queue_config.MACROS`."""
+    queue = _flow_run().work_pool_name or ""
+    values = (run_id, current.name, spec.project or "", queue)
+    return {name: value or "" for name, value in zip(MACROS, values, strict=True)}
 
 
 def _identity(run_id: str, spec: RunSpec) -> dict[str, str]:

@@ -10,9 +10,12 @@ from typing import Any
 from launch_sdk.client import DEFAULT_QUEUE, LaunchClient
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
+from launch_sdk.queue_calls import Queue
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.git_address import is_git_address, parse_git_address
+from launch_sdk.specs.placement import Placement, Priority, parse_priority
+from launch_sdk.specs.queue_config import QueueConfig, parse_queue_config, submitter
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point, values_faults
 
 A_JOB_HAS_ITS_OWN = "a job has its own; launch its directory to give others"
@@ -30,6 +33,8 @@ def launch(
     environment: str | None = None,
     git_version: str | None = None,
     queue: str | None = None,
+    priority: str | int | None = None,
+    template_variables: Mapping[str, Any] | None = None,
     name: str | None = None,
     project: str | None = None,
     wait: bool = True,
@@ -50,6 +55,8 @@ def launch(
             a job has its own.
         git_version: branch, tag or commit of a repository; None for its default branch.
         queue: where to put it, an agent must serve it; None for the job's own, or the default.
+        priority: `critical`, `high`, `medium` (the default) or `low`: which runs that wait it is taken before.
+        template_variables: values for the template variables of the queue.
         name: what to call the run.
         project: what it belongs to.
         wait: whether to return only when it is over.
@@ -65,12 +72,13 @@ def launch(
         raise InvalidSpecError("The run", faults)
     if faults := values_faults(config or {}, files or {}):
         raise InvalidSpecError("The run", faults)
+    urgency = Priority.MEDIUM if priority is None else parse_priority(priority)
+    placement = Placement(urgency, template_variables or {})
     if job is not None and "/" in job:
-        run = LaunchClient().launch_job(job, config or {}, name=name)
+        run = LaunchClient().launch_job(job, config or {}, name=name, placement=placement)
     elif job is not None:
-        run = LaunchClient().launch_own_job(
-            job, config=config, files=files, args=args or (), name=name, project=project, queue=queue
-        )
+        given: dict[str, Any] = {"config": config, "files": files, "args": args or (), "name": name, "project": project}
+        run = LaunchClient().launch_own_job(job, queue=queue, placement=placement, **given)
     else:
         spec = RunSpec.from_dict(
             {
@@ -87,6 +95,7 @@ def launch(
         )
         source = _source(uri or "", git_version)
         run = LaunchClient().launch(replace(spec, source=source), queue=queue or DEFAULT_QUEUE)
+        run = LaunchClient().launch(spec, queue=queue or DEFAULT_QUEUE, placement=placement)
     if wait:
         run.wait()
     return run
@@ -124,3 +133,56 @@ class Api(LaunchClient):
 
     def run(self, run_id: str) -> LaunchedRun:
         return super().run(run_id.rstrip("/").rpartition("/")[2])
+
+    def create_run_queue(  # noqa: PLR0917  # as W&B's
+        self,
+        name: str,
+        type: str = "local-process",  # noqa: A002  # W&B's name
+        entity: str | None = None,
+        prioritization_mode: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        template_variables: Mapping[str, Any] | None = None,
+    ) -> Queue:
+        """Make a queue, as W&B's client does.
+
+        Args:
+            name: of the queue.
+            type: `local-process`; every run is a process.
+            entity: a team of W&B; it changes nothing, as a server is one team.
+            prioritization_mode: changes nothing: every queue has priorities.
+            config: `{"resource_args": {"local-process": {"env": {...}}}}`.
+            template_variables: by name `{"schema": {...}}`.
+
+        Raises:
+            ConflictError: there is one of this name.
+            InvalidSpecError: the name, the type or the config is wrong; every fault at once.
+        """
+        del entity, prioritization_mode
+        self.create_queue(name, _queue_config(type, config, template_variables))
+        return self.queue(name)
+
+    def upsert_run_queue(  # noqa: PLR0917  # as W&B's
+        self,
+        name: str,
+        resource_config: Mapping[str, Any],
+        resource_type: str = "local-process",
+        entity: str | None = None,
+        template_variables: Mapping[str, Any] | None = None,
+        external_links: Mapping[str, str] | None = None,
+        prioritization_mode: str | None = None,
+    ) -> Queue:
+        """Make a queue, or change the one of this name; the arguments are those of `create_run_queue`."""
+        del entity, external_links, prioritization_mode
+        wanted = _queue_config(resource_type, resource_config, template_variables)
+        if name in self.queues():
+            self.queue(name).update(wanted)
+        else:
+            self.create_queue(name, wanted)
+        return self.queue(name)
+
+
+def _queue_config(
+    kind: str, config: Mapping[str, Any] | None, template_variables: Mapping[str, Any] | None
+) -> QueueConfig:
+    document = {**(config or {}), "resource": kind, "template_variables": dict(template_variables or {})}
+    return parse_queue_config(Document(document, "The queue's config"), submitter())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from launch_sdk.errors import ConflictError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
 from launch_sdk.job_making import check_command, check_space, job_spec
+from launch_sdk.queue_calls import Queue, QueueCalls
 from launch_sdk.runs.packing import pack_program, pack_source
 from launch_sdk.runs.store import RunStore
 from launch_sdk.session import Gateway, Session
@@ -17,6 +18,7 @@ from launch_sdk.sources.packed import is_packed
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.job import check_name, checked, suggested_name
+from launch_sdk.specs.placement import Placement
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.sweep_change import change_sweep
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
     from launch_sdk.specs.job_history import JobHistory, SavedJob
     from launch_sdk.views import RunView, SweepView
 
-__all__ = ["Gateway", "LaunchClient", "LaunchedRun", "LaunchedSweep"]
+__all__ = ["Gateway", "LaunchClient", "LaunchedRun", "LaunchedSweep", "Queue"]
 
 DEFAULT_QUEUE = "default"
+DEFAULT_PLACEMENT = Placement()
 
 
-class LaunchClient:
+class LaunchClient(QueueCalls):
     """Submits to, and reads from, the server that PREFECT_API_URL names, or the embedded one.
 
     Synchronous: each call returns when the server has answered.
@@ -60,17 +63,24 @@ class LaunchClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def launch(self, spec: RunSpec, *, queue: str | None = None) -> LaunchedRun:
-        """Put a run on a queue, the default one if None is named; a local directory is packed first.
+    def launch(
+        self, spec: RunSpec, *, queue: str | None = None, placement: Placement = DEFAULT_PLACEMENT
+    ) -> LaunchedRun:
+        """Put a run on a queue; a local directory is packed first.
+
+        Args:
+            spec: what to run.
+            queue: where; None for the default queue.
+            placement: how urgent it is, and its values for the variables of the queue.
 
         Raises:
             NotFoundError: the directory or the queue does not exist.
-            InvalidSpecError: a value is given that its inputs do not have.
+            InvalidSpecError: a value is given that its inputs or its queue do not have; the queue is somebody's own.
         """
         spec = checked(spec)
         queue = queue or DEFAULT_QUEUE
         self._session.do(self._session.gateway.ensure_queue(queue))
-        run_id = self._session.do(self._session.gateway.submit_run(self._packed(spec), queue))
+        run_id = self._session.do(self._session.gateway.submit_run(self._packed(spec), queue, placement))
         return LaunchedRun(self._session, run_id)
 
     def run_store(self) -> RunStore:
@@ -98,9 +108,17 @@ class LaunchClient:
         """Say where a packed source comes from; None of a directory."""
         return self.store_of(source).record(source) if is_packed(source) else None
 
-    def launch_job(self, job: str, parameters: Mapping[str, Any], *, name: str | None = None) -> LaunchedRun:
+    def launch_job(
+        self,
+        job: str,
+        parameters: Mapping[str, Any],
+        *,
+        name: str | None = None,
+        placement: Placement = DEFAULT_PLACEMENT,
+    ) -> LaunchedRun:
         """Start a run of somebody's deployment, `flow/deployment`, on its own queue."""
-        return LaunchedRun(self._session, self._session.do(self._session.gateway.submit_job(job, parameters, name)))
+        submitted = self._session.gateway.submit_job(job, parameters, name, placement)
+        return LaunchedRun(self._session, self._session.do(submitted))
 
     def launch_own_job(
         self,
@@ -114,6 +132,7 @@ class LaunchClient:
         queue: str | None = None,
         policy: Mapping[str, Any] | None = None,
         resources: Mapping[str, int] | None = None,
+        placement: Placement = DEFAULT_PLACEMENT,
     ) -> LaunchedRun:
         """Start a run of a job.
 
@@ -127,6 +146,7 @@ class LaunchClient:
             queue: where to put it; None for the job's own queue.
             policy: laid over the job's own, see `RunSpec`.
             resources: laid over what the job asks for, see `RunSpec`.
+            placement: how urgent it is, and its values for the variables of the queue.
 
         Raises:
             NotFoundError: the job or the queue does not exist.
@@ -139,7 +159,7 @@ class LaunchClient:
         if queue != job.queue:
             self.ensure_queue(queue)
             spec = self._packed(spec)
-        return LaunchedRun(self._session, self._session.do(gateway.submit_own_job(job, spec, queue)))
+        return LaunchedRun(self._session, self._session.do(gateway.submit_own_job(job, spec, queue, placement)))
 
     def job(self, reference: str) -> Job:
         """Return a version of a job by `name`, which is its newest, `name:v3` or `name:alias`.
@@ -331,14 +351,6 @@ class LaunchClient:
         view = self._session.do(self._session.gateway.read_sweep(sweep_id))
         return change_sweep(view.document, document, _expand).ignored
 
-    def queue_has_agent(self, queue: str) -> bool:
-        """Say whether any agent polls a queue."""
-        return self._session.do(self._session.gateway.queue_has_agent(queue))
-
-    def queue_has_work(self, queue: str) -> bool:
-        """Say whether anything waits or runs on a queue, parents of sweeps included."""
-        return self._session.do(self._session.gateway.queue_has_work(queue))
-
     def runs(self, limit: int = 20) -> list[RunView]:
         """Return the latest runs, newest first."""
         return self._session.do(self._session.gateway.list_runs(limit))
@@ -346,22 +358,6 @@ class LaunchClient:
     def sweeps(self, limit: int = 20) -> list[SweepView]:
         """Return the latest sweeps, newest first."""
         return self._session.do(self._session.gateway.list_sweeps(limit))
-
-    def queues(self) -> list[str]:
-        """Return the names of the queues."""
-        return self._session.do(self._session.gateway.list_queues())
-
-    def create_queue(self, queue: str) -> None:
-        """Make a queue.
-
-        Raises:
-            ConflictError: there is one of this name.
-        """
-        self._session.do(self._session.gateway.create_queue(queue))
-
-    def ensure_queue(self, queue: str) -> None:
-        """Check that a queue exists; the default one is made."""
-        self._session.do(self._session.gateway.ensure_queue(queue))
 
 
 def _expand(command: list[str]) -> list[str]:

@@ -69,6 +69,11 @@ class LaunchedRun:
     def url(self) -> str | None:
         return self.refresh().url
 
+    @property
+    def waits(self) -> str | None:
+        """Why it waits, in words; None if it does not."""
+        return self._session.do(self._session.gateway.why_waiting(self.id))
+
     def history(self) -> list[dict[str, Any]]:
         """Return the logged rows, if the run's directory is on this machine."""
         return RunDirectory.of(self.id).history()

@@ -57,6 +57,7 @@ class RunView:
         version: of its job, as `v3`; None if it is of none.
         attempts: its earlier starts, oldest first, if it was put back: how each ended, and when.
         unfit: what it asks for and the last agent that looked at it does not have; None if there is no such thing.
+        waits: why it waits, where somebody asked; None if it does not, or nobody did.
     """
 
     run_id: str
@@ -81,6 +82,7 @@ class RunView:
     version: str | None = None
     attempts: tuple[Mapping[str, Any], ...] = ()
     unfit: str | None = None
+    waits: str | None = None
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -118,6 +120,7 @@ class RunView:
             "duration_s": duration,
             "url": self.url,
             "error": self.error,
+            "waits": self.waits,
             "provenance": encode(self.provenance),
             "code": encode(self.code),
             "differs": list((self.lock or {}).get("differs", ())),

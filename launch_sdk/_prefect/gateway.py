@@ -2,80 +2,49 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, cast
-from uuid import UUID
 
 from launch_sdk._prefect import embedded, names
-from launch_sdk._prefect.attempts import attempts_of
 from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.jobs import delete_job, job_deployment, list_jobs, read_history, read_job, save_job, start_job
 from launch_sdk._prefect.labels import write_labels
-from launch_sdk._prefect.parents import (
-    end_flow_run,
-    find_parent,
-    is_lost,
-    is_parent,
-    seen_state,
-    sweep_ids,
-    sweep_state,
-)
-from launch_sdk._prefect.queues import (
-    create_queue,
-    ensure_deployment,
-    ensure_queue,
-    ensure_queues,
-    find_deployment,
-    queue_has_agent,
-)
-from launch_sdk._prefect.recovery import SURE_S, recover_gone
+from launch_sdk._prefect.parents import end_flow_run, find_parent, sweep_ids, sweep_state
+from launch_sdk._prefect.placing import place
+from launch_sdk._prefect.queue_life import QueueLife
+from launch_sdk._prefect.queue_reading import ACTIVE, WAITING, count_on, queue_has_agent, why_waiting
+from launch_sdk._prefect.queues import ensure_deployment, ensure_queue, find_deployment, read_pools
+from launch_sdk._prefect.run_reading import RunReader
 from launch_sdk._prefect.run_store import run_store
 from launch_sdk._prefect.server_errors import told
 from launch_sdk._prefect.sweep_life import SweepLife
-from launch_sdk._prefect.views import (
-    declared_inputs,
-    is_program,
-    job_version,
-    recorded_config,
-    run_code,
-    run_edits,
-    run_error,
-    run_labels,
-    run_lock,
-    run_page,
-    run_provenance,
-    run_state,
-    run_summary,
-    run_unfit,
-    ui_url,
-)
-from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
+from launch_sdk._prefect.views import run_edits, run_labels, run_page, run_state, ui_url
+from launch_sdk.errors import BackendUnavailableError, ConflictError
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
+from launch_sdk.specs.placement import Placement
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.prior import PriorRun, prior_text
-from launch_sdk.tracking.protocol import LAUNCH_LAYER, SWEEP_LAYER
 from launch_sdk.tracking.values import decode, dumps, encode
 from launch_sdk.views import LogLine, RunView, SweepView
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
-    from prefect.client.schemas.objects import FlowRun
 
     from launch_sdk.edits import Edits
+    from launch_sdk.queue_views import AgentView, QueueItem, QueueView
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.job_history import JobHistory, SavedJob
+    from launch_sdk.specs.queue_config import QueueConfig
     from launch_sdk.specs.run_spec import RunSpec
 
 ID_BYTES = 4
-MAX_NAMESAKES = 5
+DEFAULT = Placement()
 
 
 class PrefectGateway:
@@ -86,7 +55,8 @@ class PrefectGateway:
         self.ui = ui_url(api_url)
         self.life = SweepLife(client, self.ui)
         self.children: dict[str, Children] = {}
-        self.jobs: dict[UUID, str] = {}
+        self.reader = RunReader(client, self.ui)
+        self.queue_life = QueueLife(client, self.ui)
 
     @classmethod
     async def connect(cls) -> Self:
@@ -125,27 +95,28 @@ class PrefectGateway:
 
     @told
     async def queue_has_work(self, queue: str) -> bool:
-        from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
-
-        wanted = FlowRunFilter.model_validate(
-            {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "CANCELLING"]}}}
-        )
-        pool = WorkPoolFilter.model_validate({"name": {"any_": [queue]}})
-        return await self.client.count_flow_runs(flow_run_filter=wanted, work_pool_filter=pool) > 0
+        return await count_on(self.client, queue, (*WAITING, *ACTIVE)) > 0
 
     @told
-    async def submit_run(self, spec: RunSpec, queue: str) -> str:
+    async def submit_run(self, spec: RunSpec, queue: str, placement: Placement = DEFAULT) -> str:
+        more = await place(self.client, queue, placement)
         deployment = await ensure_deployment(self.client, names.RUN_JOB, queue)
         flow_run = await self.client.create_flow_run_from_deployment(
-            deployment, parameters=spec.to_parameters(), name=spec.name, labels={names.GIVEN: True}
+            deployment, parameters=spec.to_parameters(), name=spec.name, labels={names.GIVEN: True}, **more
         )
         return str(flow_run.id)
 
     @told
-    async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str:
+    async def submit_job(
+        self, job: str, parameters: Mapping[str, Any], name: str | None, placement: Placement = DEFAULT
+    ) -> str:
         deployment = await find_deployment(self.client, job)
+        queue = deployment.work_pool_name
+        if queue is None and not placement.is_default:
+            raise ConflictError(f"Job {job!r} is on no queue, so it has no priority there. Leave that out.")
+        more = await place(self.client, queue, placement) if queue is not None else {}
         flow_run = await self.client.create_flow_run_from_deployment(
-            deployment.id, parameters=cast("dict[str, Any]", encode(parameters)), name=name
+            deployment.id, parameters=cast("dict[str, Any]", encode(parameters)), name=name, **more
         )
         return str(flow_run.id)
 
@@ -172,35 +143,75 @@ class PrefectGateway:
         return await delete_job(self.client, reference)
 
     @told
-    async def submit_own_job(self, job: Job, spec: RunSpec, queue: str) -> str:
+    async def submit_own_job(self, job: Job, spec: RunSpec, queue: str, placement: Placement = DEFAULT) -> str:
+        more = await place(self.client, queue, placement)
         elsewhere = ensure_deployment(self.client, names.RUN_JOB, queue) if queue != job.queue else None
         deployment_id = await (elsewhere or job_deployment(self.client, job))
-        flow_run = await start_job(self.client, deployment_id, job, spec, name=spec.name)
+        flow_run = await start_job(self.client, deployment_id, job, spec, name=spec.name, **more)
         return str(flow_run.id)
 
     @told
     async def edit_run(self, run_id: str, edits: Edits) -> None:
-        flow_run = await self._flow_run(run_id)
+        flow_run = await self.reader.flow_run(run_id)
         together = run_edits(flow_run).then(edits)
         await write_labels(self.client, flow_run.id, {names.EDITS: dumps(together.to_dict())})
 
     @told
-    async def create_queue(self, queue: str) -> None:
-        if any(pool.name == queue for pool in await self.client.read_work_pools(limit=200)):
-            raise ConflictError(f"Queue {queue!r} exists already.")
-        await create_queue(self.client, queue)
-        await ensure_queues([queue])
+    async def create_queue(self, queue: str, config: QueueConfig | None = None) -> None:
+        await self.queue_life.create(queue, config)
+
+    @told
+    async def update_queue(self, queue: str, config: QueueConfig) -> None:
+        await self.queue_life.update(queue, config)
 
     @told
     async def list_queues(self) -> list[str]:
-        return [pool.name for pool in await self.client.read_work_pools(limit=200)]
+        return [pool.name for pool in await read_pools(self.client)]
+
+    @told
+    async def queue_views(self) -> list[QueueView]:
+        return await self.queue_life.views()
+
+    @told
+    async def read_queue(self, queue: str) -> QueueView:
+        return await self.queue_life.view(queue)
+
+    @told
+    async def queue_items(self, queue: str) -> list[QueueItem]:
+        return await self.queue_life.items(queue)
+
+    @told
+    async def pause_queue(self, queue: str, *, paused: bool) -> None:
+        await self.queue_life.pause(queue, paused=paused)
+
+    @told
+    async def delete_queue(self, queue: str) -> int:
+        return await self.queue_life.delete(queue)
+
+    @told
+    async def delete_queue_item(self, queue: str, run_id: str) -> str:
+        flow_run = await self.reader.flow_run(run_id)
+        await self.queue_life.delete_item(queue, flow_run)
+        return str(flow_run.id)
+
+    @told
+    async def why_waiting(self, run_id: str) -> str | None:
+        return await why_waiting(self.client, await self.reader.flow_run(run_id))
+
+    @told
+    async def list_agents(self) -> list[AgentView]:
+        return await self.queue_life.agents()
+
+    @told
+    async def stop_agent(self, name: str, *, cancel: bool = False) -> AgentView:
+        return await self.queue_life.stop_agent(name, cancel=cancel)
 
     @told
     async def list_runs(self, limit: int) -> list[RunView]:
         from prefect.client.schemas.sorting import FlowRunSort
 
         found = await self.client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=limit)
-        return [await self._view(flow_run) for flow_run in found]
+        return [await self.reader.view(flow_run) for flow_run in found]
 
     @told
     async def list_sweeps(self, limit: int) -> list[SweepView]:
@@ -208,42 +219,7 @@ class PrefectGateway:
 
     @told
     async def read_run(self, run_id: str) -> RunView:
-        flow_run = await self._flow_run(run_id)
-        if not is_parent(flow_run) and is_lost(flow_run):
-            await asyncio.sleep(SURE_S)
-            await recover_gone(self.client, flow_run)
-            flow_run = await self.client.read_flow_run(flow_run.id)
-        return await self._view(flow_run)
-
-    async def _view(self, flow_run: FlowRun) -> RunView:
-        parameters = cast("Mapping[str, Any]", decode(flow_run.parameters))
-        job = await self._job_of(flow_run)
-        is_ours = is_program(flow_run, job)
-        given = cast("Mapping[str, Any]", parameters.get("config") or {}) if is_ours else parameters
-        return RunView(
-            run_id=str(flow_run.id),
-            name=flow_run.name,
-            state=seen_state(flow_run),
-            job=(parameters.get("job") if is_ours else None) or job,
-            queue=flow_run.work_pool_name,
-            parameters=parameters,
-            summary=run_summary(flow_run),
-            created=flow_run.created.timestamp() if flow_run.created else None,
-            started=flow_run.start_time.timestamp() if flow_run.start_time else None,
-            ended=flow_run.end_time.timestamp() if flow_run.end_time else None,
-            error=run_error(flow_run),
-            url=run_page(self.ui, flow_run.id),
-            recorded=recorded_config(flow_run, given),
-            inputs=declared_inputs(flow_run),
-            provenance=run_provenance(flow_run),
-            layer=SWEEP_LAYER if names.sweep_of(flow_run.tags) else LAUNCH_LAYER,
-            code=run_code(flow_run),
-            lock=run_lock(flow_run),
-            is_program=is_ours,
-            version=job_version(flow_run),
-            unfit=run_unfit(flow_run),
-            attempts=tuple(asdict(one) for one in attempts_of(flow_run)),
-        )
+        return await self.reader.view(await self.reader.settled(run_id))
 
     @told
     async def read_logs(self, run_id: str, since: float = 0.0) -> list[LogLine]:
@@ -261,11 +237,11 @@ class PrefectGateway:
 
     @told
     async def cancel_run(self, run_id: str) -> None:
-        await end_flow_run(self.client, await self._flow_run(run_id))
+        await end_flow_run(self.client, await self.reader.flow_run(run_id))
 
     @told
     async def stop_run(self, run_id: str, reason: str) -> None:
-        flow_run = await self._flow_run(run_id)
+        flow_run = await self.reader.flow_run(run_id)
         if not run_state(flow_run).is_terminal:
             await write_labels(self.client, flow_run.id, {names.STOP_REASON: reason})
             await end_flow_run(self.client, flow_run)
@@ -282,6 +258,7 @@ class PrefectGateway:
         pinned = (await read_job(self.client, spec.own_job)).reference if spec.own_job else None
         if spec.job and not pinned:
             await find_deployment(self.client, spec.job)
+        await place(self.client, queue, spec.placement)
         deployment = await ensure_deployment(self.client, names.RUN_SWEEP, queue)
         sweep_id = secrets.token_hex(ID_BYTES)
         sweep = cast("dict[str, Any]", encode(document))
@@ -352,39 +329,3 @@ class PrefectGateway:
     async def delete_sweep(self, sweep_id: str) -> None:
         await self.life.delete(sweep_id)
         self.children.pop(sweep_id, None)
-
-    async def _flow_run(self, run_id: str) -> FlowRun:
-        from prefect.exceptions import ObjectNotFound
-
-        try:
-            return await self.client.read_flow_run(UUID(run_id))
-        except (ValueError, ObjectNotFound):
-            found = await self._runs_called(run_id)
-        if not found:
-            raise NotFoundError(f"{run_id!r} is neither a directory nor a run of this server. See {self.ui}/runs")
-        if len(found) > 1:
-            ids = ", ".join(str(flow_run.id) for flow_run in found)
-            raise ConflictError(f"More than one run is called {run_id!r}. Name one by its id, newest first: {ids}")
-        return found[0]
-
-    async def _runs_called(self, name: str) -> list[FlowRun]:
-        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
-        from prefect.client.schemas.sorting import FlowRunSort
-
-        wanted = FlowRunFilter(name=FlowRunFilterName(any_=[name]))
-        latest_first = FlowRunSort.EXPECTED_START_TIME_DESC
-        return await self.client.read_flow_runs(flow_run_filter=wanted, sort=latest_first, limit=MAX_NAMESAKES)
-
-    async def _job_of(self, flow_run: FlowRun) -> str | None:
-        from prefect.exceptions import ObjectNotFound
-
-        if flow_run.deployment_id is None:
-            return None
-        if flow_run.deployment_id not in self.jobs:
-            try:
-                deployment = await self.client.read_deployment(flow_run.deployment_id)
-                flow = await self.client.read_flow(deployment.flow_id)
-            except ObjectNotFound:
-                return None
-            self.jobs[flow_run.deployment_id] = f"{flow.name}/{deployment.name}"
-        return self.jobs[flow_run.deployment_id]

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from launch_sdk.specs.placement import Priority
+
 QUEUE_TYPE = "launch"  # type of the work pools that are queues, and of the agents' workers
 DEFAULT_QUEUE = "default"
 JOBS = "default"  # work queue of a pool that holds runs
 SCHEDULERS = "schedulers"  # work queue of a pool that holds the parents of sweeps, counted apart
+PRIORITIES = {  # work queue of a pool for each priority, in the order in which the server empties them
+    Priority.CRITICAL: "critical",
+    Priority.HIGH: "high",
+    Priority.MEDIUM: JOBS,
+    Priority.LOW: "low",
+}
+POOL_CONFIG = "x-launch-queue"  # of the variables schema of a pool: what the owner of the queue decided
 
 RUN_JOB = "run-job"
 RUN_SWEEP = "run-sweep"

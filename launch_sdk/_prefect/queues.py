@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import socket
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,23 +25,51 @@ if TYPE_CHECKING:
 AGENT_SILENT_S = 90.0  # three heartbeats
 
 
+PAGE = 200
+_IN_NO_NAME = frozenset("/\\%&<>?#")  # the server takes none of these, and an address could lead elsewhere by them
+
+
 async def ensure_queue(client: PrefectClient, name: str) -> WorkPool:
     """Return the work pool of a queue; the default queue is made on first use.
 
     Raises:
         NotFoundError: no queue has this name; the message names those there are.
     """
+    try:
+        return await read_pool(client, name)
+    except NotFoundError:
+        if name != names.DEFAULT_QUEUE:
+            raise
+    return await create_queue(client, name)
+
+
+async def read_pool(client: PrefectClient, name: str) -> WorkPool:
+    """Return the work pool of a queue.
+
+    Raises:
+        NotFoundError: no queue has this name; the message names those there are.
+    """
     from prefect.exceptions import ObjectNotFound
 
+    is_name = name not in {"", ".", ".."} and not set(name) & _IN_NO_NAME
     try:
-        return await client.read_work_pool(name)
+        pool = await client.read_work_pool(name) if is_name else None
     except ObjectNotFound:
-        if name != names.DEFAULT_QUEUE:
-            known = ", ".join(repr(pool.name) for pool in await client.read_work_pools(limit=200)) or "none yet"
-            raise NotFoundError(
-                f"Queue {name!r} does not exist; there are {known}. Create it: launch queue create {name}"
-            ) from None
-    return await create_queue(client, name)
+        pool = None
+    if pool is None:
+        known = ", ".join(repr(pool.name) for pool in await read_pools(client)) or "none yet"
+        raise NotFoundError(f"Queue {name!r} does not exist; there are {known}. Create it: launch queue create {name}")
+    return pool
+
+
+async def read_pools(client: PrefectClient) -> list[WorkPool]:
+    """Return every work pool."""
+    found: list[WorkPool] = []
+    while page := await client.read_work_pools(limit=PAGE, offset=len(found)):
+        found += page
+        if len(page) < PAGE:
+            break
+    return found
 
 
 async def create_queue(client: PrefectClient, name: str) -> WorkPool:
@@ -62,24 +89,8 @@ async def create_queue(client: PrefectClient, name: str) -> WorkPool:
     return pool
 
 
-async def queue_has_agent(client: PrefectClient, name: str) -> bool:
-    """Say whether any worker polls the queue.
-
-    The server believes in a worker for three heartbeats after its last; an agent of this machine whose process is gone
-    is not believed in.
-    """
-    workers = await client.read_workers_for_work_pool(name, limit=200, offset=0)
-    horizon = datetime.now(UTC) - timedelta(seconds=AGENT_SILENT_S)
-    return any(
-        worker.last_heartbeat_time is not None
-        and worker.last_heartbeat_time > horizon
-        and worker.status == "ONLINE"
-        and not _is_dead_agent(worker.name)
-        for worker in workers
-    )
-
-
-def _is_dead_agent(worker: str) -> bool:
+def is_dead_agent(worker: str) -> bool:
+    """Say whether a worker's name is that of an agent of this machine whose process is gone."""
     prefix = f"agent-{socket.gethostname()}-"
     pid = worker.removeprefix(prefix)
     return worker.startswith(prefix) and pid.isdigit() and process_start_time(int(pid)) is None

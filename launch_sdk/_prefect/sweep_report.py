@@ -15,7 +15,7 @@ from httpx import HTTPStatusError
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.labels import write_labels
-from launch_sdk._prefect.queues import queue_has_agent
+from launch_sdk._prefect.queue_reading import queue_has_agent
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.chart import Chart
 from launch_sdk.sweeps.drawing import DrawingProcess

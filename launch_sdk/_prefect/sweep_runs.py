@@ -23,6 +23,7 @@ from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.flow_job import returned_summary
 from launch_sdk._prefect.jobs import job_deployment, read_job, start_job
 from launch_sdk._prefect.labels import write_labels
+from launch_sdk._prefect.placing import place
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.errors import Fault, InvalidSpecError
@@ -83,7 +84,7 @@ class SweepRuns:
         self.parent_task_run: UUID | None = None
         self.deployment: DeploymentResponse | None = None
         self.job: Job | None = None
-        self.job_variables: dict[str, Any] | None = None
+        self.place: dict[str, Any] = {}  # where its runs stand on their queue, as Prefect's call is given it
 
     async def open(self) -> list[SweepRun]:
         """Say who schedules, find what to run, and take up the runs of an earlier parent."""
@@ -158,7 +159,6 @@ class SweepRuns:
                 tags=[self.children.tag],
                 idempotency_key=f"{identity.sweep_id}/{action.index}/{action.attempt}",
                 parent_task_run_id=self.parent_task_run,
-                job_variables=self.job_variables,
                 labels={
                     names.SWEEP: identity.sweep_id,
                     names.INDEX: action.index,
@@ -167,6 +167,7 @@ class SweepRuns:
                     **({names.METRIC: self.spec.metric.name} if self.spec.metric else {}),
                     **self._followed,
                 },
+                **self.place,
             )
         except PrefectHTTPStatusError as error:
             raise self._refused(action, error) from error
@@ -255,20 +256,24 @@ class SweepRuns:
             await self._find_job(self.spec.own_job)
             return
         if self.spec.job is None:
+            self.place = await place(self.client, self.identity.queue, self.spec.placement, by_person=False)
             deployment_id = await ensure_deployment(self.client, names.RUN_JOB, self.identity.queue)
             self.deployment = await self.client.read_deployment(deployment_id)
             return
         self.deployment = cast("DeploymentResponse", await find_deployment(self.client, self.spec.job))
         if pool_name := self.deployment.work_pool_name:
+            self.place = await place(self.client, pool_name, self.spec.placement, by_person=False)
             variables = pool_variables(await self.client.read_work_pool(pool_name))
             if "env" in variables:  # so that the return value of an unchanged flow can be read
-                self.job_variables = {"env": {"PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true"}}
+                env = self.place.get("job_variables", {}).get("env", {})
+                self.place["job_variables"] = {"env": {**env, "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true"}}
 
     async def _find_job(self, reference: str) -> None:
         """Find a job: its own deployment, or `run-job` where the sweep is on another queue than it is."""
         self.job = job = await read_job(self.client, reference)
         check_command(job, self.spec, Document({}, "The sweep"))
         check_space(job, self.spec.space, Document({}, "The sweep"))
+        self.place = await place(self.client, self.identity.queue, self.spec.placement, by_person=False)
         is_elsewhere = self.identity.queue != job.queue
         ours = ensure_deployment(self.client, names.RUN_JOB, self.identity.queue) if is_elsewhere else None
         deployment_id = await (ours or job_deployment(self.client, job))

@@ -9,17 +9,22 @@ import signal
 import socket
 import time
 from enum import IntEnum
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
+from launch_sdk._prefect.agent_records import CANCEL
 from launch_sdk._prefect.lost_runs import HEARTBEAT_S, LOOK_EVERY_S, LostRuns
 from launch_sdk.agent.devices import devices_of
 from launch_sdk.agent.execution import Execution
-from launch_sdk.agent.slots import UNLIMITED, Slots
+from launch_sdk.agent.presence import Presence
+from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
 from launch_sdk.agent.starter import Project
 from launch_sdk.agent.worker import LaunchWorker
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
@@ -43,6 +48,7 @@ class Ending(IntEnum):
     KILL = 3
 
 
+_ASKED = {CANCEL: Ending.CANCEL}  # by a user, on the server; anything else is Ending.WAIT
 _SAYING = {
     Ending.WAIT: "Taking nothing new; waiting for what runs. Again to cancel it.",
     Ending.CANCEL: "Cancelling what runs. Again to kill it.",
@@ -61,8 +67,9 @@ async def serve(
     preemptible: bool = False,
     on_event: Callable[[str], None] = print,
     project: Project | None = None,
+    status_every_s: float | None = None,
 ) -> None:
-    """Serve queues until a signal or idleness ends it.
+    """Serve queues until a signal, a user's word on the server, or idleness ends it.
 
     The first SIGTERM or SIGINT takes nothing new and waits for what runs, the second cancels that, the third kills it.
 
@@ -77,6 +84,7 @@ async def serve(
         preemptible: the first SIGTERM puts what runs back on its queue, at once: the host takes its machine back.
         on_event: is told what happens, a line of text each.
         project: the Prefect project whose flows are imported beforehand; None for none.
+        status_every_s: tell what runs so often; None never.
 
     Raises:
         NotFoundError: a queue does not exist; the message names those that do.
@@ -90,6 +98,7 @@ async def serve(
     places = Slots(max_jobs=max_jobs, max_schedulers=max_schedulers, devices=devices)
     heartbeat_s = min(HEARTBEAT_S, get_current_settings().worker.heartbeat_seconds)
     ending = _Signals(on_event)
+    presence = Presence(label, queues, places, lambda wanted: ending.ask(_ASKED.get(wanted, Ending.WAIT)))
     async with ending, Execution(project) as execution, contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(get_client())
         lost = LostRuns(client, list(dict.fromkeys(queues)), label, places.holds, 3 * heartbeat_s)
@@ -108,20 +117,23 @@ async def serve(
         ]
         on_event(f"Agent {label} serves {', '.join(dict.fromkeys(queues))}.")
         async with anyio.create_task_group() as loops:
-            for worker in workers:
-                loops.start_soon(
-                    _keep, worker.get_and_submit_flow_runs, get_current_settings().worker.query_seconds, on_event
-                )
-                loops.start_soon(_keep, worker.sync_with_backend, worker.heartbeat_interval_seconds, on_event)
-            loops.start_soon(
-                _keep, lambda: _recover(lost, workers[0], on_event), min(LOOK_EVERY_S, heartbeat_s), on_event
-            )
+            for queue, worker in zip(dict.fromkeys(queues), workers, strict=True):
+                told = _Trouble(queue, on_event)
+                poll_s = get_current_settings().worker.query_seconds
+                loops.start_soon(_keep, worker.get_and_submit_flow_runs, poll_s, told)
+                loops.start_soon(_keep, worker.sync_with_backend, worker.heartbeat_interval_seconds, told)
+            recover = partial(_recover, lost, workers[0], on_event)
+            loops.start_soon(_keep, recover, min(LOOK_EVERY_S, heartbeat_s), _Trouble(queues[0], on_event))
+            loops.start_soon(presence.keep)
+            if status_every_s is not None:
+                loops.start_soon(_tell_status, label, places, status_every_s, on_event)
             await _until_end(places, ending, workers, exit_when_idle_s)
             places.close()
             if preemptible and ending.is_of_host:
                 await execution.preempt_all()
             await _finish(places, ending, execution)
             loops.cancel_scope.cancel()
+    await presence.leave()
     on_event(f"Agent {label} has ended.")
 
 
@@ -129,6 +141,17 @@ async def _recover(lost: LostRuns, worker: LaunchWorker, on_event: Callable[[str
     worker.require_same_server()
     for line in await lost.look():
         on_event(line)
+
+
+async def _tell_status(label: str, slots: Slots, every_s: float, on_event: Callable[[str], None]) -> None:
+    while True:
+        await anyio.sleep(every_s)
+        names = [slots.name_of(run) for run, lane in slots.holders() if lane is Lane.JOBS]
+        limit = slots.limit(Lane.JOBS)
+        most = "" if limit == UNLIMITED else f" out of a maximum of {limit}"
+        sweeps = slots.held - len(names)
+        led = f", {sweeps} sweeps led" if sweeps else ""
+        on_event(f"Agent {label} runs {len(names)}{most}{led}" + (f": {', '.join(names)}" if names else "."))
 
 
 async def _require_queues(queues: Sequence[str]) -> None:
@@ -161,20 +184,44 @@ async def _read_pools() -> list[WorkPool]:
         ) from error
 
 
-async def _keep(action: Callable[[], Awaitable[object]], interval_s: float, on_event: Callable[[str], None]) -> None:
-    """Do `action` every `interval_s` seconds; say once when it begins to fail, and once when it works again."""
-    fails = False
+class _Trouble:
+    """Says once when it begins that a queue cannot be served, and once when it can be again."""
+
+    def __init__(self, queue: str, on_event: Callable[[str], None]) -> None:
+        self._queue = queue
+        self._on_event = on_event
+        self._failing: set[object] = set()
+
+    def begins(self, what: object, error: Exception) -> None:
+        if not self._failing:
+            self._on_event(self._told(error))
+        self._failing.add(what)
+
+    def ends(self, what: object) -> None:
+        was_failing = bool(self._failing)
+        self._failing.discard(what)
+        if was_failing and not self._failing:
+            self._on_event("The server answers again.")
+
+    def _told(self, error: Exception) -> str:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        if isinstance(error, ObjectNotFound) or status == HTTPStatus.NOT_FOUND:
+            return (
+                f"Queue {self._queue!r} is gone; what runs goes on. If it is made again, it is served again."
+                " To end the agent: Ctrl-C."
+            )
+        return f"The server does not answer as it should, trying on: {error!r}"
+
+
+async def _keep(action: Callable[[], Awaitable[object]], interval_s: float, trouble: _Trouble) -> None:
+    """Do `action` every `interval_s` seconds, whatever happens."""
     while True:
         try:
             await action()
         except Exception as error:  # noqa: BLE001  # an agent outlives every outage of its server
-            if not fails:
-                on_event(f"The server does not answer as it should, trying on: {error!r}")
-            fails = True
+            trouble.begins(action, error)
         else:
-            if fails:
-                on_event("The server answers again.")
-            fails = False
+            trouble.ends(action)
         await anyio.sleep(interval_s)
 
 
@@ -228,7 +275,15 @@ class _Signals:
 
     def _raise(self, number: int) -> None:
         self.is_of_host |= number == signal.SIGTERM
-        self.level = Ending(min(self.level + 1, Ending.KILL))
+        self._set(Ending(min(self.level + 1, Ending.KILL)))
+
+    def ask(self, level: Ending) -> None:
+        """End as urgently as this, if not more so already."""
+        if level > self.level:
+            self._set(level)
+
+    def _set(self, level: Ending) -> None:
+        self.level = level
         self._on_event(_SAYING[self.level])
         self.changed.set()
         self.changed = anyio.Event()

@@ -36,6 +36,7 @@ class Slots:
         self.devices = devices or Devices()
         self._limits = {Lane.JOBS: max_jobs, Lane.SCHEDULERS: max_schedulers}
         self._held: dict[UUID, Lane] = {}
+        self._names: dict[UUID, str] = {}
         self._listeners: list[Callable[[], None]] = []
         self._closed = False
 
@@ -48,17 +49,34 @@ class Slots:
         """Whether a run has a place."""
         return run in self._held
 
+    def limit(self, lane: Lane) -> int:
+        """How many places a lane has; -1 is unlimited."""
+        return self._limits[lane]
+
+    def holders(self) -> list[tuple[UUID, Lane]]:
+        """Who holds a place."""
+        return list(self._held.items())
+
+    def name_of(self, run: UUID) -> str:
+        """What people call a run that holds a place."""
+        return self._names.get(run) or str(run)
+
     def is_free(self, lane: Lane) -> bool:
         if self._closed:
             return False
         limit = self._limits[lane]
         return limit == UNLIMITED or sum(held is lane for held in self._held.values()) < limit
 
-    def take(self, run: UUID, lane: Lane, needs: Mapping[str, int] | None = None) -> bool:
-        """Take a place for `run`, with the devices that it needs; False if there is none, or if it has one already."""
+    def take(self, run: UUID, lane: Lane, name: str = "", needs: Mapping[str, int] | None = None) -> bool:
+        """Take a place for `run`, which people call `name`, with the devices that it needs.
+
+        Returns:
+            False if there is none, or if it has one already.
+        """
         if run in self._held or not self.is_free(lane) or not self.devices.take(run, needs or {}):
             return False
         self._held[run] = lane
+        self._names[run] = name
         return True
 
     def give_back(self, run: UUID) -> None:
@@ -66,6 +84,7 @@ class Slots:
         if self._held.pop(run, None) is None:
             return
         self.devices.give_back(run)
+        self._names.pop(run, None)
         # The one served first goes last next time, so that no queue can starve another.
         self._listeners.append(self._listeners.pop(0)) if self._listeners else None
         for listener in list(self._listeners):

@@ -225,7 +225,7 @@ class LaunchWorker(ProcessWorker):
             if not self._slots.devices.could_hold(needs):
                 await self._tell_unfit(entry.flow_run, needs)
             elif entry.flow_run.id not in self._submitting_flow_run_ids and self._slots.take(
-                entry.flow_run.id, lane, needs
+                entry.flow_run.id, lane, entry.flow_run.name, needs
             ):
                 placed.append(entry)
         return await super()._submit_scheduled_flow_runs(placed)

@@ -1,4 +1,4 @@
-"""`launch run|sweep|queue|server ...`: looking after what there is."""
+"""`launch run ...`: looking after runs; and the way to the other groups of commands."""
 
 from __future__ import annotations
 
@@ -35,19 +35,27 @@ EXAMPLES = {
   launch run show RUN --json                 one run, for a program to read
   launch run logs RUN                        what it printed
   launch run diff RUN OTHER                  what differs: code, arguments, config, packages, metrics""",
-    "queue": """\
-  launch queue create gpu                    then serve it: launch-agent --queues gpu
-  launch queue list                          the queues, and whether anybody serves them""",
 }
-OF_THEIR_OWN = {"server": "server", "sweep": "sweeps", "job": "jobs", "environment": "environments"}  # module of each
+ELSEWHERE = {
+    group: f"launch_sdk.cli.{module}"
+    for group, module in {
+        "server": "server",
+        "sweep": "sweeps",
+        "job": "jobs",
+        "queue": "queues",
+        "agent": "agents",
+        "environment": "environments",
+    }.items()
+}
 Action = Callable[["LaunchClient", "argparse.Namespace"], None]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `launch GROUP ACTION ...`."""
     group = arguments[0]
-    if group in OF_THEIR_OWN:
-        return importlib.import_module(f"launch_sdk.cli.{OF_THEIR_OWN[group]}").main(arguments[1:])
+    if group in ELSEWHERE:
+        main_of: Callable[[Sequence[str]], int] = importlib.import_module(ELSEWHERE[group]).main
+        return main_of(arguments[1:])
     parser = Parser(f"launch {group}", f"Look after the {group}s on the server.", EXAMPLES[group])
     commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, (text, argument, _) in ACTIONS[group].items():
@@ -81,8 +89,9 @@ def _run_list(client: LaunchClient, options: argparse.Namespace) -> None:
 
 
 def _run_show(client: LaunchClient, options: argparse.Namespace) -> None:
-    view = with_provenance(client.run(options.id).refresh())
-    _show(replace(view, code=client.code_of(view)), as_json=options.json)
+    run = client.run(options.id)
+    view = with_provenance(run.refresh())
+    _show(replace(view, code=client.code_of(view), waits=run.waits), as_json=options.json)
 
 
 def _of_directory(named: str) -> RunView | None:
@@ -136,7 +145,7 @@ def with_provenance(view: RunView) -> RunView:
 
 def _print_run(view: RunView) -> None:
     document = view.to_json()
-    shown = ("run_id", "name", "state", "job", "job_version", "queue", "duration_s", "url", "error")
+    shown = ("run_id", "name", "state", "job", "job_version", "queue", "waits", "duration_s", "url", "error")
     rows = [(key, str(document[key])) for key in shown if document[key] is not None]
     rows += [(f"summary.{key}", str(value)) for key, value in view.summary.items()]
     rows += code_rows(view.code or {})
@@ -212,23 +221,6 @@ def _run_cancel(client: LaunchClient, options: argparse.Namespace) -> None:
         say(f"Asked run {run.id} to end.")
 
 
-def _queue_list(client: LaunchClient, options: argparse.Namespace) -> None:
-    queues = client.queues()[: options.limit]
-    served = {queue: client.queue_has_agent(queue) for queue in queues}
-    if options.json:
-        print_json([{"name": queue, "has_agent": served[queue]} for queue in queues])
-        return
-    print_table(("queue", "agent"), [(queue, "yes" if served[queue] else "none") for queue in queues])
-
-
-def _queue_create(client: LaunchClient, options: argparse.Namespace) -> None:
-    client.create_queue(options.id)
-    if options.json:
-        print_json({"name": options.id, "has_agent": False})
-    else:
-        say(f"Created queue {options.id!r}. Serve it: launch-agent --queues {options.id}")
-
-
 ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {
     "run": {
         "list": ("List the latest runs.", None, _run_list),
@@ -237,9 +229,5 @@ ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {
         "diff": ("Compare two runs: code, arguments, config, packages, metrics.", "RUN OTHER", _run_diff),
         "stop": ("End a run; what it has logged counts as its result.", "RUN", _run_stop),
         "cancel": ("Give a run up: its program is ended.", "RUN", _run_cancel),
-    },
-    "queue": {
-        "list": ("List the queues.", None, _queue_list),
-        "create": ("Make a queue.", "NAME", _queue_create),
     },
 }

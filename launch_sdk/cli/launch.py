@@ -13,7 +13,9 @@ from launch_sdk.cli.replay import find_run, is_run_directory
 from launch_sdk.errors import ConflictError, NotFoundError
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import checked
-from launch_sdk.specs.launch_config import NOT_TAKEN, PROCESSES, LaunchConfig, merged, program_words, read_launch_config
+from launch_sdk.specs.launch_config import LaunchConfig, merged, program_words
+from launch_sdk.specs.launch_config_file import NOT_TAKEN, PROCESSES, read_launch_config
+from launch_sdk.specs.placement import Priority, parse_priority, parse_variables
 from launch_sdk.specs.resources import parse_resources
 from launch_sdk.specs.run_spec import split_entry_point
 from launch_sdk.specs.run_state import RunState
@@ -31,7 +33,7 @@ OF_IMAGES = {"d": "docker-image", "A": "docker-args"}
 OF_DEPLOYMENT = (*OF_JOB, "args", "policy", "resources")
 GIVEN_TO_JOB = ("config", "files", "args", "name", "project", "policy", "resources")
 DEPLOYMENT_HAS = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
-GROUPS = ("run", "sweep", "job", "queue", "environment", "server")
+GROUPS = ("run", "sweep", "job", "queue", "agent", "environment", "server")
 STARTED_AGAIN = (RunState.FAILED, RunState.LOST)
 EXAMPLES = """\
   launch DIR -E train.py                     run a local directory once, here
@@ -39,6 +41,7 @@ EXAMPLES = """\
   launch -q gpu DIR -E train.py --detach     put it on a queue that agents serve
   launch https://HOST/ME/REPO -E train.py    run a git repository; also ssh:// and git@HOST:ME/REPO
   launch https://HOST/ME/REPO -g v1.2        ... a branch, tag or commit of it
+  launch -q gpu DIR -P high --set-var n=4    ... before others, with a value for a variable of the queue
   launch RUN                                 repeat an earlier run (id, name, run directory), with its exact code
   launch RUN -g main                         repeat it with the code of another version
   launch RUN --rerun-failed                  start a run that has failed again, where it was
@@ -54,7 +57,8 @@ other commands (each has --help):
   launch run    list | show | logs | stop | cancel
   launch sweep  list | show | best | export | pause | resume | stop | cancel | rerun-failed | schema | delete
   launch job    create | list | describe | delete
-  launch queue  list | create
+  launch queue  create | list | show | items | update | pause | resume | delete
+  launch agent  list | show | stop
   launch environment list | delete | prune
   launch server start | stop | status | url"""
 
@@ -80,6 +84,9 @@ def _main(arguments: Sequence[str]) -> int:
         wanted = replace(wanted, queue=wanted.queue or failed.view.queue)
     if options.detach and not wanted.queue and not wanted.job:
         parser.error("--detach needs --queue: a run in the foreground ends with its command")
+    if not wanted.queue and not wanted.job and (wanted.priority is not None or wanted.variables):
+        flag = "--priority" if wanted.priority is not None else "--set-var"
+        parser.error(f"{flag} needs --queue: a run in the foreground starts at once")
     if wanted.entity:
         say(f"Entity {wanted.entity!r} is W&B's; a server is one team, so it changes nothing.")
     if failed is not None:
@@ -190,6 +197,18 @@ def _parser() -> Parser:
         help="current (default): the agent's packages; auto: what requirements.txt, pyproject.toml or environment.yml"
         " says; a file's name; lock: the packages of the run that is repeated",
     )
+    parser.add_argument(
+        "-P", "--priority", help=f"{Priority.labels()}: which runs that wait on the queue it is taken before (medium)"
+    )
+    parser.add_argument(
+        "-v",
+        "--set-var",
+        "--set_var",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="value for a template variable of the queue; launch queue show QUEUE lists them",
+    )
     parser.add_argument("-n", "--name", help="what to call the run")
     parser.add_argument("-p", "--project", help="what the run belongs to")
     parser.add_argument("-e", "--entity", help="W&B's; changes nothing")
@@ -221,6 +240,8 @@ def _said(options: argparse.Namespace) -> Said:
         args=program_words(options.args),
         policy=policy_of(options),
         resources=parse_resources(options.resources, "--resources") if options.resources else {},
+        priority=parse_priority(options.priority) if options.priority is not None else None,
+        variables=parse_variables(options.set_var),
     )
     if "/" in (said.over(below).job or ""):  # of a deployment, `files` is a parameter like any other
         return Said(replace(said, config=parse_assignments(options.set, "--set")), below)
@@ -282,7 +303,8 @@ def _launch_spec(
 
         base = f"run {earlier.view.run_id}" if earlier is not None else f"job {spec.job}" if spec.job else None
         more = {"replays": earlier.view.run_id, "code": encode(earlier.code)} if earlier is not None else {}
-        print_json(dry_run(spec, queue, said.options, said.config, base) | more)
+        placed = {"priority": wanted.placement.priority.label, "template_variables": dict(wanted.variables)}
+        print_json(dry_run(spec, queue, said.options, said.config, base) | placed | more)
         return DONE
     if queue is None:
         if spec.policy.get("retries"):
@@ -293,7 +315,7 @@ def _launch_spec(
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
-        return follow(client, client.launch(spec, queue=queue), options)
+        return follow(client.launch(spec, queue=queue, placement=wanted.placement), options)
 
 
 def _launch_job(options: argparse.Namespace, said: Said, wanted: LaunchConfig, name: str) -> int:
@@ -315,7 +337,8 @@ def _launch_job(options: argparse.Namespace, said: Said, wanted: LaunchConfig, n
         if options.dry_run:
             job = client.job(name)
             return _launch_spec(options, said, job.spec_with(**given), replace(wanted, queue=wanted.queue or job.queue))
-        return follow(client, client.launch_own_job(name, queue=wanted.queue, **given), options)
+        placement = wanted.placement
+        return follow(client.launch_own_job(name, queue=wanted.queue, placement=placement, **given), options)
 
 
 def _launch_deployment(options: argparse.Namespace, wanted: LaunchConfig, name: str) -> int:
@@ -328,7 +351,8 @@ def _launch_deployment(options: argparse.Namespace, wanted: LaunchConfig, name: 
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
-        return follow(client, client.launch_job(name, wanted.config, name=wanted.name), options)
+        run = client.launch_job(name, wanted.config, name=wanted.name, placement=wanted.placement)
+        return follow(run, options)
 
 
 if __name__ == "__main__":

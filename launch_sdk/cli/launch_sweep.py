@@ -6,17 +6,19 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.cli.background_agent import BackgroundAgent
 from launch_sdk.cli.command import DONE, FAILED, INTERRUPTED, Parser, finish, how_to_call, print_json, say
 from launch_sdk.errors import LaunchError, RunFailedError
 from launch_sdk.specs.document import Document, read_document
+from launch_sdk.specs.placement import parse_variables
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
 
     from launch_sdk.client import LaunchClient, LaunchedSweep
     from launch_sdk.views import SweepView
@@ -49,6 +51,16 @@ def _main(arguments: Sequence[str]) -> int:
         metavar="RUN",
         help="tell the search the result of this earlier run (may be given several times)",
     )
+    parser.add_argument("-P", "--priority", help="of its runs; default: the file's launch.priority, or medium")
+    parser.add_argument(
+        "-v",
+        "--set-var",
+        "--set_var",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="value for a template variable of the queue",
+    )
     parser.add_argument("-p", "--project", help="what its runs belong to; default: the file's")
     parser.add_argument("-e", "--entity", help="W&B's; a server is one team, so it changes nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
@@ -58,11 +70,12 @@ def _main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if not options.file and not options.resume_id:
         parser.error("name a sweep FILE, or a sweep to continue with --resume_id ID")
-    if options.resume_id and (options.prior_run or options.project):
-        parser.error("--prior_run and --project go with a new sweep; a resumed one keeps its own")
+    if options.resume_id and (options.prior_run or options.project or options.priority or options.set_var):
+        told = "--prior_run, --project, --priority and --set-var go with a new sweep; a resumed one keeps its own"
+        parser.error(told)
     document = read_document(Path(options.file)) if options.file else None
     if document is not None and not options.resume_id:
-        document = _checked(document, options.project)
+        document = _checked(_with_options(document, options))
     from launch_sdk.client import LaunchClient
 
     with LaunchClient() as client:
@@ -73,14 +86,33 @@ def _main(arguments: Sequence[str]) -> int:
         return follow(client, launched, detach=options.detach, as_json=options.json)
 
 
-def _checked(document: Document, project: str | None) -> Document:
+def _with_options(document: Document, options: argparse.Namespace) -> Document:
+    """Lay what the command line says over the file."""
+    if not isinstance(cast("object", document.value), dict):
+        return document
+    value = cast("dict[str, Any]", document.value)
+    launch: dict[str, Any] = {"priority": options.priority} if options.priority else {}
+    if variables := parse_variables(options.set_var):
+        launch["template_variables"] = {**_block(_block(value, "launch"), "template_variables"), **variables}
+    changed = {**value, **({"project": options.project} if options.project else {})}
+    if launch:
+        changed["launch"] = {**_block(value, "launch"), **launch}
+    return replace(document, value=changed)
+
+
+def _block(value: Mapping[str, Any], key: str) -> dict[str, Any]:
+    block = value.get(key)
+    return dict(cast("dict[str, Any]", block)) if isinstance(block, dict) else {}
+
+
+def _checked(document: Document) -> Document:
     """Find the faults of a file and say what will be done, before anything slow happens."""
     from launch_sdk.runs.packing import check_program
 
     spec = parse_sweep(document)
     check_program(spec, document)
     _announce(spec)
-    return replace(document, value={**document.value, "project": project}) if project else document
+    return document
 
 
 def _announce(spec: SweepSpec) -> None:
@@ -165,12 +197,12 @@ class OwnAgent:
         if self.is_ours_to_start and not self.client.queue_has_agent(self.queue):
             self.process = BackgroundAgent(self.queue, self.max_jobs)
 
-    def nobody_came(self, say_once: Callable[[str], None]) -> None:
-        """The sweep still waits: start an agent although one seems to be there, or say what to do."""
+    def nobody_came(self, view: SweepView, say_once: Callable[[str], None]) -> None:
+        """The sweep still waits: start an agent although one seems to be there, or say why."""
         if self.is_ours_to_start and self.process is None:
             self.process = BackgroundAgent(self.queue, self.max_jobs)
-        elif self.process is None and not self.client.queue_has_agent(self.queue):
-            say_once(f"No agent polls queue {self.queue!r}. Start one: launch-agent --queues {self.queue}")
+        elif self.process is None and (reason := self.client.why_waiting(str(view.scheduler["run_id"]))):
+            say_once(f"Waiting: {reason}")
 
     def check(self) -> None:
         """Raise RunFailedError if it was started and has ended."""
@@ -212,7 +244,7 @@ def _watch(launched: LaunchedSweep, agent: OwnAgent) -> SweepView:
             agent.check()
             if view.state is RunState.QUEUED and time.monotonic() > look_again:
                 look_again += NO_AGENT_AFTER_S
-                agent.nobody_came(live.say)
+                agent.nobody_came(view, live.say)
             time.sleep(0.5)
     print_result(view)
     return view

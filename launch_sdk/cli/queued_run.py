@@ -14,9 +14,10 @@ from launch_sdk.specs.run_state import RunState
 if TYPE_CHECKING:
     import argparse
 
-    from launch_sdk.client import LaunchClient, LaunchedRun
+    from launch_sdk.client import LaunchedRun
 
-NO_AGENT_AFTER_S = 4.0
+WAITS_AFTER_S = 3.0
+LOOK_AGAIN_S = 3.0
 LOGS_LATE_S = 3.0
 
 
@@ -64,7 +65,26 @@ class RunOutput:
         self.stream.flush()
 
 
-def follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace) -> int:
+class WaitReason:
+    """Says why a run waits: once it has waited a while, and again when the reason has become another."""
+
+    def __init__(self, run: LaunchedRun) -> None:
+        self.run = run
+        self.next_look = time.monotonic() + WAITS_AFTER_S
+        self.told = ""
+
+    def look(self) -> None:
+        """Look again, if it is time."""
+        if time.monotonic() < self.next_look:
+            return
+        self.next_look = time.monotonic() + LOOK_AGAIN_S
+        reason = self.run.waits or ""
+        if reason and reason != self.told:
+            self.told = reason
+            say(f"Waiting: {reason}")
+
+
+def follow(run: LaunchedRun, options: argparse.Namespace) -> int:
     """Print what a run prints until it is over; the exit code is its state's."""
     view = run.refresh()
     say(f"Run {run.id} is on queue {view.queue!r}: {view.url}")
@@ -73,17 +93,12 @@ def follow(client: LaunchClient, run: LaunchedRun, options: argparse.Namespace) 
             print_json(view.to_json())
         return DONE
     output = RunOutput(run, sys.stderr if options.json else sys.stdout)
-    started, warned, unfit = time.monotonic(), False, ""
+    telling = WaitReason(run)
     try:
         while not (view := run.refresh()).state.is_terminal:
             output.show()
-            late = view.state is RunState.QUEUED and time.monotonic() - started > NO_AGENT_AFTER_S
-            if late and not warned and view.queue and not client.queue_has_agent(view.queue):
-                warned = True
-                say(f"No agent polls queue {view.queue!r}. Start one: launch-agent --queues {view.queue}")
-            if view.unfit and view.unfit != unfit:
-                unfit = view.unfit
-                say(f"The run waits: {unfit}")
+            if view.state is RunState.QUEUED:
+                telling.look()
             time.sleep(0.3)
         output.show_rest()
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NEVER_FOLDED = frozenset({"run", "sweep", "job", "queue", "field", "input"})
+NEVER_FOLDED = frozenset({"run", "sweep", "job", "queue", "agent", "field", "input"})
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -14,10 +14,11 @@ from launch_sdk.specs.early_stop_spec import RULES
 from launch_sdk.specs.metric_source import KINDS, MAX_PATTERN_LENGTH, MAX_SOURCES, ROW_FILES
 from launch_sdk.specs.space import DISTRIBUTION_KEYS, NAME
 from launch_sdk.specs.sweep_limits import DURATION
-from launch_sdk.specs.sweep_spec import DEFAULT_WORKERS, GOALS, IMPUTES, KEYS, METHODS, METRIC_KEYS
+from launch_sdk.specs.sweep_spec import GOALS, IMPUTES, KEYS, METHODS, METRIC_KEYS
 from launch_sdk.specs.wandb_blocks import (
     CONTROLLER_KEYS,
     CONTROLLERS,
+    DEFAULT_WORKERS,
     LAUNCH_KEYS,
     OVERRIDE_KEYS,
     SCHEDULER_KEYS,

@@ -13,6 +13,7 @@ from launch_sdk.specs.document import unusable_values
 from launch_sdk.specs.early_stop_spec import EarlyStopSpec, parse_early_stop
 from launch_sdk.specs.initial_points import parse_initial
 from launch_sdk.specs.metric_source import parse_metric_sources
+from launch_sdk.specs.placement import Placement
 from launch_sdk.specs.run_spec import environment_fault
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
 from launch_sdk.specs.sweep_limits import Limits, parse_limits
@@ -23,6 +24,8 @@ from launch_sdk.specs.wandb_blocks import (
     SCHEDULER_KEYS,
     controller_faults,
     notes_of,
+    placement_of,
+    read_num_workers,
     scheduler_faults,
 )
 
@@ -37,7 +40,6 @@ Impute = Literal["worst", "best", "latest"]
 METHODS: tuple[str, ...] = get_args(Method)
 GOALS: tuple[str, ...] = get_args(Goal)
 IMPUTES: tuple[str, ...] = get_args(Impute)
-DEFAULT_WORKERS = 8  # W&B's
 WANDB_SLASHES = 2  # of a job: entity/project/name
 MAX_UNKNOWN = 50  # of one mapping: finding the nearest known key takes time, and nobody reads more
 KEYS = {
@@ -139,6 +141,7 @@ class SweepSpec:
         overrides: config of every run, below its parameters, as `launch.overrides.run_config` gives it.
         args: arguments of every run, as `launch.overrides.args` gives them.
         notes: what the file says that changes nothing here.
+        placement: how its runs stand on their queue.
     """
 
     method: Method
@@ -163,6 +166,7 @@ class SweepSpec:
     overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     args: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    placement: Placement = field(default_factory=Placement)
 
     @property
     def own_job(self) -> str | None:
@@ -214,7 +218,7 @@ def parse_sweep(document: Document) -> SweepSpec:
     overrides = _block(document, launch, ("launch", "overrides"), OVERRIDE_KEYS, faults)
     controller = _block(document, value, ("controller",), CONTROLLER_KEYS, faults)
     faults += [*scheduler_faults(document, scheduler), *controller_faults(document, controller)]
-    num_workers = _num_workers(document, scheduler, faults)
+    num_workers, placement = read_num_workers(document, scheduler, faults), placement_of(document, launch, faults)
     run_cap = value.get("run_cap")
     if isinstance(run_cap, int) and not isinstance(run_cap, bool) and run_cap < 1:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
@@ -252,6 +256,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         overrides=overrides.get("run_config") or {},
         args=tuple(str(word) for word in overrides.get("args") or ()),
         notes=notes_of(value),
+        placement=placement,
     )
 
 
@@ -385,14 +390,3 @@ def _block(
     fields = cast("dict[str, Any]", block)
     faults += _key_faults(document, path, fields, known)
     return fields
-
-
-def _num_workers(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> int:
-    value = scheduler.get("num_workers", DEFAULT_WORKERS)
-    text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
-        faults.append(
-            document.fault(("scheduler", "num_workers"), f"must be a whole number of at least 1, not {value!r}")
-        )
-        return 1
-    return int(text)

@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from launch_sdk.errors import InvalidSpecError
+from launch_sdk.specs.placement import Placement, Priority, parse_priority
+
 if TYPE_CHECKING:
     from launch_sdk.errors import Fault
     from launch_sdk.specs.document import Document
@@ -30,14 +33,29 @@ LAUNCH_KEYS: Mapping[str, Types] = {
 }
 OVERRIDE_KEYS: Mapping[str, Types] = {"run_config": dict, "args": list}
 CONTROLLER_KEYS: Mapping[str, Types] = {"type": str}
+DEFAULT_WORKERS = 8  # W&B's
 CONTROLLERS = ("cloud", "local")
 PROCESSES = ("local-process", "process")
-_MEANINGFUL = {"scheduler": ("num_workers", "job"), "launch": ("queue", "overrides")}
+_MEANINGFUL = {
+    "scheduler": ("num_workers", "job"),
+    "launch": ("queue", "overrides", "priority", "template_variables"),
+}
 _INSTEAD = {
     "scheduler": "a sweep is driven by a process of the agent that takes it",
     "launch": "where a run is started is up to its queue and the agents of that",
 }
 _OWN_SCHEDULER = re.compile(r"(.*/)?Wandb Sweep Scheduler(:.*)?")  # W&B's public job, which does what ours does
+
+
+def placement_of(document: Document, launch: Mapping[str, Any], faults: list[Fault]) -> Placement:
+    """Read how the runs of a sweep stand on their queue: `launch.priority` and `launch.template_variables`."""
+    priority, variables = launch.get("priority"), launch.get("template_variables")
+    try:
+        urgency = Priority.MEDIUM if priority is None else parse_priority(priority)
+    except InvalidSpecError as error:
+        faults += [document.fault(("launch", "priority"), fault.message) for fault in error.faults]
+        urgency = Priority.MEDIUM
+    return Placement(urgency, cast("dict[str, Any]", variables) if isinstance(variables, dict) else {})
 
 
 def scheduler_faults(document: Document, scheduler: Mapping[str, Any]) -> list[Fault]:
@@ -55,6 +73,18 @@ def controller_faults(document: Document, controller: Mapping[str, Any]) -> list
     if kind in CONTROLLERS or not isinstance(kind, str):
         return []
     return [document.fault(("controller", "type"), f"must be {' or '.join(CONTROLLERS)}, not {kind!r}")]
+
+
+def read_num_workers(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> int:
+    """Read how many runs of a sweep go on at once."""
+    value = scheduler.get("num_workers", DEFAULT_WORKERS)
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
+        faults.append(
+            document.fault(("scheduler", "num_workers"), f"must be a whole number of at least 1, not {value!r}")
+        )
+        return 1
+    return int(text)
 
 
 def notes_of(value: Mapping[str, Any]) -> tuple[str, ...]:

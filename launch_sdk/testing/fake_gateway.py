@@ -14,14 +14,15 @@ Example:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from launch_sdk.edits import Edits
-from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
+from launch_sdk.errors import ConflictError
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.job import check_name, content, is_unchanged, parse_reference
 from launch_sdk.specs.job_history import JobHistory, JobVersion, SavedJob, refuse_deletion
+from launch_sdk.specs.placement import Placement
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.planning import Finish, Launch, Wish, plan
@@ -29,6 +30,7 @@ from launch_sdk.sweeps.prior import PriorRun, observations
 from launch_sdk.sweeps.runs import latest_attempts
 from launch_sdk.sweeps.samplers import make_sampler
 from launch_sdk.testing import fake_jobs
+from launch_sdk.testing.fake_queues import DEFAULT_QUEUE, FakeQueues
 from launch_sdk.testing.fake_sweeps import ended, launched, submitted
 from launch_sdk.views import LogLine, RunView, SweepView
 
@@ -39,17 +41,14 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
     from launch_sdk.testing.fake_sweeps import Objective
 
-
-T = TypeVar("T")
-DEFAULT_QUEUE = "default"
+DEFAULT = Placement()
 
 
 @dataclass
-class FakeGateway:
+class FakeGateway(FakeQueues):
     """Implements `launch_sdk.client.Gateway` without a server.
 
     Attributes:
-        runs: every run, by its id.
         sweeps: every sweep, by its id.
         prior: the runs from before each sweep, by its id.
         wishes: what users want of sweeps that go on, by id.
@@ -57,12 +56,10 @@ class FakeGateway:
         jobs: somebody's deployments that exist, each with its queue.
         own_jobs: the jobs with their versions, by name.
         edits: what people changed in a run's config and summary, by its id.
-        queues: the queues that exist, each with whether an agent polls it.
-        is_up: whether the server answers.
-        clock: unix seconds; each thing that happens takes one.
+
+    Of queues and of the clock see `FakeQueues`.
     """
 
-    runs: dict[str, RunView] = field(default_factory=dict[str, RunView])
     stop_reasons: dict[str, str] = field(default_factory=dict[str, str])
     sweeps: dict[str, SweepView] = field(default_factory=dict[str, SweepView])
     wishes: dict[str, Wish] = field(default_factory=dict[str, Wish])
@@ -71,9 +68,6 @@ class FakeGateway:
     jobs: dict[str, str] = field(default_factory=dict[str, str])
     own_jobs: dict[str, JobHistory] = field(default_factory=dict[str, JobHistory])
     edits: dict[str, Edits] = field(default_factory=dict[str, Edits])
-    queues: dict[str, bool] = field(default_factory=dict[str, bool])
-    is_up: bool = True
-    clock: float = 0.0
 
     # What happens on the server's side.
 
@@ -81,11 +75,6 @@ class FakeGateway:
         """Let the deployment `flow/deployment` exist, and its queue."""
         self.queues.setdefault(queue, False)
         self.jobs[job] = queue
-
-    def attend(self, queue: str) -> None:
-        """Let an agent poll an existing queue."""
-        self._known(self.queues, queue, "Queue")
-        self.queues[queue] = True
 
     def start_run(self, run_id: str) -> None:
         """Let an agent start a queued run."""
@@ -149,22 +138,6 @@ class FakeGateway:
         self._answer()
         return RunStore.local()
 
-    async def ensure_queue(self, queue: str) -> None:
-        self._answer()
-        if queue == DEFAULT_QUEUE:
-            self.queues.setdefault(queue, False)
-        self._known(self.queues, queue, "Queue")
-
-    async def create_queue(self, queue: str) -> None:
-        self._answer()
-        if queue in self.queues:
-            raise ConflictError(f"Queue {queue!r} exists already.")
-        self.queues[queue] = False
-
-    async def list_queues(self) -> list[str]:
-        self._answer()
-        return list(self.queues)
-
     async def list_runs(self, limit: int) -> list[RunView]:
         self._answer()
         return list(self.runs.values())[::-1][:limit]
@@ -173,21 +146,16 @@ class FakeGateway:
         self._answer()
         return list(self.sweeps.values())[::-1][:limit]
 
-    async def queue_has_agent(self, queue: str) -> bool:
-        self._answer()
-        return self._known(self.queues, queue, "Queue")
-
-    async def queue_has_work(self, queue: str) -> bool:
-        await self.queue_has_agent(queue)
-        return any(run.queue == queue and not run.state.is_terminal for run in self.runs.values())
-
-    async def submit_run(self, spec: RunSpec, queue: str) -> str:
+    async def submit_run(self, spec: RunSpec, queue: str, placement: Placement = DEFAULT) -> str:
         await self.ensure_queue(queue)
-        return self._queued(spec.job or f"run-job/{queue}", queue, spec.to_dict(), spec.name, is_program=True)
+        job = spec.job or f"run-job/{queue}"
+        return self._queued(job, queue, spec.to_dict(), spec.name, is_program=True, placement=placement)
 
-    async def submit_job(self, job: str, parameters: Mapping[str, Any], name: str | None) -> str:
+    async def submit_job(
+        self, job: str, parameters: Mapping[str, Any], name: str | None, placement: Placement = DEFAULT
+    ) -> str:
         self._answer()
-        return self._queued(job, self._known(self.jobs, job, "Job"), parameters, name)
+        return self._queued(job, self._known(self.jobs, job, "Job"), parameters, name, placement=placement)
 
     async def save_job(
         self, name: str, spec: RunSpec, queue: str | None, first_queue: str, aliases: Sequence[str] = ()
@@ -233,9 +201,9 @@ class FakeGateway:
         self.own_jobs[name] = fake_jobs.without(history, job, alias)
         return job
 
-    async def submit_own_job(self, job: Job, spec: RunSpec, queue: str) -> str:
+    async def submit_own_job(self, job: Job, spec: RunSpec, queue: str, placement: Placement = DEFAULT) -> str:
         await self.read_job(job.reference)
-        return self._queued(job.name, queue, spec.to_dict(), spec.name, is_program=True)
+        return self._queued(job.name, queue, spec.to_dict(), spec.name, is_program=True, placement=placement)
 
     async def edit_run(self, run_id: str, edits: Edits) -> None:
         self._answer()
@@ -280,6 +248,7 @@ class FakeGateway:
         prior: Sequence[PriorRun] = (),
     ) -> str:
         await self.ensure_queue(queue)
+        self._place(queue, spec.placement)
         if spec.own_job:
             spec = replace(spec, job=(await self.read_job(spec.own_job)).reference)
         elif spec.job:
@@ -359,24 +328,19 @@ class FakeGateway:
     async def close(self) -> None:
         """Give nothing back: there is no connection."""
 
-    def _tick(self) -> float:
-        self.clock += 1.0
-        return self.clock
-
-    def _answer(self) -> None:
-        if not self.is_up:
-            raise BackendUnavailableError("The server in memory was told not to answer. Set is_up.")
-
-    def _known(self, values: Mapping[str, T], name: str, kind: str) -> T:
-        return values[name] if name in values else self._refuse(values, name, kind)
-
-    def _refuse(self, values: Iterable[str], name: str, kind: str) -> NoReturn:
-        raise NotFoundError(f"{kind} {name!r} does not exist; there are {', '.join(values) or 'none yet'}.")
-
     def _queued(
-        self, job: str, queue: str, parameters: Mapping[str, Any], name: str | None, *, is_program: bool = False
+        self,
+        job: str,
+        queue: str,
+        parameters: Mapping[str, Any],
+        name: str | None,
+        *,
+        placement: Placement,
+        is_program: bool = False,
     ) -> str:
+        self._place(queue, placement)
         run_id = f"run-{len(self.runs) + 1:04d}"
+        self.placements[run_id] = placement
         self.logs[run_id] = []
         self.runs[run_id] = RunView(
             run_id=run_id,

@@ -39,11 +39,11 @@ def test_no_device_is_ever_of_two_runs_and_none_is_lost(steps: list[tuple[int, i
 
 def test_a_place_is_refused_whose_devices_are_not_free_and_given_back_with_them() -> None:
     slots = Slots(devices=Devices(["0"]))
-    assert slots.take(ONE, Lane.JOBS, {"gpu": 1})
-    assert not slots.take(TWO, Lane.JOBS, {"gpu": 1})
+    assert slots.take(ONE, Lane.JOBS, needs={"gpu": 1})
+    assert not slots.take(TWO, Lane.JOBS, needs={"gpu": 1})
     assert slots.take(TWO, Lane.JOBS)
     slots.give_back(ONE)
-    assert slots.take(ONE, Lane.JOBS, {"gpu": 1})
+    assert slots.take(ONE, Lane.JOBS, needs={"gpu": 1})
 
 
 def test_the_machine_gives_what_the_agent_sees_and_slots_hide_the_rest() -> None:

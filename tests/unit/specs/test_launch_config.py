@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.specs.document import Document
-from launch_sdk.specs.launch_config import (
-    NOT_TAKEN,
-    LaunchConfig,
-    parse_launch_config,
-    program_words,
-    read_launch_config,
-)
+from launch_sdk.specs.launch_config import LaunchConfig, program_words
+from launch_sdk.specs.launch_config_file import NOT_TAKEN, parse_launch_config, read_launch_config
 from launch_sdk.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.specs.document import parse_document
-from launch_sdk.specs.launch_config import LaunchConfig, parse_launch_config
+from launch_sdk.specs.launch_config import LaunchConfig
+from launch_sdk.specs.launch_config_file import parse_launch_config
 from launch_sdk.specs.resources import parse_resources, resource_faults
 from launch_sdk.specs.run_policy import MAX_LOSSES, MAX_PREEMPTIONS, Ending, RunPolicy, policy_faults
 from launch_sdk.specs.run_spec import RunSpec
