@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from prefect.client.orchestration import PrefectClient
-    from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.objects import FlowRun, Worker
 
 HEARTBEAT_S = 10.0
 LOOK_EVERY_S = 10.0
@@ -117,7 +117,15 @@ class LostRuns:
         now = time.monotonic()
         found: dict[str, float] = {}
         for queue in self.queues:
-            for worker in await self.client.read_workers_for_work_pool(queue, limit=PAGE, offset=0):
+            for worker in await self._workers(queue):
                 silent_s = self.unchanged.note((queue, worker.name), worker.last_heartbeat_time, now)
                 found[worker.name] = min(silent_s, found.get(worker.name, silent_s))
         return found
+
+    async def _workers(self, queue: str) -> list[Worker]:
+        from prefect.exceptions import ObjectNotFound
+
+        try:
+            return await self.client.read_workers_for_work_pool(queue, limit=PAGE, offset=0)
+        except ObjectNotFound:  # somebody has deleted the queue; the others need looking after all the same
+            return []

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import signal
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 ERROR_LINES = 12
+FINISHED = "finished.json"  # of the run directory: its program has ended with success
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG)
 TOLD_TO_END = (-signal.SIGTERM, 128 + signal.SIGTERM)  # not by us: then a run is over before its program is
 
@@ -95,6 +96,9 @@ async def execute(
         RunFailedError: the run could not be started, or its directory cannot be written; it might next time.
         LaunchError: it cannot be started; a value is no input of its job, or does not fit.
     """
+    if identity.get(protocol.ATTEMPT, "1") != "1" and (run.path / FINISHED).exists():
+        on_lines(["launch: the program had finished already when its run was lost; it is not started again."])
+        return Outcome(0, protocol.read_snapshot(run.path).summary, None)
     spec = checked(spec)
     policy = RunPolicy.of(spec.policy)
     layer = protocol.SWEEP_LAYER if identity.get(protocol.SWEEP_ID) else protocol.LAUNCH_LAYER
@@ -119,6 +123,9 @@ async def execute(
             timeout_s=policy.run_timeout_s,
         )
         outcome = await _outcome(spec, run, follower, running)
+    if outcome.succeeded:
+        with suppress(OSError):  # a disk that is full takes nothing from what the program has done
+            protocol.write_atomically(run.path, FINISHED, json.dumps({"version": protocol.VERSION, "exit_code": 0}))
     await asyncio.to_thread(tell_provenance, run)
     return outcome
 
@@ -205,8 +212,8 @@ def _clear(run: RunDirectory) -> None:
     What it has recorded is kept too if the program goes on from there: if it left a checkpoint, or was preempted.
     """
     goes_on = _goes_on(run)
-    for earlier in (run.path / wandb.DECLARATIONS, run.path / protocol.PROVENANCE, *([] if goes_on else [run.records])):
-        earlier.unlink(missing_ok=True)
+    for name in (wandb.DECLARATIONS, protocol.PROVENANCE, FINISHED, *([] if goes_on else [protocol.RECORDS])):
+        (run.path / name).unlink(missing_ok=True)
     shutil.rmtree(run.path / "wandb", ignore_errors=True)
     if run.output.exists():
         before = len(list(run.path.glob("output-*.log")))

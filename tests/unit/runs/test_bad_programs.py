@@ -44,7 +44,9 @@ def small_disk(home: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(runs)], check=True)
 
 
-def _run(tmp_path: Path, code: str, lines: list[str] | None = None, **policy: object) -> tuple[Outcome, RunDirectory]:
+def _run(
+    tmp_path: Path, code: str, lines: list[str] | None = None, attempt: int = 1, **policy: object
+) -> tuple[Outcome, RunDirectory]:
     folder = tmp_path / "code"
     folder.mkdir(exist_ok=True)
     (folder / "main.py").write_text(code)
@@ -52,7 +54,13 @@ def _run(tmp_path: Path, code: str, lines: list[str] | None = None, **policy: ob
     run = RunDirectory.of("one")
     take = (lines if lines is not None else []).extend
     return asyncio.run(
-        execute(spec, run, store=RunStore.local(), identity={protocol.RUN_ID: "one"}, on_lines=take)
+        execute(
+            spec,
+            run,
+            store=RunStore.local(),
+            identity={protocol.RUN_ID: "one", protocol.ATTEMPT: str(attempt)},
+            on_lines=take,
+        )
     ), run
 
 
@@ -169,3 +177,13 @@ def test_a_script_of_wandb_that_marks_itself_as_preempting_is_preempted(home: Pa
     code = "import sys, wandb\nrun = wandb.init(project='x')\nrun.log({'a': 1})\nrun.mark_preempting()\nsys.exit(1)\n"
     outcome, _ = _run(tmp_path, code)
     assert (outcome.ending, outcome.summary["a"]) == (Ending.PREEMPTED, 1)
+
+
+def test_a_program_that_had_finished_when_its_run_was_lost_is_not_run_again(home: Path, tmp_path: Path) -> None:
+    del home
+    code = "import launch_sdk as launch\nwith launch.init() as run: run.log({'attempt': run.attempt})"
+    _run(tmp_path, code)
+    again, run = _run(tmp_path, code, attempt=2)
+    assert (again.succeeded, again.summary, len(run.history())) == (True, {"attempt": 1}, 1)
+    anew, _ = _run(tmp_path, code)
+    assert anew.succeeded
