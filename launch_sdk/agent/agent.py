@@ -238,7 +238,7 @@ async def _until_end(
             continue
         for worker in workers:  # a run may have come without an event
             with contextlib.suppress(Exception):
-                await worker.get_and_submit_flow_runs()
+                await worker.look_and_wait()
         if not slots.held and not any(worker.is_looking for worker in workers):
             return
 

@@ -187,6 +187,12 @@ class LaunchWorker(ProcessWorker):
                 if not self._poll_again:
                     return submitted
 
+    async def look_and_wait(self) -> None:
+        """Look for work, and return when that has been done, also if somebody was looking already."""
+        await self.get_and_submit_flow_runs()
+        async with self._poll_lock:  # whoever held it has looked once more for this call
+            pass
+
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
         """Ask for what may start now, one lane at a time, so that a long line in one does not hide the other.
 
