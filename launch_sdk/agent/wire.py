@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 TERMINATE = b"terminate\n"
 KILL = b"kill\n"
@@ -26,6 +27,8 @@ class Order:
         flow_name: name of the deployment's flow; with the entry point it tells whether a preloaded flow is meant.
         quiet: discard what the process prints.
         hook_state: a state of Prefect's, as JSON (Crashed or Cancelling): run the flow's hooks for it, not the flow.
+        related: what the run's events are about besides it, each with `kind`, `key`, `id`, `name` and `tags`, so that
+            the flow's process need not ask the server for each.
     """
 
     flow_run_id: str
@@ -35,6 +38,7 @@ class Order:
     flow_name: str | None = None
     quiet: bool = False
     hook_state: str | None = None
+    related: tuple[dict[str, Any], ...] = ()
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
