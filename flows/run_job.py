@@ -21,6 +21,7 @@ from launch_sdk._prefect import names
 from launch_sdk._prefect.attempts import attempts_of, put_back
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.patience import patiently
+from launch_sdk._prefect.project import NO_RESULTS
 from launch_sdk._prefect.recovery import recover_terminated
 from launch_sdk._prefect.run_ending import register, write_end
 from launch_sdk._prefect.run_store import store_holding
@@ -48,7 +49,12 @@ MAX_LINE = 20_000
 NO_JOB = "No job was made of this run. %s"
 
 
-@flow(name="run-job", description="Run one program: its source, with these arguments and this config.")
+@flow(
+    name="run-job",
+    description="Run one program: its source, with these arguments and this config.",
+    persist_result=False,
+    result_storage=NO_RESULTS,
+)
 async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefect UI
     source: str,
     entry_point: list[str] = ["main.py"],  # noqa: B006  # Prefect copies it

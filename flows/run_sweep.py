@@ -15,6 +15,7 @@ from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 
 from launch_sdk._prefect import names
+from launch_sdk._prefect.project import NO_RESULTS
 from launch_sdk._prefect.run_store import store_holding
 from launch_sdk._prefect.sweep_identity import identify
 from launch_sdk._prefect.sweep_report import SweepReport
@@ -34,7 +35,12 @@ from launch_sdk.tracking.values import decode
 CREATIONS_AT_ONCE = 4  # more only wait for one another in the server's database
 
 
-@flow(name="run-sweep", description="Search over the inputs of a program or of any deployment.")
+@flow(
+    name="run-sweep",
+    description="Search over the inputs of a program or of any deployment.",
+    persist_result=False,
+    result_storage=NO_RESULTS,
+)
 async def run_sweep(
     sweep: dict[str, Any], sweep_id: str = "", source: str | None = None, queue: str = ""
 ) -> State[Any]:

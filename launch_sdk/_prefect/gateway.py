@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from launch_sdk.specs.job_history import JobHistory, SavedJob
     from launch_sdk.specs.queue_config import QueueConfig
     from launch_sdk.specs.run_spec import RunSpec
+    from launch_sdk.sweeps.runs import SweepRun
 
 ID_BYTES = 4
 DEFAULT = Placement()
@@ -278,8 +279,7 @@ class PrefectGateway:
 
     @told
     async def read_sweep(self, sweep_id: str) -> SweepView:
-        parent = await find_parent(self.client, sweep_id)
-        children = self.children.setdefault(sweep_id, Children(self.client, sweep_id, self.ui))
+        parent, runs = await self._read_family(sweep_id)
         labels = run_labels(parent)
         notices = labels.get(names.NOTICES)
         parameters = parent.parameters
@@ -290,7 +290,7 @@ class PrefectGateway:
             state=sweep_state(parent),
             spec=parse_sweep(Document(document, f"Sweep {sweep_id}")),
             document=document,
-            runs=tuple(await children.read()),
+            runs=tuple(runs),
             scheduler={
                 "run_id": str(parent.id),
                 "host": labels.get(names.SCHEDULER_HOST),
@@ -302,6 +302,17 @@ class PrefectGateway:
             source=parameters.get("source"),
             notices=json.loads(notices) if isinstance(notices, str) else (),
         )
+
+    async def _read_family(self, sweep_id: str) -> tuple[FlowRun, list[SweepRun]]:
+        """Read a sweep's parent and its runs; while the parent goes on, both are asked for at once."""
+        children = self.children.setdefault(sweep_id, Children(self.client, sweep_id, self.ui))
+        if children.parent is not None and sweep_state(children.parent).is_terminal:
+            children.parent_id = None  # it may have been resumed on another queue, with another parent
+        children.parent = None  # until it is seen again
+        runs = await children.read()
+        parent = children.parent or await find_parent(self.client, sweep_id)
+        children.parent_id, children.parent = parent.id, parent
+        return parent, runs
 
     @told
     async def stop_sweep(self, sweep_id: str) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
+
+# Our flows keep no results. Where these would be has to be said all the same, or every run asks the server, twice.
+NO_RESULTS = Path(tempfile.gettempdir())
 
 
 def project_version() -> str:

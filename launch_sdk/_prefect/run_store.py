@@ -38,15 +38,13 @@ def _folder(path: str) -> Path:
 
 
 async def store_holding(client: PrefectClient, source: str) -> RunStore:
-    """Return the run store that a source is in: the server's, or this machine's own if only that has it.
+    """Return the run store that a source is in: this machine's own if it has it, or else the server's.
+
+    A packed source is named by its content, so it is the same in both.
 
     Args:
         client: of the server.
         source: a packed source, or the path of a local directory, which any store can take in.
     """
-    shared = await run_store(client)
-    if is_packed(source) and not shared.holds(source):
-        local = RunStore.local()
-        if local.holds(source):
-            return local
-    return shared
+    local = RunStore.local()
+    return local if is_packed(source) and local.holds(source) else await run_store(client)

@@ -239,7 +239,7 @@ async def _until_end(
         for worker in workers:  # a run may have come without an event
             with contextlib.suppress(Exception):
                 await worker.look_and_wait()
-        if not slots.held and not any(worker.is_looking for worker in workers):
+        if not slots.held:
             return
 
 

@@ -181,7 +181,11 @@ async def _ended(process: subprocess.Popen[bytes]) -> None:
 
 
 def parent_environment() -> dict[str, str]:
-    """Make the environment of the warm process: the agent's own, with Prefect's present settings."""
+    """Make the environment of the warm process: the agent's own, with Prefect's present settings.
+
+    The agent has compared the server's version with its own already; no run asks again.
+    """
     from prefect.settings import get_current_settings
 
-    return {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    return {**os.environ, **settings, "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 TERMINATE = b"terminate\n"
 KILL = b"kill\n"
@@ -27,6 +28,8 @@ class Order:
         cpus: the cores that it may use; empty for all of the agent's.
         quiet: discard what the process prints.
         hook_state: a state of Prefect's, as JSON (Crashed or Cancelling): run the flow's hooks for it, not the flow.
+        related: what the run's events are about besides it, each with `kind`, `key`, `id`, `name` and `tags`, so that
+            the flow's process need not ask the server for each.
     """
 
     flow_run_id: str
@@ -37,6 +40,7 @@ class Order:
     cpus: tuple[int, ...] = ()
     quiet: bool = False
     hook_state: str | None = None
+    related: tuple[dict[str, Any], ...] = ()
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"

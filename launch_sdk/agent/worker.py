@@ -30,6 +30,7 @@ from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
 from launch_sdk.specs.resources import described
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
     from uuid import UUID
 
@@ -51,17 +52,25 @@ class LaunchJobConfiguration(ProcessJobConfiguration):
 
     _entrypoint: str | None = PrivateAttr(default=None)
     _flow_name: str | None = PrivateAttr(default=None)
+    _related: tuple[dict[str, Any], ...] = PrivateAttr(default=())
 
     def prepare_for_flow_run(
-        self, flow_run: FlowRun, deployment: Any = None, flow: Any = None, *args: Any, **kwargs: Any
+        self,
+        flow_run: FlowRun,
+        deployment: Any = None,
+        flow: Any = None,
+        work_pool: Any = None,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         from launch_sdk._prefect import names
 
-        super().prepare_for_flow_run(flow_run, deployment, flow, *args, **kwargs)
+        super().prepare_for_flow_run(flow_run, deployment, flow, work_pool, *args, **kwargs)
         self._entrypoint = deployment.entrypoint if deployment is not None else None
         self._flow_name = flow.name if flow is not None else None
         if deployment is not None and names.JOB_TAG in deployment.tags:
             self._flow_name = names.RUN_JOB  # a job's flow has the job's name
+        self._related = tuple(_related(flow_run, deployment, flow, work_pool))
 
     @property
     def has_command(self) -> bool:
@@ -88,7 +97,20 @@ class LaunchJobConfiguration(ProcessJobConfiguration):
             entrypoint=self._entrypoint,
             flow_name=self._flow_name,
             quiet=not self.stream_output,
+            related=self._related,
         )
+
+
+def _related(flow_run: FlowRun, deployment: Any, flow: Any, work_pool: Any) -> Iterator[dict[str, Any]]:
+    """Describe what events of the run are about, as `Order.related` wants it."""
+    for kind, thing in (("flow", flow), ("deployment", deployment), ("work-pool", work_pool)):
+        if thing is not None:
+            key = thing.name if kind == "work-pool" else thing.id
+            tags = list(getattr(thing, "tags", ()))
+            yield {"kind": kind, "key": str(key), "id": str(thing.id), "name": thing.name, "tags": tags}
+    if flow_run.work_queue_id is not None:
+        key = str(flow_run.work_queue_id)
+        yield {"kind": "work-queue", "key": key, "id": key, "name": flow_run.work_queue_name, "tags": []}
 
 
 class LaunchWorker(ProcessWorker):
@@ -148,6 +170,9 @@ class LaunchWorker(ProcessWorker):
         await super()._mark_flow_run_as_cancelled(flow_run, state_updates)
         self._release_limit_slot(flow_run.id)  # Prefect keeps it, if the run's deployment does not exist any more
 
+    async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
+        """A fork takes milliseconds: a state between Pending and Running would only cost the server."""
+
     async def teardown(self, *exc_info: Any) -> None:
         self._background.cancel()  # the base class waits for all tasks of the worker
         await super().teardown(*exc_info)
@@ -168,11 +193,6 @@ class LaunchWorker(ProcessWorker):
 
         if self._serves_embedded:
             require_own_server()
-
-    @property
-    def is_looking(self) -> bool:
-        """Whether it is asking for work, so that nobody knows whether there is any."""
-        return self._poll_lock.locked()
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Look for work now; calls that come while one is looking are served by one more look."""

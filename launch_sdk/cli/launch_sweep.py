@@ -245,7 +245,7 @@ def _watch(launched: LaunchedSweep, agent: OwnAgent) -> SweepView:
             if view.state is RunState.QUEUED and time.monotonic() > look_again:
                 look_again += NO_AGENT_AFTER_S
                 agent.nobody_came(view, live.say)
-            time.sleep(0.5)
+            time.sleep(1.0)
     print_result(view)
     return view
 
