@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 PREFERRED_PORT = 4242
+BACKLOG = 2048
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 15.0
 HEALTH_TIMEOUT_S = 3.0
@@ -164,9 +165,9 @@ def start_server(port: int | None = None, on_start: Callable[[str], None] = _say
                 )
             _wait_until_ready(server)
             return server
-        port = _choose_port(port)
-        on_start(f"Starting the embedded server on port {port} ...")
-        server = _spawn(port)
+        with _listen(port) as listening:
+            on_start(f"Starting the embedded server on port {listening.getsockname()[1]} ...")
+            server = _spawn(listening)
         _wait_until_ready(server)
         return server
 
@@ -195,43 +196,47 @@ def _start_lock() -> Generator[None]:
         yield
 
 
-def _choose_port(port: int | None) -> int:
+def _listen(port: int | None) -> socket.socket:
+    """Take a port for the server before it starts: two that start at once cannot take each other for themselves."""
     if port is not None:
-        if not _is_free(port):
+        if (listening := _listening(port)) is None:
             raise ConflictError(
                 f"Port {port} is in use by another program. Choose another: launch server start --port N,"
                 " or leave --port out to take any free one."
             )
-        return port
+        return listening
     try:
         previous = int(json.loads((server_folder() / "server.json").read_text())["port"])
     except (OSError, ValueError, KeyError, TypeError):
         previous = PREFERRED_PORT
-    for candidate in (previous, PREFERRED_PORT):
-        if _is_free(candidate):
-            return candidate
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for candidate in (previous, PREFERRED_PORT, 0):
+        if listening := _listening(candidate):
+            return listening
+    raise BackendUnavailableError("No port of 127.0.0.1 is free for the embedded server.")
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def _listening(port: int) -> socket.socket | None:
+    """Listen on a port, 0 for any; None if another program does."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(("127.0.0.1", port))
+        listening.listen(BACKLOG)
+    except (OSError, OverflowError):
+        listening.close()
+        return None
+    return listening
 
 
-def _spawn(port: int) -> EmbeddedServer:
+def _spawn(listening: socket.socket) -> EmbeddedServer:
+    port = int(listening.getsockname()[1])
     folder = server_folder()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment |= {"PREFECT_HOME": str(folder), "PREFECT_UI_STATIC_DIRECTORY": str(folder / "ui")}
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "launch_sdk._prefect.server", "--port", str(port)],
+            [sys.executable, "-m", "launch_sdk._prefect.server", "--listening", str(listening.fileno())],
+            pass_fds=[listening.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -35,6 +35,7 @@ from launch_sdk.views import LogLine, RunView, SweepView
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
     from launch_sdk.edits import Edits
     from launch_sdk.queue_views import AgentView, QueueItem, QueueView

@@ -1,4 +1,4 @@
-"""The program of the embedded server: `python -m launch_sdk._prefect.server --port N`.
+"""The program of the embedded server: `python -m launch_sdk._prefect.server --listening FD`.
 
 Prefect's own API server and UI in one process on loopback, with two differences. Every SQLite transaction begins
 IMMEDIATE, in turns. Prefect begins them DEFERRED, and a read that becomes a write then fails at once with "database is
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import socket
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -100,13 +101,13 @@ def keep_pages_local(app: App, url: str) -> App:
 def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m launch_sdk._prefect.server")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--host", default="127.0.0.1")
-    arguments = parser.parse_args()
-    url = f"http://{arguments.host}:{arguments.port}"
+    parser.add_argument("--listening", type=int, required=True, help="descriptor of a socket that listens")
+    listening = socket.socket(fileno=parser.parse_args().listening)
+    host, port = listening.getsockname()
+    url = f"http://{host}:{port}"
     os.environ |= {
-        "PREFECT_SERVER_API_HOST": arguments.host,
-        "PREFECT_SERVER_API_PORT": str(arguments.port),
+        "PREFECT_SERVER_API_HOST": host,
+        "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_UI_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -118,9 +119,8 @@ def main() -> None:
     from prefect.server.api.server import create_app
 
     write_in_turns()
-    uvicorn.run(
-        keep_pages_local(create_app(final=True), url), host=arguments.host, port=arguments.port, log_level="warning"
-    )
+    app = keep_pages_local(create_app(final=True), url)
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
 if __name__ == "__main__":
