@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_client, get_run_logger
@@ -15,6 +16,7 @@ from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 
 from launch_sdk._prefect import names
+from launch_sdk._prefect.jobs import read_job
 from launch_sdk._prefect.run_store import store_holding
 from launch_sdk._prefect.sweep_identity import identify
 from launch_sdk._prefect.sweep_report import SweepReport
@@ -28,7 +30,8 @@ from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.early_stop import EarlyStop, make_early_stop
 from launch_sdk.sweeps.planning import Finish, Launch, Stop, plan, settle
 from launch_sdk.sweeps.prior import observations
-from launch_sdk.sweeps.samplers import make_sampler
+from launch_sdk.sweeps.samplers import sampler_of
+from launch_sdk.sweeps.samplers.optuna_source import OptunaSource, load_optuna_source
 from launch_sdk.tracking.values import decode
 
 CREATIONS_AT_ONCE = 4  # more only wait for one another in the server's database
@@ -69,9 +72,10 @@ async def _drive(
 ) -> Finish:
     runs = SweepRuns(client, spec, identity, ui_url(str(client.api_url)))
     report = SweepReport(client, spec, identity, logger)
-    goal = spec.metric.goal if spec.metric else "minimize"
-    sampler = make_sampler(spec.method, goal=goal, seed=spec.seed, shuffle=spec.shuffle)
-    early_stop = await _early_stop(client, spec, identity)
+    code = await _code(client, spec, identity)
+    source = await asyncio.to_thread(load_optuna_source, spec, code)
+    sampler = sampler_of(spec, source)
+    early_stop = _early_stop(spec, code, source)
     try:
         async with Wake(runs.children.tag) as wake:
             seen = await runs.open()
@@ -95,14 +99,25 @@ async def _drive(
         raise
 
 
-async def _early_stop(client: PrefectClient, spec: SweepSpec, identity: SweepIdentity) -> EarlyStop | None:
-    """Make what ends runs early; a function of the user's is loaded from a copy of the sweep's code."""
-    directory = None
-    if identity.source and any(rule.type == "python" for rule in spec.early_stop):
-        copy = RunDirectory.of(str(identity.parent_id)).work
-        store = await store_holding(client, identity.source)
-        directory = await asyncio.to_thread(store.lay_out, identity.source, copy)
-    return make_early_stop(spec.early_stop, goal=spec.metric.goal if spec.metric else "minimize", directory=directory)
+async def _code(client: PrefectClient, spec: SweepSpec, identity: SweepIdentity) -> Path | None:
+    """Lay out a copy of the sweep's code, if a function in it has a say in the sweep; None if none has."""
+    if not spec.has_functions:
+        return None
+    source = identity.source
+    if spec.own_job is not None:
+        source = (await read_job(client, spec.own_job)).spec.source
+    if not source:
+        return None
+    copy = RunDirectory.of(str(identity.parent_id)).work
+    store = await store_holding(client, source)
+    return await asyncio.to_thread(store.lay_out, source, copy)
+
+
+def _early_stop(spec: SweepSpec, code: Path | None, source: OptunaSource | None) -> EarlyStop | None:
+    """Make what ends runs early; functions of the user's come from the copy of the sweep's code."""
+    goal = spec.metric.goal if spec.metric else "minimize"
+    pruner = source.pruner if source is not None else None
+    return make_early_stop(spec.early_stop, goal=goal, directory=code, pruner=pruner)
 
 
 async def _carry_out(runs: SweepRuns, actions: list[Launch | Stop]) -> None:

@@ -92,8 +92,7 @@ def _announce(spec: SweepSpec) -> None:
     how = f"{spec.method}, {runs}, {spec.num_workers} at a time{goal}"
     for note in spec.notes:
         say(note)
-    count = len(spec.space.searched)
-    say(f"Sweep over {count} parameter{'' if count == 1 else 's'} of {what}: {how}.")
+    say(f"Sweep over {spec.searched} of {what}: {how}.")
 
 
 def _start(client: LaunchClient, document: Document, queue: str | None, prior_runs: Sequence[str]) -> LaunchedSweep:

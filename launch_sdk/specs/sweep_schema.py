@@ -11,10 +11,12 @@ from typing import Any
 
 from launch_sdk.specs.command import DEFAULT_COMMAND
 from launch_sdk.specs.early_stop_spec import RULES
+from launch_sdk.specs.metric import GOALS, IMPUTES, METRIC_KEYS
 from launch_sdk.specs.metric_source import KINDS, MAX_PATTERN_LENGTH, MAX_SOURCES, ROW_FILES
-from launch_sdk.specs.space import DISTRIBUTION_KEYS, NAME
+from launch_sdk.specs.optuna_spec import OPTUNA_KEYS, PART_KEYS, SOURCE
+from launch_sdk.specs.space import DEPRECATED, DISTRIBUTION_KEYS, NAME
 from launch_sdk.specs.sweep_limits import DURATION
-from launch_sdk.specs.sweep_spec import DEFAULT_WORKERS, GOALS, IMPUTES, KEYS, METHODS, METRIC_KEYS
+from launch_sdk.specs.sweep_spec import DEFAULT_WORKERS, KEYS, METHODS
 from launch_sdk.specs.wandb_blocks import (
     CONTROLLER_KEYS,
     CONTROLLERS,
@@ -64,6 +66,7 @@ _DESCRIPTIONS = {
     "retries": "How often a run that failed starts again.",
     "command": f"How to start the program; default: {' '.join(DEFAULT_COMMAND)}.",
     "early_terminate": "Rules of which each may end a run that is not worth going on with.",
+    "optuna": "What method: optuna searches with: a sampler and a pruner by name, or a file of yours.",
     "metric_sources": "Where metrics come from if the program logs none itself.",
     "environment": "What the program runs in: current, auto, or a requirements file beside it.",
     "scheduler": "How the sweep is driven.",
@@ -77,7 +80,8 @@ def sweep_schema() -> Schema:
         "program": {"type": ["string", "null"]},
         "method": {"enum": list(METHODS)},
         "metric": {"anyOf": [_metric(), {"type": "null"}]},
-        "parameters": {"$ref": "#/$defs/parameters"},
+        "parameters": {"anyOf": [{"$ref": "#/$defs/parameters"}, {"type": "null"}]},
+        "optuna": _optuna(),
         "run_cap": {"type": ["integer", "null"], "minimum": 1},
         "initial": {"type": ["array", "null"], "items": {"type": "object"}},
         "max_time": _TIME,
@@ -105,7 +109,21 @@ def sweep_schema() -> Schema:
         "title": "A sweep",
         "type": "object",
         "properties": {key: _described(key, schema) for key, schema in properties.items()},
-        "required": ["method", "parameters"],
+        "required": ["method"],
+        "anyOf": [
+            {"properties": {"parameters": {"type": "object"}}, "required": ["parameters"]},
+            {
+                "properties": {
+                    "method": {"const": "optuna"},
+                    "optuna": {
+                        "type": "object",
+                        "properties": {"optuna_source": {"type": "string"}},
+                        "required": ["optuna_source"],
+                    },
+                },
+                "required": ["optuna"],
+            },
+        ],
         "oneOf": [
             {"properties": {key: given}, "required": [key], "title": f"with a {key}"} for key in ("program", "job")
         ],
@@ -143,6 +161,12 @@ def _metric() -> Schema:
 def _workers() -> Schema:
     number = {"type": "integer", "minimum": 1}
     return {"anyOf": [number, {"type": "string", "pattern": "^0*[1-9][0-9]*$"}], "default": DEFAULT_WORKERS}
+
+
+def _optuna() -> Schema:
+    part = {**_block(PART_KEYS, {"type": {"type": "string", "minLength": 1}}), "required": ["type"]}
+    source = {"type": ["string", "null"], "pattern": SOURCE.pattern}
+    return _block(OPTUNA_KEYS, {"sampler": part, "pruner": part, "optuna_source": source})
 
 
 def _early_terminate() -> Schema:
@@ -222,4 +246,5 @@ def _distribution(name: str) -> Schema:
         "properties": {"distribution": {"const": name}, **values},
         "required": [*(() if name in _INFERRED else ("distribution",)), *required],
         "additionalProperties": False,
+        **({"deprecated": True} if name in DEPRECATED else {}),
     }

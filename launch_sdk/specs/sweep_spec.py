@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -12,9 +10,12 @@ from launch_sdk.specs.command import command_faults
 from launch_sdk.specs.document import unusable_values
 from launch_sdk.specs.early_stop_spec import EarlyStopSpec, parse_early_stop
 from launch_sdk.specs.initial_points import parse_initial
+from launch_sdk.specs.metric import Goal, Impute, Metric, parse_metric
 from launch_sdk.specs.metric_source import parse_metric_sources
+from launch_sdk.specs.optuna_spec import OptunaSpec, parse_optuna
 from launch_sdk.specs.run_spec import environment_fault
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
+from launch_sdk.specs.sweep_keys import describe, key_faults, nearest
 from launch_sdk.specs.sweep_limits import Limits, parse_limits
 from launch_sdk.specs.wandb_blocks import (
     CONTROLLER_KEYS,
@@ -22,24 +23,23 @@ from launch_sdk.specs.wandb_blocks import (
     OVERRIDE_KEYS,
     SCHEDULER_KEYS,
     controller_faults,
+    exponent_notes,
     notes_of,
     scheduler_faults,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from launch_sdk.specs.document import Document, Path_
 
-Method = Literal["grid", "random", "bayes", "tpe"]
-Goal = Literal["minimize", "maximize"]
-Impute = Literal["worst", "best", "latest"]
+__all__ = ["KEYS", "LEARNING", "METHODS", "Goal", "Impute", "Method", "Metric", "SweepSpec", "parse_sweep"]
+
+Method = Literal["grid", "random", "bayes", "tpe", "optuna"]
 METHODS: tuple[str, ...] = get_args(Method)
-GOALS: tuple[str, ...] = get_args(Goal)
-IMPUTES: tuple[str, ...] = get_args(Impute)
+LEARNING: frozenset[str] = frozenset({"bayes", "tpe", "optuna"})  # the methods that learn from the metric
 DEFAULT_WORKERS = 8  # W&B's
 WANDB_SLASHES = 2  # of a job: entity/project/name
-MAX_UNKNOWN = 50  # of one mapping: finding the nearest known key takes time, and nobody reads more
 KEYS = {
     "program": str,
     "job": str,
@@ -58,6 +58,7 @@ KEYS = {
     "metric_sources": list,
     "environment": str,
     "early_terminate": (dict, list),
+    "optuna": dict,
     "name": str,
     "description": str,
     "project": str,
@@ -68,51 +69,6 @@ KEYS = {
     "kind": str,
     "apiVersion": str,
 }
-NOT_SUPPORTED = frozenset({"image_uri", "metrics"})
-METRIC_KEYS = {"name": str, "goal": str, "target": (int, float), "impute": str, "impute_while_running": (str, bool)}
-_TYPE_NAMES = {
-    str: "text",
-    int: "a whole number",
-    bool: "true or false",
-    dict: "a mapping",
-    list: "a list",
-    (int, str): "a whole number",
-    (int, float): "a number",
-    (str, bool): "text or false",
-    (int, float, str): "a time, as in 90 (seconds), 30m, 2h or 1d12h",
-    (dict, list): "a mapping or a list of mappings",
-}
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a sweep makes better.
-
-    Attributes:
-        name: key of a logged value; dots lead into nested values.
-        goal: which way is better.
-        target: the sweep ends once a run has reached this value; None for no such end.
-        impute: what a run that ended without a result counts as for the search: the worst result of all, its own best
-            value or its own latest one.
-        impute_while_running: what a running run counts as; None if it is only known to run.
-    """
-
-    name: str
-    goal: Goal = "minimize"
-    target: float | None = None
-    impute: Impute = "worst"
-    impute_while_running: Impute | None = None
-
-    @property
-    def needs_values(self) -> bool:
-        """Whether the search wants every value that a run logs, not only its last."""
-        return self.impute == "best" or self.impute_while_running is not None
-
-    def is_better(self, value: float, than: float) -> bool:
-        return value < than if self.goal == "minimize" else value > than
-
-    def reaches_target(self, value: float) -> bool:
-        return self.target is not None and not self.is_better(self.target, value)
 
 
 @dataclass(frozen=True)
@@ -132,7 +88,8 @@ class SweepSpec:
         queue: where to run; None for the default.
         metric_sources: where metrics come from if the program logs none itself.
         environment: what its program runs in; see `RunSpec`.
-        early_stop: rules of which each may end a run that is not worth going on with.
+        early_stop: rules of which each may end a run that is not worth going on with; a pruner of `optuna` is the last.
+        optuna: what `method: optuna` searches with; None with another method.
         shuffle: whether a grid is gone through in a random order.
         initial: points that the first runs try, nested; a parameter that one lacks is chosen by the method.
         limits: what ends the sweep, or a run of it, early.
@@ -157,6 +114,7 @@ class SweepSpec:
     metric_sources: tuple[Mapping[str, Any], ...] = ()
     environment: str = "current"
     early_stop: tuple[EarlyStopSpec, ...] = ()
+    optuna: OptunaSpec | None = None
     shuffle: bool = False
     initial: tuple[Mapping[str, Any], ...] = ()
     limits: Limits = field(default_factory=Limits)
@@ -173,6 +131,28 @@ class SweepSpec:
         if self.job is None or self.job.count("/") == 1:
             return None
         return self.job.rpartition("/")[2]
+
+    @property
+    def needs_values(self) -> bool:
+        """Whether the sweep wants every value of the metric that a run logs, not only the last."""
+        by_code = self.optuna is not None and self.optuna.source is not None  # it may have a pruner
+        return self.metric is not None and (self.metric.needs_values or bool(self.early_stop) or by_code)
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether functions in the code of the program or job have a say in the sweep."""
+        by_code = self.optuna is not None and self.optuna.source is not None
+        return by_code or any(rule.type == "python" for rule in self.early_stop)
+
+    @property
+    def searched(self) -> str:
+        """What is searched, in words."""
+        count = len(self.space.searched)
+        told = f"{count} parameter{'' if count == 1 else 's'}"
+        source = self.optuna.source if self.optuna else None
+        if source is None:
+            return told
+        return f"{told} and what {source} says" if self.space.dimensions else f"what {source} says"
 
     @property
     def run_limit(self) -> int | None:
@@ -195,14 +175,17 @@ def parse_sweep(document: Document) -> SweepSpec:
     if unusable := unusable_values(document):
         raise InvalidSpecError(document.name, unusable)
     value = cast("dict[str, Any]", document.value)
-    faults = _key_faults(document, (), value, KEYS)
+    faults = key_faults(document, (), value, KEYS)
     space, space_faults = parse_parameters(document) if isinstance(value.get("parameters"), dict) else (None, [])
     faults += space_faults
     method = _method(document, value, faults)
-    metric = _metric(document, value, faults)
-    if method in {"bayes", "tpe"} and value.get("metric") is None:
+    metric = parse_metric(document, value, faults)
+    if method in LEARNING and value.get("metric") is None:
         faults.append(document.fault((), f"method {method} needs a metric; add metric: {{name: loss, goal: minimize}}"))
-    if value.get("parameters") is None:
+    optuna = parse_optuna(document, value, space, faults)
+    if value.get("parameters") is None and optuna is not None and optuna.source:
+        space = Space(())  # its code says what there is to search
+    elif value.get("parameters") is None:
         faults.append(
             document.fault((), "parameters is missing; name at least one, as in parameters: {lr: {min: 0.0, max: 1.0}}")
         )
@@ -245,44 +228,14 @@ def parse_sweep(document: Document) -> SweepSpec:
         project=value.get("project"),
         metric_sources=metric_sources,
         environment=environment,
-        early_stop=early_stop,
+        early_stop=(*early_stop, *(optuna.rules if optuna else ())),
+        optuna=optuna,
         shuffle=value.get("shuffle") or False,
         initial=initial,
         limits=limits,
         overrides=overrides.get("run_config") or {},
         args=tuple(str(word) for word in overrides.get("args") or ()),
-        notes=notes_of(value),
-    )
-
-
-def _unknown(key: object, known: Mapping[str, Any]) -> str:
-    if key in NOT_SUPPORTED:
-        return "is a key of W&B's that is not supported; leave it out"
-    return f"unknown key; {_nearest(key, known)}"
-
-
-def _key_faults(document: Document, path: Path_, value: Mapping[str, Any], known: Mapping[str, Any]) -> list[Fault]:
-    unknown = [key for key in value if key not in known]
-    faults = [document.fault((*path, key), _unknown(key, known)) for key in unknown[:MAX_UNKNOWN]]
-    if len(unknown) > MAX_UNKNOWN:
-        faults.append(document.fault(path, f"{len(unknown) - MAX_UNKNOWN} more keys are unknown"))
-    for key, item in value.items():
-        where = (*path, key)
-        if key not in known:
-            continue
-        if item is not None and (not isinstance(item, known[key]) or (isinstance(item, bool) and known[key] is int)):
-            faults.append(document.fault(where, f"must be {_TYPE_NAMES[known[key]]}, not {_describe(item)}"))
-    return faults
-
-
-def _nearest(word: object, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(word), known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-
-
-def _describe(item: object) -> str:
-    return (
-        f"{type(item).__name__} {item!r}" if isinstance(item, str | int | float | bool) else f"a {type(item).__name__}"
+        notes=(*notes_of(value), *exponent_notes(space)),
     )
 
 
@@ -291,32 +244,8 @@ def _method(document: Document, value: Mapping[str, Any], faults: list[Fault]) -
     if method is None:
         faults.append(document.fault((), f"method is missing; choose one of {', '.join(METHODS)}"))
     elif isinstance(method, str) and method not in METHODS:
-        faults.append(document.fault(("method",), f"{method!r} is not a method; {_nearest(method, METHODS)}"))
+        faults.append(document.fault(("method",), f"{method!r} is not a method; {nearest(method, METHODS)}"))
     return method if isinstance(method, str) else None
-
-
-def _metric(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> Metric | None:
-    metric = value.get("metric")
-    if not isinstance(metric, dict):
-        return None
-    fields = cast("dict[str, Any]", metric)
-    faults += _key_faults(document, ("metric",), fields, METRIC_KEYS)
-    name, goal, target = fields.get("name"), fields.get("goal", "minimize"), fields.get("target")
-    if not name:
-        faults.append(document.fault(("metric",), "name is missing; give the key that the program logs"))
-    if goal not in GOALS:
-        faults.append(document.fault(("metric", "goal"), f"must be minimize or maximize, not {goal!r}"))
-    if isinstance(target, bool) or (isinstance(target, float) and math.isnan(target)):
-        faults.append(document.fault(("metric", "target"), f"must be a number, not {target!r}"))
-    impute = fields.get("impute") or "worst"
-    while_running = fields.get("impute_while_running")
-    while_running = None if while_running in (None, False, "false") else while_running
-    for key, wanted in (("impute", impute), ("impute_while_running", while_running or "worst")):
-        if wanted not in IMPUTES:
-            or_false = " or false" if key != "impute" else ""
-            told = f"must be {', '.join(IMPUTES)}{or_false}, not {wanted!r}"
-            faults.append(document.fault(("metric", key), told))
-    return Metric(str(name), goal, target, impute, while_running)
 
 
 def _command(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...] | None:
@@ -328,7 +257,7 @@ def _command(document: Document, value: Mapping[str, Any], faults: list[Fault]) 
         if isinstance(word, str | int | float) and not isinstance(word, bool):
             words.append(str(word))
         else:
-            faults.append(document.fault(("command", index), f"must be a word, not {_describe(word)}"))
+            faults.append(document.fault(("command", index), f"must be a word, not {describe(word)}"))
     if len(words) == len(cast("list[object]", command)):
         faults += [document.fault(("command",), message) for message in command_faults(words)]
     return tuple(words)
@@ -383,7 +312,7 @@ def _block(
     if not isinstance(block, dict):
         return {}
     fields = cast("dict[str, Any]", block)
-    faults += _key_faults(document, path, fields, known)
+    faults += key_faults(document, path, fields, known)
     return fields
 
 

@@ -6,9 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from launch_sdk.specs.real_distributions import LogUniform
+
 if TYPE_CHECKING:
     from launch_sdk.errors import Fault
     from launch_sdk.specs.document import Document
+    from launch_sdk.specs.space import Space
 
 Types = type | tuple[type, ...]
 SCHEDULER_KEYS: Mapping[str, Types] = {
@@ -72,3 +75,13 @@ def notes_of(value: Mapping[str, Any]) -> tuple[str, ...]:
             "command changes nothing here: a deployment starts as it was made; it gets its parameters by name."
         )
     return tuple(notes)
+
+
+def exponent_notes(space: Space) -> tuple[str, ...]:
+    """Say which parameters have W&B's deprecated distributions, and what their limits come to."""
+    return tuple(
+        f"{'.'.join(path)}: min and max of {one.name} are exponents of e, so that values go from {one.min:.6g} to"
+        f" {one.max:.6g}; to give these limits themselves write {one.name}_values."
+        for path, one in space
+        if isinstance(one, LogUniform) and one.by_exponent
+    )

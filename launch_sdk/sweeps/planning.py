@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from launch_sdk.specs.run_state import RunState
+from launch_sdk.specs.sweep_spec import LEARNING
 from launch_sdk.sweeps.early_stop import History
 from launch_sdk.sweeps.report import duration
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts
@@ -200,7 +201,7 @@ def _ending(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:
         return Finish("finished", f"run {best.index} reached the target: {spec.metric.name} is {value:g}")
     if failing := too_many_failures(spec, ended):
         return failing
-    if spec.method in {"bayes", "tpe"} and spec.metric and best is None:
+    if spec.method in LEARNING and spec.metric and best is None:
         finished = [run for run in ended if run.state is RunState.FINISHED]
         if len(finished) >= FINISHED_WITHOUT_METRIC and all(run.metric(spec.metric) is None for run in finished):
             return Finish("failed", f"{len(finished)} runs finished, {missing_metric(spec, finished[0])}")

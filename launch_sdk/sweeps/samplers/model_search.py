@@ -16,7 +16,7 @@ from optuna.trial import TrialState, create_trial
 from launch_sdk.sweeps.samplers.gaussian_process import GaussianProcessSampler, quiet_tpe
 from launch_sdk.sweeps.samplers.latent import Latent
 from launch_sdk.sweeps.samplers.random_search import RandomSampler, seed_of
-from launch_sdk.sweeps.samplers.untried import Levels, nearest_untried
+from launch_sdk.sweeps.samplers.untried import Levels, away_from, tried_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,13 +70,13 @@ class ModelSampler:
 
     def suggest(self, space: Space, observations: Sequence[Observation], index: int) -> dict[str, Any] | None:
         """Suggest the next point; None when every point of a discrete space was tried."""
-        tried = _tried(space, observations) if space.is_discrete else set[Levels]()
+        tried = tried_points(space, observations) if space.is_discrete else set[Levels]()
         if space.levels is not None and len(tried) >= space.levels:
             return None
         values = {path: distribution.quantile(0.5) for path, distribution in space}
         if space.searched:
             values |= self._ask(space, observations, index)
-        suggested = space.nest(_away_from(space, values, tried) if tried else values)
+        suggested = space.nest(away_from(space, values, tried) if tried else values)
         if not space.is_discrete and any(suggested == one.parameters for one in observations):
             return RandomSampler(self._seed).suggest(space, observations, index)  # a second look tells nothing new
         return suggested
@@ -91,24 +91,6 @@ class ModelSampler:
         study.add_trials(list(_trials(space, latents, observations, failed_value)))
         asked = study.ask(distributions).params
         return {path: latents["/".join(path)].decode(asked["/".join(path)]) for path, _ in space.searched}
-
-
-def _tried(space: Space, observations: Sequence[Observation]) -> set[Levels]:
-    return {
-        _levels(space, space.flatten(observation.parameters))
-        for observation in observations
-        if space.contains(observation.parameters)
-    }
-
-
-def _levels(space: Space, values: Mapping[ParameterPath, Any]) -> Levels:
-    return tuple(distribution.level(values[path]) for path, distribution in space)
-
-
-def _away_from(space: Space, values: Mapping[ParameterPath, Any], tried: set[Levels]) -> dict[ParameterPath, Any]:
-    distributions = [distribution for _, distribution in space]
-    levels = nearest_untried(distributions, _levels(space, values), tried)
-    return {path: distribution.at_level(level) for (path, distribution), level in zip(space, levels, strict=True)}
 
 
 def _study(goal: Goal, sampler: BaseSampler) -> Study:

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launch_sdk.specs.distributions import Categorical
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from launch_sdk.specs.distributions import Distribution
+    from launch_sdk.specs.space import ParameterPath, Space
+    from launch_sdk.sweeps.samplers.protocol import Observation
 
 Levels = tuple[int, ...]
+
+
+def tried_points(space: Space, observations: Sequence[Observation]) -> set[Levels]:
+    """Give the points of a discrete space that runs have tried, whatever became of them."""
+    return {
+        _levels(space, space.flatten(observation.parameters))
+        for observation in observations
+        if space.contains(observation.parameters)
+    }
+
+
+def away_from(space: Space, values: Mapping[ParameterPath, Any], tried: set[Levels]) -> dict[ParameterPath, Any]:
+    """Give the untried point of a discrete space that is nearest to one, itself if it is untried.
+
+    Raises:
+        LookupError: every point was tried.
+    """
+    distributions = [distribution for _, distribution in space]
+    levels = nearest_untried(distributions, _levels(space, values), tried)
+    return {path: distribution.at_level(level) for (path, distribution), level in zip(space, levels, strict=True)}
+
+
+def _levels(space: Space, values: Mapping[ParameterPath, Any]) -> Levels:
+    return tuple(distribution.level(values[path]) for path, distribution in space)
 
 
 def nearest_untried(distributions: Sequence[Distribution], start: Levels, tried: Container[Levels]) -> Levels:

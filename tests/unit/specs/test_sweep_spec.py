@@ -88,7 +88,7 @@ parameters:
 """
     assert _faults(text) == [
         "line 1: methd: unknown key; did you mean method?",
-        "line 1: method is missing; choose one of grid, random, bayes, tpe",
+        "line 1: method is missing; choose one of grid, random, bayes, tpe, optuna",
         "line 3: job: give either program (a script beside this file) or job (a name or flow/deployment), not both",
         "line 6: metric.goal: must be minimize or maximize, not 'minimise'",
         "line 7: run_cap: must be at least 1, not 0",
