@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 RUNS = 50
 HALFWAY = 25
 BASELINE = "optuna-tpe"
+Task = tuple[str, str, int, int]  # side, problem, seed, runs in flight
 SUITES = {"smooth": [*SMOOTH], "mixed": [*MIXED], "bbob": [*BBOB] if HAS_BBOB else []}
 
 
@@ -57,25 +58,27 @@ def search(side_name: str, name: str, seed: int, pending: int) -> tuple[list[flo
     return values, spent / len(results)
 
 
-def _task(task: tuple[str, str, int, int]) -> tuple[list[float], float]:
+def _task(task: Task) -> tuple[list[float], float]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
     return search(*task)
 
 
-def measure(sides: Sequence[str], names: Sequence[str], seeds: int, pending: int, jobs: int) -> list[dict[str, Any]]:
-    """Run every side on every problem with every seed; one record each."""
-    tasks = [(side, name, seed, pending) for name in names for seed in range(seeds) for side in sides]
+def measure(tasks: Sequence[Task], jobs: int, kept: Path | None) -> list[dict[str, Any]]:
+    """Run every task that is not in the file yet; one record each, of which a line is added to it at once."""
+    records = [json.loads(line) for line in kept.read_text().splitlines()] if kept and kept.exists() else []
+    done = {(one["side"], one["problem"], one["seed"], one["pending"]) for one in records}
+    waiting = [task for task in tasks if task not in done]
     with ProcessPoolExecutor(jobs) as pool:
-        results = list(pool.map(_task, tasks))
-    records: list[dict[str, Any]] = []
-    for (side, name, seed, _), (values, seconds) in zip(tasks, results, strict=True):
-        minimum = problem_of(name, seed).minimum
-        regret = {str(runs): max(min(values[:runs]) - minimum, 0.0) for runs in (HALFWAY, RUNS)}
-        records.append(
-            {"side": side, "problem": name, "seed": seed, "pending": pending, "regret": regret, "seconds": seconds}
-        )
-    return records
+        for (side, name, seed, pending), (values, seconds) in zip(waiting, pool.map(_task, waiting), strict=True):
+            minimum = problem_of(name, seed).minimum
+            regret = {str(runs): max(min(values[:runs]) - minimum, 0.0) for runs in (HALFWAY, RUNS)}
+            one = {"side": side, "problem": name, "seed": seed, "pending": pending}
+            records.append(one | {"regret": regret, "seconds": seconds})
+            if kept:
+                with kept.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(records[-1]) + "\n")
+    return [one for one in records if (one["side"], one["problem"], one["seed"], one["pending"]) in set(tasks)]
 
 
 def medians(records: list[dict[str, Any]], runs: int) -> dict[tuple[str, str], float]:
@@ -123,7 +126,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--sides", nargs="+", choices=SIDES, help="default: all that are installed")
     parser.add_argument("--problems", nargs="+", help="default: those of the suite")
-    parser.add_argument("--json", type=Path, help="write every figure to this file")
+    parser.add_argument("--keep", type=Path, help="a file of a line a search: what is in it is not done again")
     given = parser.parse_args()
     names = given.problems or SUITES[given.suite]
     if not names:
@@ -131,14 +134,13 @@ def main() -> None:
     sides = given.sides or available()
     if "wandb" in sides:
         wandb_python()
-    records = measure(sides, names, given.seeds, given.pending, given.jobs)
+    tasks = [(side, name, seed, given.pending) for seed in range(given.seeds) for name in names for side in sides]
+    records = measure(tasks, given.jobs, given.keep)
     print(f"{given.seeds} seeds, {given.pending} in flight\n")
     for runs in (HALFWAY, RUNS):
         print(table(records, runs, sides, names) + "\n")
     seconds = {side: statistics.mean(one["seconds"] for one in records if one["side"] == side) for side in sides}
     print("mean ms a suggestion: " + ", ".join(f"{side} {1000 * value:.0f}" for side, value in seconds.items()))
-    if given.json:
-        given.json.write_text(json.dumps(records, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
@@ -16,8 +15,9 @@ from launch_sdk.specs.optuna_parts import check_packages, make_part
 from launch_sdk.specs.optuna_spec import DEFAULT_SAMPLER, GRID, Part
 from launch_sdk.sweeps.samplers.define_by_run import FileQuestion, SourceQuestion
 from launch_sdk.sweeps.samplers.random_search import seed_of
-from launch_sdk.sweeps.samplers.replay import Studies, Told
-from launch_sdk.sweeps.samplers.untried import Levels, away_from, tried_points
+from launch_sdk.sweeps.samplers.replay import Studies, Told, told_run
+from launch_sdk.sweeps.samplers.telling import result_of
+from launch_sdk.sweeps.samplers.untried import Levels, TriedPoints, away_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +42,20 @@ class _Asked:
 
     parameters: Mapping[str, Any]
     answer: tuple[dict[str, Any], dict[str, BaseDistribution]] | None
+    told: Told | None = None
+
+    def run(self, observation: Observation) -> Told | None:
+        """Give the run as a study is told it; None if a value lies outside what is asked for now."""
+        if self.answer is None:
+            return None
+        state, value = _outcome(observation)
+        if self.told is None or (self.told.state, self.told.value) != (state, value):
+            try:
+                self.told = told_run(observation.index, *self.answer, state, value)
+            except ValueError:
+                self.answer = None
+                return None
+        return self.told
 
 
 class OptunaSampler:
@@ -70,6 +84,7 @@ class OptunaSampler:
         self._space: Space | None = None
         self._question: Question | None = None
         self._asked: dict[int, _Asked] = {}
+        self._tried = TriedPoints()
         if source is None or source.sampler is None:
             check_packages("sampler", self._part.type, self._part.args)
         before = source.trials if source is not None else ()
@@ -83,7 +98,7 @@ class OptunaSampler:
         """
         question = self._asking(space)
         is_file = isinstance(question, FileQuestion)
-        tried = tried_points(space, observations) if is_file and space.is_discrete else set[Levels]()
+        tried = self._tried.of(space, observations) if is_file and space.is_discrete else set[Levels]()
         if is_file and space.levels is not None and len(tried) >= space.levels:
             return None
         try:
@@ -140,7 +155,7 @@ class OptunaSampler:
             known = self._asked.get(one.index)
             if known is None or known.parameters != one.parameters:
                 known = self._asked[one.index] = _Asked(one.parameters, question.asked(one.parameters, one.index))
-            if known.answer is not None and (run := _told(one, *known.answer)) is not None:
+            if (run := known.run(one)) is not None:
                 told.append(run)
         return told
 
@@ -157,22 +172,11 @@ def _type(error: Exception) -> str:
     return f"{type(error).__name__}: " if str(error) else type(error).__name__
 
 
-def _told(
-    observation: Observation, params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
-) -> Told | None:
-    """Give a run as a study is told it; None if a value lies outside what is asked for now."""
-    value = observation.value
-    state, result = TrialState.RUNNING, None
-    if observation.status != "running":
-        state = TrialState.FAIL
-        if observation.status == "finished" and value is not None and isfinite(value):
-            state, result = TrialState.COMPLETE, float(value)
-    told = Told(observation.index, params, distributions, state, result)
-    try:
-        told.trial()
-    except ValueError:
-        return None
-    return told
+def _outcome(observation: Observation) -> tuple[TrialState, float | None]:
+    if observation.status == "running":
+        return TrialState.RUNNING, None
+    result = result_of(observation)
+    return (TrialState.FAIL, None) if result is None else (TrialState.COMPLETE, result)
 
 
 def _is_repeated(trial: Trial, runs: Sequence[Told]) -> bool:

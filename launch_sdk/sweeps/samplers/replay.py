@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,23 +53,31 @@ class Told:
         distributions: of each of them.
         state: `RUNNING`, `COMPLETE` or `FAIL`.
         value: its result, if it is complete.
+        trial: the same as a trial.
     """
 
     index: int
     params: Mapping[str, Any]
     distributions: Mapping[str, BaseDistribution]
     state: TrialState
-    value: float | None = None
+    value: float | None
+    trial: FrozenTrial = field(compare=False)
 
-    def trial(self) -> FrozenTrial:
-        """Give it as a trial.
 
-        Raises:
-            ValueError: a value is outside its distribution.
-        """
-        return create_trial(
-            state=self.state, value=self.value, params=dict(self.params), distributions=dict(self.distributions)
-        )
+def told_run(
+    index: int,
+    params: dict[str, Any],
+    distributions: dict[str, BaseDistribution],
+    state: TrialState,
+    value: float | None,
+) -> Told:
+    """Make a run as a study is told it.
+
+    Raises:
+        ValueError: a value is outside its distribution.
+    """
+    trial = create_trial(state=state, value=value, params=params, distributions=distributions)
+    return Told(index, params, distributions, state, value, trial)
 
 
 class Studies:
@@ -100,7 +108,7 @@ class Studies:
         sampler = self._make()
         if _leaves_no_notes(sampler):
             study = self._study(sampler)
-            study.add_trials([*self._before, *(run.trial() for run in runs)])
+            study.add_trials([*self._before, *(run.trial for run in runs)])
             return study
         return self._replayed(sampler, list(runs))
 
@@ -114,7 +122,7 @@ class Studies:
     def with_sampler(self, runs: Sequence[Told], sampler: BaseSampler) -> Study:
         """Make a study that knows these runs, for another sampler, which leaves no notes."""
         study = self._study(sampler)
-        study.add_trials([*self._before, *(run.trial() for run in runs)])
+        study.add_trials([*self._before, *(run.trial for run in runs)])
         return study
 
     def _study(self, sampler: BaseSampler) -> Study:

@@ -17,13 +17,30 @@ if TYPE_CHECKING:
 Levels = tuple[int, ...]
 
 
-def tried_points(space: Space, observations: Sequence[Observation]) -> set[Levels]:
-    """Give the points of a discrete space that runs have tried, whatever became of them."""
-    return {
-        _levels(space, space.flatten(observation.parameters))
-        for observation in observations
-        if space.contains(observation.parameters)
-    }
+class TriedPoints:
+    """The points of a discrete space that runs have tried, whatever became of them.
+
+    What a run's parameters come to is remembered, since it never changes; the memory only saves time.
+    """
+
+    def __init__(self) -> None:
+        self._space: Space | None = None
+        self._known: dict[int, tuple[Mapping[str, Any], Levels | None]] = {}
+
+    def of(self, space: Space, observations: Sequence[Observation]) -> set[Levels]:
+        """Give the points of these runs, without those that lie outside the space."""
+        if self._space is not space:
+            self._space, self._known = space, {}
+        points = [self._point(space, observation) for observation in observations]
+        return {point for point in points if point is not None}
+
+    def _point(self, space: Space, observation: Observation) -> Levels | None:
+        parameters = observation.parameters
+        known = self._known.get(observation.index)
+        if known is None or known[0] != parameters:
+            point = _levels(space, space.flatten(parameters)) if space.contains(parameters) else None
+            known = self._known[observation.index] = (parameters, point)
+        return known[1]
 
 
 def away_from(space: Space, values: Mapping[ParameterPath, Any], tried: set[Levels]) -> dict[ParameterPath, Any]:
