@@ -157,7 +157,7 @@ async def cycles(method: str, parent_id: str, sweep_id: str) -> dict[str, float]
         await runs.read()
         first = time.perf_counter() - start
         for _ in range(CYCLES):
-            marks = [time.perf_counter()]
+            marks, processor = [time.perf_counter()], time.process_time()
             seen, _ = settle(await runs.read(), 0.0, time.time())
             marks.append(time.perf_counter())
             actions = await asyncio.to_thread(plan, spec, seen, sampler, None, now=time.time())
@@ -168,6 +168,7 @@ async def cycles(method: str, parent_id: str, sweep_id: str) -> dict[str, float]
             for name, before, after in zip(("read", "plan", "show"), marks, marks[1:], strict=False):
                 times.setdefault(name, []).append(1000 * (after - before))
             times.setdefault("cycle", []).append(1000 * (marks[-1] - marks[0]))
+            times.setdefault("processor", []).append(1000 * (time.process_time() - processor))
             await asyncio.sleep(0.3)
         if report.drawing:
             report.drawing.cancel()
@@ -187,13 +188,15 @@ def show_cycles(methods: list[str], sizes: list[int]) -> dict[str, Any]:
         environment["PREFECT_API_URL"] = json.loads(started.stdout)["api_url"]
         try:
             parents = {size: _worker(environment, "create", str(size)) for size in sizes}
-            print("| a parent's cycle, ms | read | plan | show | whole | slowest | first read | memory, MB |")
-            print("|---" * 8 + "|")
+            print(
+                "| a parent's cycle, ms | read | plan | show | whole | processor | slowest | first read | memory, MB |"
+            )
+            print("|---" * 9 + "|")
             for method in methods:
                 for size, parent in parents.items():
                     one = _worker(environment, "cycles", method, parent, f"bench{size}")
                     found[f"{method}, {size}"] = one
-                    keys = ("read", "plan", "show", "cycle", "slowest cycle", "first read", "MB")
+                    keys = ("read", "plan", "show", "cycle", "processor", "slowest cycle", "first read", "MB")
                     cells = " | ".join(f"{one[key]:.0f}" for key in keys)
                     print(f"| {method}, {size:,} finished, {RUNNING} running | {cells} |", flush=True)
         finally:

@@ -142,8 +142,8 @@ class SweepLife:
         wanted = {"artifacts": {"flow_run_id": {"any_": [str(parent.id)]}}}
         for artifact in (await self.client.request("POST", "/artifacts/filter", json=wanted)).json():
             await self.client.delete_artifact(UUID(artifact["id"]))
-        for flow_run in children.flow_runs.values():
-            await self.client.delete_flow_run(flow_run.id)
+        for run_id in children.known:
+            await self.client.delete_flow_run(UUID(run_id))
         for earlier in await self._moved(sweep_id):
             await self.client.delete_flow_run(earlier.id)
         await self.client.delete_flow_run(parent.id)

@@ -19,7 +19,7 @@ from launch_sdk._prefect.queues import queue_has_agent
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.chart import Chart
 from launch_sdk.sweeps.drawing import DrawingProcess
-from launch_sdk.sweeps.page import headline, summary_page, table
+from launch_sdk.sweeps.page import headline, rows_title, summary_page, table
 from launch_sdk.sweeps.planning import Finish, missing_metric
 from launch_sdk.sweeps.report import progress
 from launch_sdk.sweeps.runs import SweepRun
@@ -122,7 +122,7 @@ class SweepReport:
         is_done = finish is not None and finish.outcome == "finished"
         percent = 100.0 if is_done else round(state.percent, 1)
         await self._put("progress", percent, headline(self.spec, state, is_over=finish is not None))
-        await self._put("runs", json.dumps(table(self.spec, runs)), "Every run of the sweep, the newest first")
+        await self._put("runs", json.dumps(table(self.spec, runs)), rows_title(len(runs)))
 
     async def _write_page(self, runs: Sequence[SweepRun], finish: Finish | None = None) -> None:
         page = summary_page(self.spec, runs, self.pictures, finish, self.notices)

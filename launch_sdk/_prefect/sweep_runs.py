@@ -315,8 +315,10 @@ class SweepRuns:
 
     async def _keep_result(self, run_id: str) -> None:
         """Read what a flow returned, and keep it as the run's summary on the server."""
-        flow_run = self.children.flow_runs[run_id]
-        if flow_run.state is None or self.spec.metric is None:
+        if self.spec.metric is None:
+            return
+        flow_run = await self.client.read_flow_run(uuid.UUID(run_id))
+        if flow_run.state is None:
             return
         with contextlib.suppress(Exception):  # a result that cannot be read is a metric that was not logged
             result: object = await flow_run.state.aresult(raise_on_failure=False)

@@ -213,6 +213,8 @@ def too_many_failures(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | No
 
     They are judged in order of time: what ends afterwards, being stopped for this reason, must not take it back.
     """
+    if not any(run.state is RunState.FAILED for run in ended):
+        return None
     told = sorted((run for run in ended if not run.was_cut_short), key=lambda run: (run.ended or 0.0, run.index))
     limit, failed = spec.limits.max_failed, list[SweepRun]()
     for count, run in enumerate(told, start=1):

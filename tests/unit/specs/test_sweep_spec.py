@@ -105,6 +105,7 @@ WRONG: list[tuple[dict[Any, Any], str]] = [
     ({"method": None}, "method is missing"),
     ({"method": ["grid"]}, "method: must be text, not a list"),
     ({"nonsense": 1}, "nonsense: unknown key; known are"),
+    ({"metrics": [{"name": "a"}, {"name": "b"}]}, "metrics: is a key of W&B's that is not supported"),
     ({"parameters": None}, "parameters is missing"),
     ({"parameters": {}}, "parameters: empty"),
     ({"parameters": []}, "parameters: must be a mapping, not a list"),
@@ -374,3 +375,11 @@ def test_running_runs_are_not_imputed_by_default(given: object) -> None:
     metric = _parse(metric={"name": "a", "impute_while_running": given, "impute": "latest"}).metric
     assert metric is not None
     assert (metric.impute, metric.impute_while_running, metric.needs_values) == ("latest", None, False)
+
+
+def test_deprecated_exponents_are_taken_and_what_they_come_to_is_said() -> None:
+    spec = _parse(parameters={"a": {"parameters": {"lr": {"distribution": "log_uniform", "min": -7, "max": 0}}}})
+    (note,) = spec.notes
+    assert note.startswith("a.lr: min and max of log_uniform are exponents of e, so that values go from 0.000911882 to")
+    assert note.endswith("write log_uniform_values.")
+    assert spec.space.dimensions[0][1].name == "log_uniform"
