@@ -5,24 +5,28 @@
 
 A cycle is what `flows/run_sweep.py` does between two waits: read the children from a real server, settle, `plan` (with
 one free place, so that one run is suggested), and write the artifacts. The server is an embedded one in a temporary
-home; the runs are flow runs as a sweep makes them, created ended. Each size is measured in a process of its own, for
-the memory. Times are medians, on the clock; those of suggestions are of processor time too.
+home; the runs are flow runs as a sweep makes them, copied in its database. Each size is measured in a process of its
+own, for the memory. Times are medians, on the clock; those of suggestions are of processor time too.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import resource
+import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +94,34 @@ async def create(size: int, sweep_id: str) -> str:
     from prefect import flow, get_client
 
     from launch_sdk._prefect import names
+    from launch_sdk.tracking.values import dumps
+
+    async with get_client() as client:
+        flow_id = await client.create_flow(flow(name="benchmark")(lambda: None))
+        ids: list[str] = []
+        for index in (0, *range(size, size + RUNNING)):
+            point = dict.fromkeys(PARAMETERS, 0.5)
+            labels = {names.SWEEP: sweep_id, names.INDEX: index, names.ATTEMPT: 0, names.PARAMETERS: dumps(point)}
+            body = {
+                "flow_id": str(flow_id),
+                "name": f"{index:03d} run",
+                "tags": [names.sweep_tag(sweep_id)],
+                "labels": labels | ({names.SUMMARY: dumps({"loss": 1.0})} if index == 0 else {}),
+                "state": {"type": "RUNNING" if index else "COMPLETED"},
+            }
+            ids.append((await client.request("POST", "/flow_runs/", json=body)).json()["id"])
+        multiply(ids[0], size)
+        tags = [names.PARENT_TAG, names.sweep_tag(sweep_id)]
+        parent = await client.create_flow_run(flow(name="parent")(lambda: None), tags=tags)
+    return str(parent.id)
+
+
+def multiply(template: str, size: int) -> None:
+    """Copy an ended run in the server's database until there are so many, each with values and a time of its own.
+
+    The server itself takes some 10 ms to create one.
+    """
+    from launch_sdk._prefect import names
     from launch_sdk.specs.document import Document
     from launch_sdk.specs.space import parse_parameters
     from launch_sdk.sweeps.samplers import make_sampler
@@ -97,34 +129,26 @@ async def create(size: int, sweep_id: str) -> str:
 
     space, _ = parse_parameters(Document({"parameters": PARAMETERS}))
     draws = make_sampler("random", goal="minimize", seed=1)
-    async with get_client() as client:
-        flow_id = await client.create_flow(flow(name="benchmark")(lambda: None))
-        slots = asyncio.Semaphore(4)
+    (database,) = Path(os.environ["LAUNCH_HOME"]).rglob("*.db")
+    with contextlib.closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+        connection.row_factory = sqlite3.Row
+        run = dict(connection.execute("SELECT * FROM flow_run WHERE id = ?", (template,)).fetchone())
+        state = dict(connection.execute("SELECT * FROM flow_run_state WHERE id = ?", (run["state_id"],)).fetchone())
+        for index in range(1, size):
+            run_id, state_id = str(uuid.uuid4()), str(uuid.uuid4())
+            point = draws.suggest(space, [], index) or {}
+            labels = json.loads(run["labels"]) | {names.INDEX: index, names.PARAMETERS: dumps(point)}
+            labels[names.SUMMARY] = dumps({"loss": loss(point)})
+            at = datetime.now(UTC) - timedelta(seconds=60 + size - index)
+            times = dict.fromkeys(("expected_start_time", "start_time", "end_time"), f"{at:%Y-%m-%d %H:%M:%S.%f}")
+            of_run = {"id": run_id, "state_id": state_id, "name": f"{index:03d} run", "labels": json.dumps(labels)}
+            _insert(connection, "flow_run", run | of_run | times)
+            _insert(connection, "flow_run_state", state | {"id": state_id, "flow_run_id": run_id})
 
-        async def one(index: int) -> None:
-            parameters = draws.suggest(space, [], index) or {}
-            labels = {
-                names.SWEEP: sweep_id,
-                names.INDEX: index,
-                names.ATTEMPT: 0,
-                names.PARAMETERS: dumps(parameters),
-                names.SUMMARY: dumps({"loss": loss(parameters)}),
-            }
-            body = {
-                "flow_id": str(flow_id),
-                "name": f"{index:03d} run",
-                "tags": [names.sweep_tag(sweep_id)],
-                "labels": labels,
-                "state": {"type": "COMPLETED" if index < size else "RUNNING", "name": None},
-            }
-            async with slots:
-                answer = await client.request("POST", "/flow_runs/", json=body)
-                answer.raise_for_status()
 
-        await asyncio.gather(*(one(index) for index in range(size + RUNNING)))
-        tags = [names.PARENT_TAG, names.sweep_tag(sweep_id)]
-        parent = await client.create_flow_run(flow(name="parent")(lambda: None), tags=tags)
-    return str(parent.id)
+def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    columns, places = ", ".join(row), ", ".join("?" * len(row))
+    connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({places})", list(row.values()))  # noqa: S608  # names of columns
 
 
 async def cycles(method: str, parent_id: str, sweep_id: str) -> dict[str, float]:
@@ -182,9 +206,11 @@ def show_cycles(methods: list[str], sizes: list[int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="launch-bench-") as home:
         environment = {**os.environ, "LAUNCH_HOME": home, "PREFECT_LOGGING_LEVEL": "WARNING"}
-        started = subprocess.run(
-            [str(BIN / "launch"), "server", "start", "--json"], env=environment, capture_output=True, check=True
-        )
+        with socket.socket() as free:  # of its own: a benchmark beside others takes nobody's port
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        words = [str(BIN / "launch"), "server", "start", "--port", str(port), "--json"]
+        started = subprocess.run(words, env=environment, capture_output=True, check=True)
         environment["PREFECT_API_URL"] = json.loads(started.stdout)["api_url"]
         try:
             parents = {size: _worker(environment, "create", str(size)) for size in sizes}
@@ -221,6 +247,7 @@ def work(words: list[str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--latency", action="store_true", help="only the suggestions")
+    parser.add_argument("--cycles", action="store_true", help="only the cycles")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     parser.add_argument("--sizes", nargs="+", type=int, default=[100, 10_000], help="finished runs of the cycles")
     parser.add_argument("--json", type=Path)
@@ -229,7 +256,9 @@ def main() -> None:
     if given.worker:
         work(given.worker)
         return
-    found: dict[str, Any] = {"latency_ms": show_latencies(given.methods)}
+    found: dict[str, Any] = {}
+    if not given.cycles:
+        found["latency_ms"] = show_latencies(given.methods)
     if not given.latency:
         print()
         found["cycles"] = show_cycles(given.methods, given.sizes)

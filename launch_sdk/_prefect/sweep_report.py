@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 TABLE_EVERY_S = 1.0
 PAGE_EVERY_S = 5.0
 PICTURES_EVERY_S = 15.0
+RUNS_AT_FULL_PACE = 1000
 NO_AGENT_AFTER_S = 5.0
 KINDS = {"progress": "progress", "runs": "table", "report": "markdown"}
 
@@ -47,12 +48,12 @@ class Pace:
     every_s: float
     next_s: float = 0.0
 
-    def is_due(self) -> bool:
-        """Say whether the time has come; if so, the next is `every_s` from now."""
+    def is_due(self, slower: float = 1.0) -> bool:
+        """Say whether the time has come; if so, the next is `every_s`, times `slower`, from now."""
         now = time.monotonic()
         if now < self.next_s:
             return False
-        self.next_s = now + self.every_s
+        self.next_s = now + self.every_s * slower
         return True
 
 
@@ -60,7 +61,8 @@ class SweepReport:
     """Three artifacts on the parent's page, and notices as a label of it.
 
     `progress` and the table `runs` are brought up to date every second, the page `report` every five, the pictures on
-    it every fifteen, each only if there is news. Close it: its drawing process is its own.
+    it every fifteen, each only if there is news; beyond a thousand runs less often, as they cost more. Close it: its
+    drawing process is its own.
     """
 
     def __init__(
@@ -92,13 +94,14 @@ class SweepReport:
     async def show(self, runs: Sequence[SweepRun]) -> None:
         """Bring the artifacts up to date, each at its own pace."""
         await self._notice(runs)
-        if self.numbers_pace.is_due():
+        slower = max(1.0, len(runs) / RUNS_AT_FULL_PACE)
+        if self.numbers_pace.is_due(slower):
             await self._write_numbers(runs)
         if any(run.state.has_result for run in runs):
             self.drawing_process.start()  # so that it is ready when the first picture is wanted
-            if (self.drawing is None or self.drawing.done()) and self.pictures_pace.is_due():
+            if (self.drawing is None or self.drawing.done()) and self.pictures_pace.is_due(slower):
                 self.drawing = asyncio.create_task(self._draw(list(runs)))
-        if self.page_pace.is_due():
+        if self.page_pace.is_due(slower):
             await self._write_page(runs)
 
     async def close(self, runs: Sequence[SweepRun], finish: Finish) -> None:

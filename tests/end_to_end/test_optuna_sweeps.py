@@ -40,7 +40,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def write_sweep(project: Path, **changes: Any) -> str:
-    document = {
+    document: dict[str, Any] = {
         "method": "optuna",
         "program": "train.py",
         "metric": {"name": "loss", "goal": "minimize"},
@@ -89,7 +89,7 @@ def test_the_code_of_a_job_says_what_to_search_and_a_fault_in_it_starts_no_run(h
 
 
 def test_what_is_wrong_with_the_block_is_told_before_anything_is_submitted(home: Home, project: Path) -> None:
-    block = {"sampler": {"type": "CmaEs", "args": {}}, "optuna_source": "tuning/nowhere.py"}
+    block: dict[str, Any] = {"sampler": {"type": "CmaEs", "args": {}}, "optuna_source": "tuning/nowhere.py"}
     refused = home.run("launch-sweep", write_sweep(project, optuna=block))
     assert refused.returncode == 2
     assert "optuna.sampler.type: 'CmaEs' is no sampler of Optuna's; did you mean CmaEsSampler?" in refused.stderr
