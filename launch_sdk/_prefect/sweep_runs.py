@@ -104,19 +104,15 @@ class SweepRuns:
 
     async def read(self) -> list[SweepRun]:
         """Return every attempt of every index; a finished flow's return value is kept as its summary."""
-        before = {run_id for run_id, run in self.children.known.items() if run.state.is_terminal}
+        returns_values = self.spec.job is not None and self.spec.own_job is None
+        known = self.children.known.items() if returns_values else ()
+        before = {run_id for run_id, run in known if run.state.is_terminal}
         await self.children.read()
         if (token := self._label(names.REREAD)) != self.reread:
             self.reread = token
             await self.children.read_all()
-        for run_id, run in self.children.known.items():
-            if (
-                self.spec.job
-                and not self.spec.own_job
-                and run_id not in before
-                and run.state.has_result
-                and not run.summary
-            ):
+        for run_id, run in list(self.children.known.items()) if returns_values else ():
+            if run_id not in before and run.state.has_result and not run.summary:
                 await self._keep_result(run_id)
         return list(self.children.known.values())
 
