@@ -176,7 +176,8 @@ class SweepRuns:
     def _followed(self) -> dict[str, str]:
         """Have the run tell every value of the metric, if anybody wants them."""
         metric = self.spec.metric
-        return {names.FOLLOWED: metric.name} if metric and (self.spec.early_stop or metric.needs_values) else {}
+        wanted = metric and (self.spec.early_stop or metric.needs_values or self.spec.scheduler.job)
+        return {names.FOLLOWED: metric.name} if metric and wanted else {}
 
     async def _start(self, action: Launch, **more: Any) -> FlowRun:
         if self.deployment is None:

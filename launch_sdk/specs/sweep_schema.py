@@ -12,9 +12,10 @@ from typing import Any
 from launch_sdk.specs.command import DEFAULT_COMMAND
 from launch_sdk.specs.early_stop_spec import RULES
 from launch_sdk.specs.metric_source import KINDS, MAX_PATTERN_LENGTH, MAX_SOURCES, ROW_FILES
+from launch_sdk.specs.scheduler_spec import DEFAULT_WORKERS
 from launch_sdk.specs.space import DISTRIBUTION_KEYS, NAME
-from launch_sdk.specs.sweep_limits import DURATION
-from launch_sdk.specs.sweep_spec import DEFAULT_WORKERS, GOALS, IMPUTES, KEYS, METHODS, METRIC_KEYS
+from launch_sdk.specs.sweep_limits import COST_KEYS, DURATION
+from launch_sdk.specs.sweep_spec import GOALS, IMPUTES, KEYS, METHODS, METRIC_KEYS
 from launch_sdk.specs.wandb_blocks import (
     CONTROLLER_KEYS,
     CONTROLLERS,
@@ -29,6 +30,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object", list: "array"}
 _POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
 _TIME: Schema = {"anyOf": [_POSITIVE, {"type": "string", "pattern": DURATION}, {"type": "null"}]}
+_COST: Mapping[str, Schema] = {"metric": {"type": "string", "minLength": 1}, "max": _POSITIVE}
 _VALUES: Mapping[str, Schema] = {
     "value": {},
     "values": {"type": "array", "minItems": 1},
@@ -47,6 +49,10 @@ _NARROWER: Mapping[str, Mapping[str, Schema]] = {
     "q_log_uniform_values": {"min": _POSITIVE},
     "inv_log_uniform_values": {"min": _POSITIVE},
 }
+_OWN_SCHEDULER: Schema = {  # then it takes no method
+    "required": ["scheduler"],
+    "properties": {"scheduler": {"type": "object", "required": ["job"]}},
+}
 _INFERRED = ("constant", "categorical", "categorical_w_probabilities", "uniform")  # without the key distribution
 _DESCRIPTIONS = {
     "program": "Script to run, relative to this file; or give job.",
@@ -62,6 +68,7 @@ _DESCRIPTIONS = {
     "max_run_time": "A run that takes longer is stopped, and its last values count.",
     "max_failed": "The sweep fails once more runs than this have failed; below 1: a fraction of those that have ended.",
     "retries": "How often a run that failed starts again.",
+    "cost": "The sweep ends once its runs have cost so much together, by a value that each logs.",
     "command": f"How to start the program; default: {' '.join(DEFAULT_COMMAND)}.",
     "early_terminate": "Rules of which each may end a run that is not worth going on with.",
     "metric_sources": "Where metrics come from if the program logs none itself.",
@@ -90,11 +97,14 @@ def sweep_schema() -> Schema:
             ]
         },
         "retries": {"type": ["integer", "null"], "minimum": 0},
+        "cost": {**_block(COST_KEYS, _COST), "required": list(COST_KEYS)},
         "command": {"type": ["array", "null"], "minItems": 1, "items": {"type": ["string", "number"]}},
         "early_terminate": _early_terminate(),
         "environment": {"type": ["string", "null"]},
         "metric_sources": {"type": ["array", "null"], "maxItems": MAX_SOURCES, "items": _metric_source()},
-        "scheduler": _block(SCHEDULER_KEYS, {"num_workers": _workers()}),
+        "scheduler": _block(
+            SCHEDULER_KEYS, {"num_workers": _workers(), "timeout": _TIME, "engine": {"enum": ["wandb", None]}}
+        ),
         "launch": _block(LAUNCH_KEYS, {"overrides": _block(OVERRIDE_KEYS)}),
         "controller": _block(CONTROLLER_KEYS, {"type": {"enum": [*CONTROLLERS, None]}}),
     }
@@ -105,7 +115,10 @@ def sweep_schema() -> Schema:
         "title": "A sweep",
         "type": "object",
         "properties": {key: _described(key, schema) for key, schema in properties.items()},
-        "required": ["method", "parameters"],
+        "required": ["parameters"],
+        "anyOf": [{"required": ["method"], "properties": {"method": given}}, _OWN_SCHEDULER],
+        "if": {"required": ["method"], "properties": {"method": {"const": "custom"}}},
+        "then": _OWN_SCHEDULER,
         "oneOf": [
             {"properties": {key: given}, "required": [key], "title": f"with a {key}"} for key in ("program", "job")
         ],

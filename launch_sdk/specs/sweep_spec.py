@@ -14,16 +14,19 @@ from launch_sdk.specs.early_stop_spec import EarlyStopSpec, parse_early_stop
 from launch_sdk.specs.initial_points import parse_initial
 from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.specs.run_spec import environment_fault
+from launch_sdk.specs.scheduler_spec import SchedulerSpec, own_reference, parse_scheduler, parse_workers
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
 from launch_sdk.specs.sweep_limits import Limits, parse_limits
 from launch_sdk.specs.wandb_blocks import (
     CONTROLLER_KEYS,
+    ENGINE,
+    ENGINE_KEYS,
     LAUNCH_KEYS,
     OVERRIDE_KEYS,
     SCHEDULER_KEYS,
     controller_faults,
+    has_own_scheduler,
     notes_of,
-    scheduler_faults,
 )
 
 if TYPE_CHECKING:
@@ -31,15 +34,14 @@ if TYPE_CHECKING:
 
     from launch_sdk.specs.document import Document, Path_
 
-Method = Literal["grid", "random", "bayes", "tpe"]
+Method = Literal["grid", "random", "bayes", "tpe", "custom"]
 Goal = Literal["minimize", "maximize"]
 Impute = Literal["worst", "best", "latest"]
 METHODS: tuple[str, ...] = get_args(Method)
 GOALS: tuple[str, ...] = get_args(Goal)
 IMPUTES: tuple[str, ...] = get_args(Impute)
-DEFAULT_WORKERS = 8  # W&B's
 WANDB_SLASHES = 2  # of a job: entity/project/name
-MAX_UNKNOWN = 50  # of one mapping: finding the nearest known key takes time, and nobody reads more
+MAX_UNKNOWN = 50  # of one mapping: finding the nearest known key takes time
 KEYS = {
     "program": str,
     "job": str,
@@ -54,6 +56,7 @@ KEYS = {
     "max_run_time": (int, float, str),
     "max_failed": (int, float),
     "retries": int,
+    "cost": dict,
     "command": list,
     "metric_sources": list,
     "environment": str,
@@ -128,6 +131,7 @@ class SweepSpec:
         command: how to start the program, with W&B's macros; None for the default.
         run_cap: how many runs at most; None for no limit but the space's own.
         num_workers: how many runs at once.
+        scheduler: who chooses the runs, if not the method.
         seed: of the sampler; the same seed and results give the same suggestions.
         queue: where to run; None for the default.
         metric_sources: where metrics come from if the program logs none itself.
@@ -162,6 +166,7 @@ class SweepSpec:
     limits: Limits = field(default_factory=Limits)
     overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     args: tuple[str, ...] = ()
+    scheduler: SchedulerSpec = field(default_factory=SchedulerSpec)
     notes: tuple[str, ...] = ()
 
     @property
@@ -172,7 +177,7 @@ class SweepSpec:
         """
         if self.job is None or self.job.count("/") == 1:
             return None
-        return self.job.rpartition("/")[2]
+        return own_reference(self.job)
 
     @property
     def run_limit(self) -> int | None:
@@ -213,8 +218,9 @@ def parse_sweep(document: Document) -> SweepSpec:
     launch = _block(document, value, ("launch",), LAUNCH_KEYS, faults)
     overrides = _block(document, launch, ("launch", "overrides"), OVERRIDE_KEYS, faults)
     controller = _block(document, value, ("controller",), CONTROLLER_KEYS, faults)
-    faults += [*scheduler_faults(document, scheduler), *controller_faults(document, controller)]
-    num_workers = _num_workers(document, scheduler, faults)
+    faults += controller_faults(document, controller)
+    num_workers = parse_workers(document, scheduler, faults)
+    scheduler_spec = parse_scheduler(document, scheduler, faults)
     run_cap = value.get("run_cap")
     if isinstance(run_cap, int) and not isinstance(run_cap, bool) and run_cap < 1:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
@@ -225,8 +231,8 @@ def parse_sweep(document: Document) -> SweepSpec:
     limits = parse_limits(document, value, faults)
     if value.get("shuffle") is True and method != "grid":
         faults.append(document.fault(("shuffle",), f"goes with method: grid; {method} draws at random by itself"))
-    is_grid, is_readable = method == "grid", space is not None and not space_faults
-    initial = parse_initial(document, space, whole=is_grid, faults=faults) if space and is_readable else ()
+    is_readable = space is not None and not space_faults
+    initial = parse_initial(document, space, whole=method == "grid", faults=faults) if space and is_readable else ()
     if faults or space is None:
         raise InvalidSpecError(document.name, faults)
     return SweepSpec(
@@ -251,11 +257,14 @@ def parse_sweep(document: Document) -> SweepSpec:
         limits=limits,
         overrides=overrides.get("run_config") or {},
         args=tuple(str(word) for word in overrides.get("args") or ()),
+        scheduler=scheduler_spec,
         notes=notes_of(value),
     )
 
 
 def _unknown(key: object, known: Mapping[str, Any]) -> str:
+    if key in ENGINE_KEYS and known is SCHEDULER_KEYS:
+        return ENGINE
     if key in NOT_SUPPORTED:
         return "is a key of W&B's that is not supported; leave it out"
     return f"unknown key; {_nearest(key, known)}"
@@ -288,7 +297,12 @@ def _describe(item: object) -> str:
 
 def _method(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> str | None:
     method = value.get("method")
-    if method is None:
+    if method is None and has_own_scheduler(value):
+        return "custom"
+    if method == "custom" and not has_own_scheduler(value):
+        told = "goes with scheduler.job, which names the job that chooses the runs"
+        faults.append(document.fault(("method",), told))
+    elif method is None:
         faults.append(document.fault((), f"method is missing; choose one of {', '.join(METHODS)}"))
     elif isinstance(method, str) and method not in METHODS:
         faults.append(document.fault(("method",), f"{method!r} is not a method; {_nearest(method, METHODS)}"))
@@ -385,14 +399,3 @@ def _block(
     fields = cast("dict[str, Any]", block)
     faults += _key_faults(document, path, fields, known)
     return fields
-
-
-def _num_workers(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> int:
-    value = scheduler.get("num_workers", DEFAULT_WORKERS)
-    text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
-        faults.append(
-            document.fault(("scheduler", "num_workers"), f"must be a whole number of at least 1, not {value!r}")
-        )
-        return 1
-    return int(text)
