@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 import webbrowser
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
@@ -40,6 +41,7 @@ def show_dashboard(view: SweepView, *, as_json: bool, opens_browser: bool) -> in
     url = f"http://{HOST}:{server.server_port}"
     if as_json:
         print_json({"sweep_id": view.sweep_id, "url": url})
+        sys.stdout.flush()  # whoever reads it wants it now
     say(f"Sweep {view.sweep_id} as it is now: {url}  (Ctrl-C ends it; changes there change nothing of the sweep)")
     if opens_browser:
         webbrowser.open(url)

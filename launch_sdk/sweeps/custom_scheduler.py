@@ -13,7 +13,7 @@ from launch_sdk.errors import RunFailedError
 from launch_sdk.sweeps.early_stop.protocol import Decision
 from launch_sdk.sweeps.planning import Finish
 from launch_sdk.sweeps.runs import SweepRun, latest_attempts
-from launch_sdk.tracking.values import decode, encode, is_array, is_object
+from launch_sdk.tracking.values import decode, dumps, encode, is_array, is_object
 
 if TYPE_CHECKING:
     from launch_sdk.specs.space import Space
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, Any]
 Answerer = Callable[[Message], Message]
+MAX_PARAMETERS = 64_000  # characters of their JSON text
 NO_METHOD = (
     "method: custom has no suggestions of its own; name grid, random, bayes or tpe as method, or choose yourself"
 )
@@ -103,13 +104,16 @@ class CustomScheduler:
             return {"parameters": encode(self.sampler.suggest(space, observations, index))}
 
         reply = self._say({"do": "next", "index": index}, own_method)
-        parameters: object = decode(reply.get("parameters"))
-        if parameters is None or self.closing is not None:
+        if reply.get("parameters") is None or self.closing is not None:
             return None
-        if is_object(parameters) and parameters:
-            return parameters
-        self._fail(f"suggested {parameters!r}, which is no mapping of parameters")
-        return None
+        parameters: object = decode(reply["parameters"])
+        if not is_object(parameters) or not parameters:
+            self._fail(f"suggested {_short(parameters)}, which is no mapping of parameters")
+            return None
+        if len(dumps(parameters)) > MAX_PARAMETERS:
+            self._fail(f"suggested more than {MAX_PARAMETERS} characters of parameters")
+            return None
+        return parameters
 
     def decide(self, histories: Sequence[History]) -> Iterator[Decision]:
         """Give the runs that the scheduler wants ended, as a rule of early stopping does."""
@@ -167,7 +171,7 @@ class CustomScheduler:
         self.state = decode(reply.get("state"))
         stops: object = reply.get("stops") or []
         for stop in stops if is_array(stops) else ():
-            if is_array(stop) and len(stop) == 2 and stop[0] in self._runs:  # noqa: PLR2004  # index and reason
+            if is_array(stop) and len(stop) == 2 and isinstance(stop[0], int) and stop[0] in self._runs:  # noqa: PLR2004
                 self._stops[self._runs[stop[0]].run_id] = " ".join(str(stop[1]).split())
         end: object = reply.get("end")
         if is_object(end) and self.closing is None:
@@ -177,3 +181,8 @@ class CustomScheduler:
     def _fail(self, what: str) -> None:
         self.notice = f"The scheduler {self.name} {what}"
         self.closing = Finish("failed", self.notice)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004  # a line

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import REPOSITORY, Home, eventually
@@ -74,17 +75,35 @@ def write(folder: Path, name: str, text: str) -> Path:
     return folder / name
 
 
-def test_the_advanced_file_runs_as_it_stands(home: Home, hello: str, tmp_path: Path) -> None:
-    sweep = write(tmp_path, "launch-sweep-config.yaml", ADVANCED)
+@pytest.fixture(scope="module")
+def advanced(home: Home, hello: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The sweep of the specification's file with a scheduler job and a grid."""
+    assert hello
+    sweep = write(tmp_path_factory.mktemp("advanced"), "launch-sweep-config.yaml", ADVANCED)
     done = home.run("launch-sweep", str(sweep), "--queue", "default", "--entity", "me", "--project", "demo", "--json")
     assert done.returncode == 0, done.stderr
-    view = json.loads(done.stdout)
-    assert sorted(run["parameters"]["param1"] for run in view["runs"]) == list(range(11))
-    rows = home.json("launch", "sweep", "export", view["sweep_id"])
+    return json.loads(done.stdout)
+
+
+def test_the_advanced_file_runs_as_it_stands(home: Home, hello: str, advanced: dict[str, Any]) -> None:
+    assert sorted(run["parameters"]["param1"] for run in advanced["runs"]) == list(range(11))
+    rows = home.json("launch", "sweep", "export", advanced["sweep_id"])
     moments = sorted([(row["started"], 1) for row in rows] + [(row["ended"], -1) for row in rows])
     assert max(sum(step for _, step in moments[: at + 1]) for at in range(len(moments))) <= 8
-    parameters = home.json("launch", "run", "show", view["runs"][0]["run_id"])["parameters"]
+    parameters = home.json("launch", "run", "show", advanced["runs"][0]["run_id"])["parameters"]
     assert (parameters["project"], parameters["job"]) == ("demo", hello)
+
+
+def test_the_dashboard_of_a_sweep_is_there_until_ctrl_c(home: Home, advanced: dict[str, Any]) -> None:
+    process = home.start("launch", "sweep", "dashboard", advanced["sweep_id"], "--json")
+    assert process.stdout is not None
+    text = "".join(iter(process.stdout.readline, "}\n"))
+    url = json.loads(text + "}")["url"]
+    (study,) = httpx.get(f"{url}/api/studies", timeout=30).raise_for_status().json()["study_summaries"]
+    assert study["study_name"] == advanced["name"]
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in err) == (0, False), err
 
 
 def test_the_basic_file_runs_as_it_stands_until_it_is_cancelled(home: Home, hello: str, tmp_path: Path) -> None:
