@@ -176,7 +176,8 @@ class Failing(Scheduler):
     def _exit(self) -> None:
         self._break("_exit")
 
-    def _get_next_sweep_run(self, _worker_id: int) -> Any:
+    def _get_next_sweep_run(self, worker_id: int) -> Any:
+        del worker_id
         self._break("_get_next_sweep_run")
         return self.settings.get("give") or self.suggest()
 
@@ -221,7 +222,8 @@ def test_a_state_that_cannot_be_saved_and_a_failed_exit_take_nothing_from_the_sw
 )
 def test_what_is_no_run_is_told(given: object, said: str) -> None:
     class Odd(Scheduler):
-        def _get_next_sweep_run(self, _worker_id: int) -> Any:
+        def _get_next_sweep_run(self, worker_id: int) -> Any:
+            del worker_id
             return given
 
     trial = try_scheduler(Odd, OPEN, loss)
@@ -236,7 +238,8 @@ def test_one_run_cannot_be_returned_twice() -> None:
             super().__init__(sweep)
             self.one = SweepRun(parameters={"x": 0.5})
 
-        def _get_next_sweep_run(self, _worker_id: int) -> SweepRun:
+        def _get_next_sweep_run(self, worker_id: int) -> SweepRun:
+            del worker_id
             return self.one
 
     trial = try_scheduler(Twice, OPEN, loss)
