@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.end_to_end.test_sweep_commands import agents_of, marks, parent_of, pr
 __all__ = ["project"]  # the fixture
 pytestmark = pytest.mark.timeout(240)
 POINTS = 5
+SLOW_S = 120.0
 PROGRAM = """
 import os, time
 import launch_sdk as launch
@@ -38,8 +40,11 @@ with launch.init(config={"x": 0, "out": ""}) as run:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with socket.socket() as probe:  # a port that no other server of this machine begins with
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     path = tmp_path_factory.mktemp("recovery-home")
-    home = Home(path, Home(path, "").json("launch", "server", "start")["api_url"])
+    home = Home(path, Home(path, "").json("launch", "server", "start", "--port", str(port))["api_url"])
     yield home
     home.run("launch", "server", "stop")
 
@@ -48,7 +53,9 @@ def begin(own: Home, project: Path) -> str:
     """Start a sweep, and return when its first run has ended and two others run, which wait for `open_gate`."""
     (project / "train.py").write_text(PROGRAM)
     sweep_id = own.json("launch-sweep", str(write_sweep(project, points=POINTS)), "--detach")["sweep_id"]
-    eventually(lambda: marks(project, "ended") == [0] and len(programs_of(project)) == 2, "two should run, one be over")
+    eventually(
+        lambda: marks(project, "ended") == [0] and len(programs_of(project)) == 2, "two should run, one be over", SLOW_S
+    )
     return sweep_id
 
 
