@@ -53,9 +53,11 @@ def begin(own: Home, project: Path) -> str:
     """Start a sweep, and return when its first run has ended and two others run, which wait for `open_gate`."""
     (project / "train.py").write_text(PROGRAM)
     sweep_id = own.json("launch-sweep", str(write_sweep(project, points=POINTS)), "--detach")["sweep_id"]
-    eventually(
-        lambda: marks(project, "ended") == [0] and len(programs_of(project)) == 2, "two should run, one be over", SLOW_S
-    )
+
+    def is_waiting() -> bool:
+        return marks(project, "ended") == [0] and marks(project, "started") == [0, 1, 2]
+
+    eventually(is_waiting, "two should run, one be over", SLOW_S)
     return sweep_id
 
 
