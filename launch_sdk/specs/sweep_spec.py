@@ -40,7 +40,6 @@ Impute = Literal["worst", "best", "latest"]
 METHODS: tuple[str, ...] = get_args(Method)
 GOALS: tuple[str, ...] = get_args(Goal)
 IMPUTES: tuple[str, ...] = get_args(Impute)
-WANDB_SLASHES = 2  # of a job: entity/project/name
 MAX_UNKNOWN = 50  # of one mapping: finding the nearest known key takes time
 KEYS = {
     "program": str,
@@ -213,7 +212,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         )
     faults += _target_faults(document, value)
     if space is not None and not space_faults and method == "grid":
-        faults += _grid_faults(document, space)
+        faults += [document.fault(("parameters", *path), message) for path, message in grid_faults(space)]
     scheduler = _block(document, value, ("scheduler",), SCHEDULER_KEYS, faults)
     launch = _block(document, value, ("launch",), LAUNCH_KEYS, faults)
     overrides = _block(document, launch, ("launch", "overrides"), OVERRIDE_KEYS, faults)
@@ -231,8 +230,8 @@ def parse_sweep(document: Document) -> SweepSpec:
     limits = parse_limits(document, value, faults)
     if value.get("shuffle") is True and method != "grid":
         faults.append(document.fault(("shuffle",), f"goes with method: grid; {method} draws at random by itself"))
-    is_readable = space is not None and not space_faults
-    initial = parse_initial(document, space, whole=method == "grid", faults=faults) if space and is_readable else ()
+    usable = None if space_faults else space
+    initial = parse_initial(document, usable, whole=method == "grid", faults=faults) if usable else ()
     if faults or space is None:
         raise InvalidSpecError(document.name, faults)
     return SweepSpec(
@@ -381,13 +380,9 @@ def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
     if not value.get("program") and not value.get("job"):
         there = "program (a script beside this file) or job (a name or flow/deployment)"
         return [document.fault((), f"nothing to run: give {there}")]
-    if isinstance(job := value.get("job"), str) and (job.count("/") > WANDB_SLASHES or job.endswith("/")):
+    if isinstance(job := value.get("job"), str) and (job.count("/") > 2 or job.endswith("/")):  # noqa: PLR2004  # W&B's
         return [document.fault(("job",), f"{job!r} must be the name of a job, or a deployment as flow/deployment")]
     return []
-
-
-def _grid_faults(document: Document, space: Space) -> list[Fault]:
-    return [document.fault(("parameters", *path), message) for path, message in grid_faults(space)]
 
 
 def _block(
