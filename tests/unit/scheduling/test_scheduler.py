@@ -318,3 +318,12 @@ def test_a_sampler_that_optuna_does_not_have_is_told() -> None:
 def test_a_path_reads_a_sweep_file(tmp_path: Path) -> None:
     (tmp_path / "sweep.yaml").write_text("method: grid\nparameters: {a: {values: [1, 2]}}\n")
     assert len(try_scheduler(Scheduler, tmp_path / "sweep.yaml", loss).runs) == 2
+
+
+def test_a_sweep_whose_runs_never_log_the_metric_fails_after_three() -> None:
+    def nothing(_: Mapping[str, Any]) -> list[float]:
+        return []
+
+    trial = try_scheduler(Own, own(9), nothing)
+    assert (trial.outcome, len(trial.runs)) == ("failed", 3)
+    assert "none logged the metric 'loss'" in trial.reason
