@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from prefect.states import Completed, Failed
 from launch_sdk._prefect import names
 from launch_sdk._prefect.jobs import read_job
 from launch_sdk._prefect.run_store import store_holding
+from launch_sdk._prefect.scheduler_job import scheduler_job
 from launch_sdk._prefect.sweep_identity import identify
 from launch_sdk._prefect.sweep_report import SweepReport
 from launch_sdk._prefect.sweep_runs import SweepIdentity, SweepRuns
@@ -27,8 +29,9 @@ from launch_sdk.errors import LaunchError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.sweeps.deciding import Decider
 from launch_sdk.sweeps.early_stop import EarlyStop, make_early_stop
-from launch_sdk.sweeps.planning import Finish, Launch, Stop, plan, settle
+from launch_sdk.sweeps.planning import Action, Finish, Launch, Stop, settle
 from launch_sdk.sweeps.prior import observations
 from launch_sdk.sweeps.samplers import sampler_of
 from launch_sdk.sweeps.samplers.optuna_source import OptunaSource, load_optuna_source
@@ -55,7 +58,7 @@ async def run_sweep(
         async with get_client() as client:
             parent_id = uuid.UUID(str(current.id))
             identity = await identify(client, parent_id, spec, sweep_id=sweep_id, source=source, queue=queue)
-            finish = await _drive(client, spec, identity, logger)
+            finish = await _drive(client, spec, identity, decode(sweep), logger)
     except LaunchError as error:
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
         return Failed(message=str(error))
@@ -68,28 +71,34 @@ async def run_sweep(
 
 
 async def _drive(
-    client: PrefectClient, spec: SweepSpec, identity: SweepIdentity, logger: logging.Logger | logging.LoggerAdapter[Any]
+    client: PrefectClient,
+    spec: SweepSpec,
+    identity: SweepIdentity,
+    document: Mapping[str, Any],
+    logger: logging.Logger | logging.LoggerAdapter[Any],
 ) -> Finish:
     runs = SweepRuns(client, spec, identity, ui_url(str(client.api_url)))
     report = SweepReport(client, spec, identity, logger)
     code = await _code(client, spec, identity)
     source = await asyncio.to_thread(load_optuna_source, spec, code)
-    sampler = sampler_of(spec, source)
+    sampler = None if spec.method == "custom" else sampler_of(spec, source)
     early_stop = _early_stop(spec, code, source)
     try:
-        async with Wake(runs.children.tag) as wake:
+        async with Wake(runs.children.tag) as wake, scheduler_job(client, spec, identity, sampler, logger) as job:
             seen = await runs.open()
             opened = time.time()
-            prior = observations(runs.prior)
+            scheduler = await job.open(document, seen, runs.prior) if job else None
+            decider = Decider(spec, sampler, early_stop, scheduler, observations(runs.prior))
             while True:
-                actions = await asyncio.to_thread(
-                    plan, spec, seen, sampler, early_stop, wish=runs.wish, prior=prior, now=time.time()
-                )
-                for action in actions:
-                    if isinstance(action, Finish):
-                        await report.close(seen, action)
-                        return action
-                await _carry_out(runs, [action for action in actions if not isinstance(action, Finish)])
+                actions = await asyncio.to_thread(decider.actions, seen, wish=runs.wish, now=time.time())
+                finish = await _carry_out(runs, actions)
+                if job:
+                    await job.settle(report.add_notice)
+                if finish:
+                    if job:
+                        await job.close(seen)
+                    await report.close(seen, finish)
+                    return finish
                 await report.show(runs.known)
                 await wake.wait()
                 seen, given_up = settle(await runs.read(), opened, time.time())
@@ -120,7 +129,8 @@ def _early_stop(spec: SweepSpec, code: Path | None, source: OptunaSource | None)
     return make_early_stop(spec.early_stop, goal=goal, directory=code, pruner=pruner)
 
 
-async def _carry_out(runs: SweepRuns, actions: list[Launch | Stop]) -> None:
+async def _carry_out(runs: SweepRuns, actions: list[Action]) -> Finish | None:
+    """Do what was decided; give back that the sweep is to end, if it is."""
     slots = asyncio.Semaphore(CREATIONS_AT_ONCE)
 
     async def one(action: Launch | Stop) -> None:
@@ -130,7 +140,8 @@ async def _carry_out(runs: SweepRuns, actions: list[Launch | Stop]) -> None:
             else:
                 await runs.stop(action.run_id, action.reason)
 
-    await asyncio.gather(*(one(action) for action in actions))
+    await asyncio.gather(*(one(action) for action in actions if not isinstance(action, Finish)))
+    return next((action for action in actions if isinstance(action, Finish)), None)
 
 
 async def _break_off(

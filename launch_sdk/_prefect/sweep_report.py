@@ -143,7 +143,7 @@ class SweepReport:
             self.pictures = await asyncio.to_thread(self.drawing_process.draw, ended)
             self.drawn = ended
         except RuntimeError as error:
-            self._add(str(error))
+            self.add_notice(str(error))
 
     async def _put(self, name: str, data: Any, description: str) -> None:
         """Show something new; a server that refuses it is no reason to end a sweep."""
@@ -153,7 +153,7 @@ class SweepReport:
             await self._store(name, data, description)
             self.shown[name] = (data, description)
         except HTTPStatusError as error:
-            self._add(f"The server refuses the artifact {self._key(name)}: {error.response.status_code}")
+            self.add_notice(f"The server refuses the artifact {self._key(name)}: {error.response.status_code}")
 
     async def _store(self, name: str, data: Any, description: str) -> None:
         """Create an artifact once and overwrite it in place from then on."""
@@ -191,15 +191,15 @@ class SweepReport:
             values = [run.metric(metric) for run in finished]
             self.metric_seen = any(value is not None and math.isfinite(value) for value in values)
         if metric and finished and not self.metric_seen:
-            self._add(f"A run has finished, {missing_metric(self.spec, finished[0])}.")
+            self.add_notice(f"A run has finished, {missing_metric(self.spec, finished[0])}.")
         if metric and self.spec.early_stop and finished and not any(len(run.curve) for run in runs):
-            self._add(
+            self.add_notice(
                 f"No run can be ended early: run {finished[0].index} has finished and did not log {metric.name!r} while"
                 f" it ran. Log it at each step: launch.log({{{metric.name!r}: ...}})"
             )
         failed = [run for run in runs if run.state is RunState.FAILED]
         if len(failed) == 1:
-            self._add(f"Run {failed[0].index} failed: {failed[0].error}")
+            self.add_notice(f"Run {failed[0].index} failed: {failed[0].error}")
         await self._notice_silent_queue(runs)
         text = json.dumps(self.notices)
         if self.notices and self.shown.get("notices") != text:
@@ -223,11 +223,12 @@ class SweepReport:
         deployment = await self.client.read_deployment_by_name(f"{flow_name}/{name}")
         pool = deployment.work_pool_name
         if pool and not await queue_has_agent(self.client, pool):
-            self._add(
+            self.add_notice(
                 f"No agent polls queue {pool!r}, where {self.spec.job} runs. Start one: launch-agent --queues {pool}"
             )
 
-    def _add(self, notice: str) -> None:
+    def add_notice(self, notice: str) -> None:
+        """Tell the sweep's user something, once."""
         if notice not in self.notices:
             self.notices.append(notice)
             self.logger.warning("%s", notice)

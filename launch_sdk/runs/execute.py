@@ -27,7 +27,7 @@ from launch_sdk.tracking import protocol
 from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from launch_sdk.runs.run_directory import RunDirectory
@@ -64,6 +64,7 @@ async def execute(
     identity: Mapping[str, str],
     on_lines: Callable[[list[str]], None],
     on_summary: Callable[[Mapping[str, Any]], None] = lambda _summary: None,
+    pass_fds: Sequence[int] = (),
 ) -> Outcome:
     """Run a spec to its end.
 
@@ -74,6 +75,7 @@ async def execute(
         identity: the `LAUNCH_*` variables that tell the program which run it is.
         on_lines: given each batch of new lines of output.
         on_summary: given the summary so far, about ten times a second; the same mapping each time.
+        pass_fds: descriptors that the program inherits, under the same numbers.
 
     Raises:
         LaunchError: the run could not be started; a value is no input of its job, or does not fit.
@@ -92,6 +94,7 @@ async def execute(
                 environment=_variables(spec, run, identity, environment.inherited),
                 follower=follower,
                 on_look=lambda: on_summary(follower.summary),
+                pass_fds=pass_fds,
             )
     await asyncio.to_thread(tell_provenance, run)
     return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code) if exit_code else None)

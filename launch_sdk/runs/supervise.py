@@ -92,6 +92,7 @@ async def run_program(
     follower: Follower,
     on_look: Callable[[], None] = lambda: None,
     stop_grace_s: float = STOP_GRACE_S,
+    pass_fds: Sequence[int] = (),
 ) -> int:
     """Run a program in its own process group until it ends; no process of the group outlives this call.
 
@@ -102,6 +103,7 @@ async def run_program(
         follower: told to look every `POLL_S` seconds and once at the end.
         on_look: called after each look.
         stop_grace_s: how long the group may take to leave after SIGTERM, before SIGKILL.
+        pass_fds: descriptors that it inherits, under the same numbers.
 
     Returns:
         The exit code; minus the signal's number if a signal ended it.
@@ -119,6 +121,7 @@ async def run_program(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         except (OSError, ValueError) as error:  # ValueError: a word that the system cannot be told
             reason = (error.strerror if isinstance(error, OSError) else None) or error

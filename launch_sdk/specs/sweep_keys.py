@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from launch_sdk.specs.wandb_blocks import ENGINE, ENGINE_KEYS, SCHEDULER_KEYS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -28,6 +30,8 @@ _TYPE_NAMES = {
 
 
 def _unknown(key: object, known: Mapping[str, Any]) -> str:
+    if key in ENGINE_KEYS and known is SCHEDULER_KEYS:
+        return ENGINE
     if key in NOT_SUPPORTED:
         return "is a key of W&B's that is not supported; leave it out"
     return f"unknown key; {nearest(key, known)}"

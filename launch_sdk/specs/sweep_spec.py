@@ -14,6 +14,7 @@ from launch_sdk.specs.metric import Goal, Impute, Metric, parse_metric
 from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.specs.optuna_spec import OptunaSpec, parse_optuna
 from launch_sdk.specs.run_spec import environment_fault
+from launch_sdk.specs.scheduler_spec import SchedulerSpec, own_reference, parse_scheduler, parse_workers
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
 from launch_sdk.specs.sweep_keys import describe, key_faults, nearest
 from launch_sdk.specs.sweep_limits import Limits, parse_limits
@@ -24,8 +25,8 @@ from launch_sdk.specs.wandb_blocks import (
     SCHEDULER_KEYS,
     controller_faults,
     exponent_notes,
+    has_own_scheduler,
     notes_of,
-    scheduler_faults,
 )
 
 if TYPE_CHECKING:
@@ -35,11 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KEYS", "LEARNING", "METHODS", "Goal", "Impute", "Method", "Metric", "SweepSpec", "parse_sweep"]
 
-Method = Literal["grid", "random", "bayes", "tpe", "optuna"]
+Method = Literal["grid", "random", "bayes", "tpe", "optuna", "custom"]
 METHODS: tuple[str, ...] = get_args(Method)
 LEARNING: frozenset[str] = frozenset({"bayes", "tpe", "optuna"})  # the methods that learn from the metric
-DEFAULT_WORKERS = 8  # W&B's
-WANDB_SLASHES = 2  # of a job: entity/project/name
 KEYS = {
     "program": str,
     "job": str,
@@ -54,6 +53,7 @@ KEYS = {
     "max_run_time": (int, float, str),
     "max_failed": (int, float),
     "retries": int,
+    "cost": dict,
     "command": list,
     "metric_sources": list,
     "environment": str,
@@ -84,6 +84,7 @@ class SweepSpec:
         command: how to start the program, with W&B's macros; None for the default.
         run_cap: how many runs at most; None for no limit but the space's own.
         num_workers: how many runs at once.
+        scheduler: who chooses the runs, if not the method.
         seed: of the sampler; the same seed and results give the same suggestions.
         queue: where to run; None for the default.
         metric_sources: where metrics come from if the program logs none itself.
@@ -120,6 +121,7 @@ class SweepSpec:
     limits: Limits = field(default_factory=Limits)
     overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     args: tuple[str, ...] = ()
+    scheduler: SchedulerSpec = field(default_factory=SchedulerSpec)
     notes: tuple[str, ...] = ()
 
     @property
@@ -130,13 +132,14 @@ class SweepSpec:
         """
         if self.job is None or self.job.count("/") == 1:
             return None
-        return self.job.rpartition("/")[2]
+        return own_reference(self.job)
 
     @property
     def needs_values(self) -> bool:
         """Whether the sweep wants every value of the metric that a run logs, not only the last."""
         by_code = self.optuna is not None and self.optuna.source is not None  # it may have a pruner
-        return self.metric is not None and (self.metric.needs_values or bool(self.early_stop) or by_code)
+        wanted = bool(self.early_stop) or by_code or self.scheduler.job is not None
+        return self.metric is not None and (self.metric.needs_values or wanted)
 
     @property
     def has_functions(self) -> bool:
@@ -191,13 +194,14 @@ def parse_sweep(document: Document) -> SweepSpec:
         )
     faults += _target_faults(document, value)
     if space is not None and not space_faults and method == "grid":
-        faults += _grid_faults(document, space)
+        faults += [document.fault(("parameters", *path), message) for path, message in grid_faults(space)]
     scheduler = _block(document, value, ("scheduler",), SCHEDULER_KEYS, faults)
     launch = _block(document, value, ("launch",), LAUNCH_KEYS, faults)
     overrides = _block(document, launch, ("launch", "overrides"), OVERRIDE_KEYS, faults)
     controller = _block(document, value, ("controller",), CONTROLLER_KEYS, faults)
-    faults += [*scheduler_faults(document, scheduler), *controller_faults(document, controller)]
-    num_workers = _num_workers(document, scheduler, faults)
+    faults += controller_faults(document, controller)
+    num_workers = parse_workers(document, scheduler, faults)
+    scheduler_spec = parse_scheduler(document, scheduler, faults)
     run_cap = value.get("run_cap")
     if isinstance(run_cap, int) and not isinstance(run_cap, bool) and run_cap < 1:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
@@ -208,8 +212,8 @@ def parse_sweep(document: Document) -> SweepSpec:
     limits = parse_limits(document, value, faults)
     if value.get("shuffle") is True and method != "grid":
         faults.append(document.fault(("shuffle",), f"goes with method: grid; {method} draws at random by itself"))
-    is_grid, is_readable = method == "grid", space is not None and not space_faults
-    initial = parse_initial(document, space, whole=is_grid, faults=faults) if space and is_readable else ()
+    usable = None if space_faults else space
+    initial = parse_initial(document, usable, whole=method == "grid", faults=faults) if usable else ()
     if faults or space is None:
         raise InvalidSpecError(document.name, faults)
     return SweepSpec(
@@ -235,13 +239,19 @@ def parse_sweep(document: Document) -> SweepSpec:
         limits=limits,
         overrides=overrides.get("run_config") or {},
         args=tuple(str(word) for word in overrides.get("args") or ()),
+        scheduler=scheduler_spec,
         notes=(*notes_of(value), *exponent_notes(space)),
     )
 
 
 def _method(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> str | None:
     method = value.get("method")
-    if method is None:
+    if method is None and has_own_scheduler(value):
+        return "custom"
+    if method == "custom" and not has_own_scheduler(value):
+        told = "goes with scheduler.job, which names the job that chooses the runs"
+        faults.append(document.fault(("method",), told))
+    elif method is None:
         faults.append(document.fault((), f"method is missing; choose one of {', '.join(METHODS)}"))
     elif isinstance(method, str) and method not in METHODS:
         faults.append(document.fault(("method",), f"{method!r} is not a method; {nearest(method, METHODS)}"))
@@ -296,13 +306,9 @@ def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
     if not value.get("program") and not value.get("job"):
         there = "program (a script beside this file) or job (a name or flow/deployment)"
         return [document.fault((), f"nothing to run: give {there}")]
-    if isinstance(job := value.get("job"), str) and (job.count("/") > WANDB_SLASHES or job.endswith("/")):
+    if isinstance(job := value.get("job"), str) and (job.count("/") > 2 or job.endswith("/")):  # noqa: PLR2004  # W&B's
         return [document.fault(("job",), f"{job!r} must be the name of a job, or a deployment as flow/deployment")]
     return []
-
-
-def _grid_faults(document: Document, space: Space) -> list[Fault]:
-    return [document.fault(("parameters", *path), message) for path, message in grid_faults(space)]
 
 
 def _block(
@@ -314,14 +320,3 @@ def _block(
     fields = cast("dict[str, Any]", block)
     faults += key_faults(document, path, fields, known)
     return fields
-
-
-def _num_workers(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> int:
-    value = scheduler.get("num_workers", DEFAULT_WORKERS)
-    text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
-        faults.append(
-            document.fault(("scheduler", "num_workers"), f"must be a whole number of at least 1, not {value!r}")
-        )
-        return 1
-    return int(text)
