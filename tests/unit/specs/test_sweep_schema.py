@@ -127,11 +127,23 @@ _PARAMETERS = st.sampled_from(
         {"files": {"parameters": {"c.yaml": {"parameters": {"lr": {"values": [1]}}}}}},
         {"x": {"min": 1}},
         {"1": {"value": 1}},
+        None,
     ]
 )
 _KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     "parameters": _PARAMETERS,
-    "method": st.sampled_from(["grid", "random", "bayes", "tpe", "x"]),
+    "method": st.sampled_from(["grid", "random", "bayes", "tpe", "optuna", "x"]),
+    "optuna": st.sampled_from(
+        [
+            None,
+            {},
+            {"sampler": {"type": "TPESampler", "args": None}, "pruner": None},
+            {"sampler": {"type": "TPE"}},
+            {"optuna_source": "a/b.py"},
+            {"optuna_source": "../b.py"},
+            {"optuna_source": None, "pruner": {"type": "NopPruner"}},
+        ]
+    ),
     "metric": st.sampled_from([None, {"name": "l"}, {"name": "l", "impute": "best", "target": 1}, {"nam": "l"}]),
     "run_cap": st.sampled_from([1, 0, None, "1"]),
     "max_time": st.sampled_from([1, "1h", "1h30m", " 5 min ", "x", 0, None]),
