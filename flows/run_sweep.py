@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_client, get_run_logger
@@ -15,8 +17,10 @@ from prefect.runtime import flow_run as current
 from prefect.states import Completed, Failed
 
 from launch_sdk._prefect import names
+from launch_sdk._prefect.jobs import read_job
 from launch_sdk._prefect.project import NO_RESULTS
 from launch_sdk._prefect.run_store import store_holding
+from launch_sdk._prefect.scheduler_job import scheduler_job
 from launch_sdk._prefect.sweep_identity import identify
 from launch_sdk._prefect.sweep_report import SweepReport
 from launch_sdk._prefect.sweep_runs import SweepIdentity, SweepRuns
@@ -26,10 +30,12 @@ from launch_sdk.errors import LaunchError
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
+from launch_sdk.sweeps.deciding import Decider
 from launch_sdk.sweeps.early_stop import EarlyStop, make_early_stop
-from launch_sdk.sweeps.planning import Finish, Launch, Stop, plan, settle
+from launch_sdk.sweeps.planning import Action, Finish, Launch, Stop, settle
 from launch_sdk.sweeps.prior import observations
-from launch_sdk.sweeps.samplers import make_sampler
+from launch_sdk.sweeps.samplers import sampler_of
+from launch_sdk.sweeps.samplers.optuna_source import OptunaSource, load_optuna_source
 from launch_sdk.tracking.values import decode
 
 CREATIONS_AT_ONCE = 4  # more only wait for one another in the server's database
@@ -58,7 +64,7 @@ async def run_sweep(
         async with get_client() as client:
             parent_id = uuid.UUID(str(current.id))
             identity = await identify(client, parent_id, spec, sweep_id=sweep_id, source=source, queue=queue)
-            finish = await _drive(client, spec, identity, logger)
+            finish = await _drive(client, spec, identity, decode(sweep), logger)
     except LaunchError as error:
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
         return Failed(message=str(error))
@@ -71,27 +77,34 @@ async def run_sweep(
 
 
 async def _drive(
-    client: PrefectClient, spec: SweepSpec, identity: SweepIdentity, logger: logging.Logger | logging.LoggerAdapter[Any]
+    client: PrefectClient,
+    spec: SweepSpec,
+    identity: SweepIdentity,
+    document: Mapping[str, Any],
+    logger: logging.Logger | logging.LoggerAdapter[Any],
 ) -> Finish:
     runs = SweepRuns(client, spec, identity, ui_url(str(client.api_url)))
     report = SweepReport(client, spec, identity, logger)
-    goal = spec.metric.goal if spec.metric else "minimize"
-    sampler = make_sampler(spec.method, goal=goal, seed=spec.seed, shuffle=spec.shuffle)
-    early_stop = await _early_stop(client, spec, identity)
+    code = await _code(client, spec, identity)
+    source = await asyncio.to_thread(load_optuna_source, spec, code)
+    sampler = None if spec.method == "custom" else sampler_of(spec, source)
+    early_stop = _early_stop(spec, code, source)
     try:
-        async with Wake(runs.children.tag) as wake:
+        async with Wake(runs.children.tag) as wake, scheduler_job(client, spec, identity, sampler, logger) as job:
             seen = await runs.open()
             opened = time.time()
-            prior = observations(runs.prior)
+            scheduler = await job.open(document, seen, runs.prior) if job else None
+            decider = Decider(spec, sampler, early_stop, scheduler, observations(runs.prior))
             while True:
-                actions = await asyncio.to_thread(
-                    plan, spec, seen, sampler, early_stop, wish=runs.wish, prior=prior, now=time.time()
-                )
-                for action in actions:
-                    if isinstance(action, Finish):
-                        await report.close(seen, action)
-                        return action
-                await _carry_out(runs, [action for action in actions if not isinstance(action, Finish)])
+                actions = await asyncio.to_thread(decider.actions, seen, wish=runs.wish, now=time.time())
+                finish = await _carry_out(runs, actions)
+                if job:
+                    await job.settle(report.add_notice)
+                if finish:
+                    if job:
+                        await job.close(seen)
+                    await report.close(seen, finish)
+                    return finish
                 await report.show(runs.known)
                 await wake.wait()
                 seen, given_up = settle(await runs.read(), opened, time.time())
@@ -101,17 +114,29 @@ async def _drive(
         raise
 
 
-async def _early_stop(client: PrefectClient, spec: SweepSpec, identity: SweepIdentity) -> EarlyStop | None:
-    """Make what ends runs early; a function of the user's is loaded from a copy of the sweep's code."""
-    directory = None
-    if identity.source and any(rule.type == "python" for rule in spec.early_stop):
-        copy = RunDirectory.of(str(identity.parent_id)).work
-        store = await store_holding(client, identity.source)
-        directory = await asyncio.to_thread(store.lay_out, identity.source, copy)
-    return make_early_stop(spec.early_stop, goal=spec.metric.goal if spec.metric else "minimize", directory=directory)
+async def _code(client: PrefectClient, spec: SweepSpec, identity: SweepIdentity) -> Path | None:
+    """Lay out a copy of the sweep's code, if a function in it has a say in the sweep; None if none has."""
+    if not spec.has_functions:
+        return None
+    source = identity.source
+    if spec.own_job is not None:
+        source = (await read_job(client, spec.own_job)).spec.source
+    if not source:
+        return None
+    copy = RunDirectory.of(str(identity.parent_id)).work
+    store = await store_holding(client, source)
+    return await asyncio.to_thread(store.lay_out, source, copy)
 
 
-async def _carry_out(runs: SweepRuns, actions: list[Launch | Stop]) -> None:
+def _early_stop(spec: SweepSpec, code: Path | None, source: OptunaSource | None) -> EarlyStop | None:
+    """Make what ends runs early; functions of the user's come from the copy of the sweep's code."""
+    goal = spec.metric.goal if spec.metric else "minimize"
+    pruner = source.pruner if source is not None else None
+    return make_early_stop(spec.early_stop, goal=goal, directory=code, pruner=pruner)
+
+
+async def _carry_out(runs: SweepRuns, actions: list[Action]) -> Finish | None:
+    """Do what was decided; give back that the sweep is to end, if it is."""
     slots = asyncio.Semaphore(CREATIONS_AT_ONCE)
 
     async def one(action: Launch | Stop) -> None:
@@ -121,7 +146,8 @@ async def _carry_out(runs: SweepRuns, actions: list[Launch | Stop]) -> None:
             else:
                 await runs.stop(action.run_id, action.reason)
 
-    await asyncio.gather(*(one(action) for action in actions))
+    await asyncio.gather(*(one(action) for action in actions if not isinstance(action, Finish)))
+    return next((action for action in actions if isinstance(action, Finish)), None)
 
 
 async def _break_off(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from launch_sdk._prefect.flow_job import job
     from launch_sdk.api import Api, launch, sweep
     from launch_sdk.client import LaunchClient
+    from launch_sdk.scheduling.scheduler import Scheduler
+    from launch_sdk.scheduling.sweep_run import SweepRun
     from launch_sdk.tracking.config import Config
     from launch_sdk.tracking.current import finish, init, log, mark_preempting
     from launch_sdk.tracking.inputs import (
@@ -43,6 +45,8 @@ __all__ = [
     "Api",
     "InputError",
     "LaunchClient",
+    "Scheduler",
+    "SweepRun",
     "config",
     "finish",
     "init",
@@ -65,6 +69,8 @@ _HOMES = {
     "Api": "launch_sdk.api",
     "InputError": "launch_sdk.tracking.inputs",
     "LaunchClient": "launch_sdk.client",
+    "Scheduler": "launch_sdk.scheduling.scheduler",
+    "SweepRun": "launch_sdk.scheduling.sweep_run",
     "finish": "launch_sdk.tracking.current",
     "init": "launch_sdk.tracking.current",
     "job": "launch_sdk._prefect.flow_job",

@@ -287,6 +287,8 @@ class LaunchClient(QueueCalls):
         spec = parse_sweep(document)
         prior = self.read_prior_runs(spec, prior_runs)
         job = self.job(spec.own_job) if spec.own_job else None
+        if spec.scheduler.job:
+            self.job(spec.scheduler.job)
         if job is not None:
             check_command(job, spec, document)
             check_space(job, spec.space, document)

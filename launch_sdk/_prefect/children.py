@@ -39,7 +39,7 @@ class Children:
         self.ui = ui
         self.tag = names.sweep_tag(sweep_id)
         self.known: dict[str, SweepRun] = {}
-        self.flow_runs: dict[str, FlowRun] = {}
+        self.flow_runs: dict[str, FlowRun] = {}  # of the active runs
         self.newest: datetime | None = None
         self.parent_id = parent_id
         self.parent: FlowRun | None = None
@@ -91,7 +91,10 @@ class Children:
         if run is None:
             return
         self.known[run.run_id] = run
-        self.flow_runs[run.run_id] = flow_run
+        if run.is_active:
+            self.flow_runs[run.run_id] = flow_run
+        else:
+            self.flow_runs.pop(run.run_id, None)  # ten times the size of what is kept of it
         expected = flow_run.expected_start_time
         if expected and (self.newest is None or expected > self.newest):
             self.newest = expected

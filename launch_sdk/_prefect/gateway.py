@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -22,14 +20,14 @@ from launch_sdk._prefect.run_reading import RunReader
 from launch_sdk._prefect.run_store import run_store
 from launch_sdk._prefect.server_errors import told
 from launch_sdk._prefect.sweep_life import SweepLife
+from launch_sdk._prefect.sweep_submission import submit_sweep
 from launch_sdk._prefect.views import run_edits, run_labels, run_page, run_state, ui_url
 from launch_sdk.errors import BackendUnavailableError, ConflictError
 from launch_sdk.runs.store import RunStore
-from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.placement import Placement
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
-from launch_sdk.sweeps.prior import PriorRun, prior_text
+from launch_sdk.sweeps.prior import PriorRun
 from launch_sdk.tracking.values import decode, dumps, encode
 from launch_sdk.views import LogLine, RunView, SweepView
 
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
     from launch_sdk.sweeps.runs import SweepRun
 
-ID_BYTES = 4
 DEFAULT = Placement()
 
 
@@ -257,26 +254,7 @@ class PrefectGateway:
         queue: str,
         prior: Sequence[PriorRun] = (),
     ) -> str:
-        pinned = (await read_job(self.client, spec.own_job)).reference if spec.own_job else None
-        if spec.job and not pinned:
-            await find_deployment(self.client, spec.job)
-        await place(self.client, queue, spec.placement)
-        deployment = await ensure_deployment(self.client, names.RUN_SWEEP, queue)
-        sweep_id = secrets.token_hex(ID_BYTES)
-        sweep = cast("dict[str, Any]", encode(document))
-        if pinned:
-            sweep["job"] = pinned  # all its runs are of one version, whatever happens to the job meanwhile
-        if spec.command is not None:
-            sweep["command"] = expand_variables(spec.command, os.environ)
-        await self.client.create_flow_run_from_deployment(
-            deployment,
-            parameters={"sweep": sweep, "sweep_id": sweep_id, "source": source, "queue": queue},
-            name=f"{spec.name or 'sweep'}-{sweep_id}",
-            tags=[names.PARENT_TAG, names.sweep_tag(sweep_id)],
-            idempotency_key=f"sweep-{sweep_id}",
-            labels={names.PRIOR: prior_text(prior)} if prior else None,
-        )
-        return sweep_id
+        return await submit_sweep(self.client, document, spec, source, queue, prior)
 
     @told
     async def read_sweep(self, sweep_id: str) -> SweepView:

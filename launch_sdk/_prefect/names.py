@@ -54,6 +54,7 @@ SCHEDULER_STARTED = "launch.scheduler.started"
 CONTROL = "launch.control"  # of a sweep: what its user wants of it, "pause" or "stop"; empty for nothing
 REREAD = "launch.reread"  # of a sweep: changes when something about its ended runs has changed
 PRIOR = "launch.prior"  # of a sweep: text of the runs from before it that its sampler is told
+SCHEDULER_STATE = "launch.scheduler.state"  # of a sweep: JSON text that its custom scheduler wants kept
 AGAIN = "launch.again"  # of a run that has ended: its user wants it started again
 
 NOTICES = "launch.notices"  # JSON list of what the user of a sweep should know while it runs

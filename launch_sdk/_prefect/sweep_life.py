@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
+MOVED_ALONG = (names.SOURCE, names.PRIOR, names.SCHEDULER_STATE)
 BROKEN = frozenset({RunState.FAILED, RunState.LOST})
 
 
@@ -142,8 +143,8 @@ class SweepLife:
         wanted = {"artifacts": {"flow_run_id": {"any_": [str(parent.id)]}}}
         for artifact in (await self.client.request("POST", "/artifacts/filter", json=wanted)).json():
             await self.client.delete_artifact(UUID(artifact["id"]))
-        for flow_run in children.flow_runs.values():
-            await self.client.delete_flow_run(flow_run.id)
+        for run_id in children.known:
+            await self.client.delete_flow_run(UUID(run_id))
         for earlier in await self._moved(sweep_id):
             await self.client.delete_flow_run(earlier.id)
         await self.client.delete_flow_run(parent.id)
@@ -175,7 +176,7 @@ class SweepLife:
     async def _move(self, parent: FlowRun, sweep_id: str, parameters: dict[str, Any], queue: str) -> FlowRun:
         from prefect.states import Pending
 
-        kept = {name: run_labels(parent)[name] for name in (names.SOURCE, names.PRIOR) if name in run_labels(parent)}
+        kept = {name: run_labels(parent)[name] for name in MOVED_ALONG if name in run_labels(parent)}
         moved = await self.client.create_flow_run_from_deployment(
             await ensure_deployment(self.client, names.RUN_SWEEP, queue),
             parameters=parameters,

@@ -19,7 +19,7 @@ from launch_sdk._prefect.queue_reading import queue_has_agent
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.chart import Chart
 from launch_sdk.sweeps.drawing import DrawingProcess
-from launch_sdk.sweeps.page import headline, summary_page, table
+from launch_sdk.sweeps.page import headline, rows_title, summary_page, table
 from launch_sdk.sweeps.planning import Finish, missing_metric
 from launch_sdk.sweeps.report import progress
 from launch_sdk.sweeps.runs import SweepRun
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 TABLE_EVERY_S = 1.0
 PAGE_EVERY_S = 5.0
 PICTURES_EVERY_S = 15.0
+RUNS_AT_FULL_PACE = 1000
 NO_AGENT_AFTER_S = 5.0
 KINDS = {"progress": "progress", "runs": "table", "report": "markdown"}
 
@@ -47,12 +48,12 @@ class Pace:
     every_s: float
     next_s: float = 0.0
 
-    def is_due(self) -> bool:
-        """Say whether the time has come; if so, the next is `every_s` from now."""
+    def is_due(self, slower: float = 1.0) -> bool:
+        """Say whether the time has come; if so, the next is `every_s`, times `slower`, from now."""
         now = time.monotonic()
         if now < self.next_s:
             return False
-        self.next_s = now + self.every_s
+        self.next_s = now + self.every_s * slower
         return True
 
 
@@ -60,7 +61,8 @@ class SweepReport:
     """Three artifacts on the parent's page, and notices as a label of it.
 
     `progress` and the table `runs` are brought up to date every second, the page `report` every five, the pictures on
-    it every fifteen, each only if there is news. Close it: its drawing process is its own.
+    it every fifteen, each only if there is news; beyond a thousand runs less often, as they cost more. Close it: its
+    drawing process is its own.
     """
 
     def __init__(
@@ -92,13 +94,14 @@ class SweepReport:
     async def show(self, runs: Sequence[SweepRun]) -> None:
         """Bring the artifacts up to date, each at its own pace."""
         await self._notice(runs)
-        if self.numbers_pace.is_due():
+        slower = max(1.0, len(runs) / RUNS_AT_FULL_PACE)
+        if self.numbers_pace.is_due(slower):
             await self._write_numbers(runs)
         if any(run.state.has_result for run in runs):
             self.drawing_process.start()  # so that it is ready when the first picture is wanted
-            if (self.drawing is None or self.drawing.done()) and self.pictures_pace.is_due():
+            if (self.drawing is None or self.drawing.done()) and self.pictures_pace.is_due(slower):
                 self.drawing = asyncio.create_task(self._draw(list(runs)))
-        if self.page_pace.is_due():
+        if self.page_pace.is_due(slower):
             await self._write_page(runs)
 
     async def close(self, runs: Sequence[SweepRun], finish: Finish) -> None:
@@ -122,7 +125,7 @@ class SweepReport:
         is_done = finish is not None and finish.outcome == "finished"
         percent = 100.0 if is_done else round(state.percent, 1)
         await self._put("progress", percent, headline(self.spec, state, is_over=finish is not None))
-        await self._put("runs", json.dumps(table(self.spec, runs)), "Every run of the sweep, the newest first")
+        await self._put("runs", json.dumps(table(self.spec, runs)), rows_title(len(runs)))
 
     async def _write_page(self, runs: Sequence[SweepRun], finish: Finish | None = None) -> None:
         page = summary_page(self.spec, runs, self.pictures, finish, self.notices)
@@ -140,7 +143,7 @@ class SweepReport:
             self.pictures = await asyncio.to_thread(self.drawing_process.draw, ended)
             self.drawn = ended
         except RuntimeError as error:
-            self._add(str(error))
+            self.add_notice(str(error))
 
     async def _put(self, name: str, data: Any, description: str) -> None:
         """Show something new; a server that refuses it is no reason to end a sweep."""
@@ -150,7 +153,7 @@ class SweepReport:
             await self._store(name, data, description)
             self.shown[name] = (data, description)
         except HTTPStatusError as error:
-            self._add(f"The server refuses the artifact {self._key(name)}: {error.response.status_code}")
+            self.add_notice(f"The server refuses the artifact {self._key(name)}: {error.response.status_code}")
 
     async def _store(self, name: str, data: Any, description: str) -> None:
         """Create an artifact once and overwrite it in place from then on."""
@@ -188,15 +191,15 @@ class SweepReport:
             values = [run.metric(metric) for run in finished]
             self.metric_seen = any(value is not None and math.isfinite(value) for value in values)
         if metric and finished and not self.metric_seen:
-            self._add(f"A run has finished, {missing_metric(self.spec, finished[0])}.")
+            self.add_notice(f"A run has finished, {missing_metric(self.spec, finished[0])}.")
         if metric and self.spec.early_stop and finished and not any(len(run.curve) for run in runs):
-            self._add(
+            self.add_notice(
                 f"No run can be ended early: run {finished[0].index} has finished and did not log {metric.name!r} while"
                 f" it ran. Log it at each step: launch.log({{{metric.name!r}: ...}})"
             )
         failed = [run for run in runs if run.state is RunState.FAILED]
         if len(failed) == 1:
-            self._add(f"Run {failed[0].index} failed: {failed[0].error}")
+            self.add_notice(f"Run {failed[0].index} failed: {failed[0].error}")
         await self._notice_silent_queue(runs)
         text = json.dumps(self.notices)
         if self.notices and self.shown.get("notices") != text:
@@ -220,11 +223,12 @@ class SweepReport:
         deployment = await self.client.read_deployment_by_name(f"{flow_name}/{name}")
         pool = deployment.work_pool_name
         if pool and not await queue_has_agent(self.client, pool):
-            self._add(
+            self.add_notice(
                 f"No agent polls queue {pool!r}, where {self.spec.job} runs. Start one: launch-agent --queues {pool}"
             )
 
-    def _add(self, notice: str) -> None:
+    def add_notice(self, notice: str) -> None:
+        """Tell the sweep's user something, once."""
         if notice not in self.notices:
             self.notices.append(notice)
             self.logger.warning("%s", notice)

@@ -106,19 +106,15 @@ class SweepRuns:
 
     async def read(self) -> list[SweepRun]:
         """Return every attempt of every index; a finished flow's return value is kept as its summary."""
-        before = {run_id for run_id, run in self.children.known.items() if run.state.is_terminal}
+        returns_values = self.spec.job is not None and self.spec.own_job is None
+        known = self.children.known.items() if returns_values else ()
+        before = {run_id for run_id, run in known if run.state.is_terminal}
         await self.children.read()
         if (token := self._label(names.REREAD)) != self.reread:
             self.reread = token
             await self.children.read_all()
-        for run_id, run in self.children.known.items():
-            if (
-                self.spec.job
-                and not self.spec.own_job
-                and run_id not in before
-                and run.state.has_result
-                and not run.summary
-            ):
+        for run_id, run in list(self.children.known.items()) if returns_values else ():
+            if run_id not in before and run.state.has_result and not run.summary:
                 await self._keep_result(run_id)
         return list(self.children.known.values())
 
@@ -178,7 +174,7 @@ class SweepRuns:
     def _followed(self) -> dict[str, str]:
         """Have the run tell every value of the metric, if anybody wants them."""
         metric = self.spec.metric
-        return {names.FOLLOWED: metric.name} if metric and (self.spec.early_stop or metric.needs_values) else {}
+        return {names.FOLLOWED: metric.name} if metric and self.spec.needs_values else {}
 
     async def _start(self, action: Launch, **more: Any) -> FlowRun:
         if self.deployment is None:
@@ -321,8 +317,10 @@ class SweepRuns:
 
     async def _keep_result(self, run_id: str) -> None:
         """Read what a flow returned, and keep it as the run's summary on the server."""
-        flow_run = self.children.flow_runs[run_id]
-        if flow_run.state is None or self.spec.metric is None:
+        if self.spec.metric is None:
+            return
+        flow_run = await self.client.read_flow_run(uuid.UUID(run_id))
+        if flow_run.state is None:
             return
         with contextlib.suppress(Exception):  # a result that cannot be read is a metric that was not logged
             result: object = await flow_run.state.aresult(raise_on_failure=False)

@@ -121,11 +121,11 @@ def _announce(spec: SweepSpec) -> None:
     runs = f"{limit} runs" if limit else "runs until you stop it"
     what = spec.program or spec.job
     goal = f", to {spec.metric.goal} {spec.metric.name}" if spec.metric else ""
-    how = f"{spec.method}, {runs}, {spec.num_workers} at a time{goal}"
+    chosen = f"chosen by {spec.scheduler.job}" if spec.scheduler.job else spec.method
+    how = f"{chosen}, {runs}, {spec.num_workers} at a time{goal}"
     for note in spec.notes:
         say(note)
-    count = len(spec.space.searched)
-    say(f"Sweep over {count} parameter{'' if count == 1 else 's'} of {what}: {how}.")
+    say(f"Sweep over {spec.searched} of {what}: {how}.")
 
 
 def _start(client: LaunchClient, document: Document, queue: str | None, prior_runs: Sequence[str]) -> LaunchedSweep:

@@ -183,7 +183,7 @@ def _cells(view: SweepView, run: SweepRun) -> list[Text | str]:
 def print_sweep(view: SweepView) -> None:
     """Print a sweep as `launch sweep show` does: on standard output, all runs."""
     console = wide_console(stderr=False)
-    name = f"{view.spec.method} over {len(view.spec.space.searched)} parameters of {view.spec.program or view.spec.job}"
+    name = f"{view.spec.method} over {view.spec.searched} of {view.spec.program or view.spec.job}"
     console.print(Text.assemble((f"Sweep {view.sweep_id}", "bold"), f" ({name}): {view.state.value}"))
     if view.message:
         console.print(Text(view.message, style="dim"))

@@ -26,6 +26,7 @@ EXAMPLES = """\
   launch sweep show SWEEP                    its runs, its best, what went wrong
   launch sweep best SWEEP --config > best.yaml
   launch sweep export SWEEP -o runs.csv      every run: parameters, metric, state, times (or .json, .parquet)
+  launch sweep dashboard SWEEP               Optuna's dashboard on a copy of it (extra: dashboard)
   launch sweep pause SWEEP                   start no more runs for now; launch sweep resume SWEEP goes on
   launch sweep stop SWEEP                    start no more runs; it ends when those that run have ended
   launch sweep cancel SWEEP                  end it and its runs now; launch sweep resume SWEEP goes on
@@ -65,6 +66,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     best.add_argument("--config", action="store_true", help="print its config alone, as a file that --configs reads")
     export.add_argument("-o", "--output", metavar="FILE", help="file to write; default: standard output")
     export.add_argument("--format", choices=FORMATS, help="default: by the end of FILE's name, else csv")
+    commands.choices["dashboard"].add_argument("--browser", action="store_true", help="open it in a browser")
     for name in ("resume", "rerun-failed"):
         commands.choices[name].add_argument("--wait", action="store_true", help="watch until it has ended")
     options = parser.parse_args(arguments)
@@ -229,11 +231,19 @@ def _delete(client: LaunchClient, options: argparse.Namespace) -> int:
     return DONE
 
 
+def _dashboard(client: LaunchClient, options: argparse.Namespace) -> int:
+    from launch_sdk.cli.dashboard import show_dashboard
+
+    view = client.sweep(options.id).refresh()
+    return show_dashboard(view, as_json=options.json, opens_browser=options.browser)
+
+
 ACTIONS: dict[str, tuple[str, Action]] = {
     "list": ("List the latest sweeps.", _list),
     "show": ("Show a sweep and its runs.", _show),
     "best": ("Show the best run of a sweep, or print its config.", _best),
     "export": ("Write every run of a sweep as CSV, JSON or Parquet.", _export),
+    "dashboard": ("Look at a copy of a sweep in Optuna's dashboard, until Ctrl-C.", _dashboard),
     "pause": ("Start no more runs for now; those that run go on.", _pause),
     "resume": ("Go on after a pause, or after the sweep has ended early.", _resume),
     "stop": ("Start no more runs; the sweep ends when those that run have ended.", _stop),

@@ -32,7 +32,7 @@ from launch_sdk.tracking import protocol
 from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from launch_sdk.runs.run_directory import RunDirectory
@@ -81,6 +81,7 @@ async def execute(
     identity: Mapping[str, str],
     on_lines: Callable[[list[str]], None],
     on_summary: Callable[[Mapping[str, Any]], None] = lambda _summary: None,
+    pass_fds: Sequence[int] = (),
 ) -> Outcome:
     """Run a spec to its end.
 
@@ -91,6 +92,7 @@ async def execute(
         identity: the `LAUNCH_*` variables that tell the program which run it is.
         on_lines: given each batch of new lines of output.
         on_summary: given the summary so far, about ten times a second; the same mapping each time.
+        pass_fds: descriptors that the program inherits, under the same numbers.
 
     Raises:
         RunFailedError: the run could not be started, or its directory cannot be written; it might next time.
@@ -121,6 +123,7 @@ async def execute(
             follower=follower,
             on_look=lambda: on_summary(follower.summary),
             timeout_s=policy.run_timeout_s,
+            pass_fds=pass_fds,
         )
         outcome = await _outcome(spec, run, follower, running)
     if outcome.succeeded:

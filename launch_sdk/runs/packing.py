@@ -40,7 +40,7 @@ def check_program(spec: SweepSpec, document: Document) -> None:
     """Raise InvalidSpecError if the program of a sweep file, or a function's file, is not beside it."""
     if spec.program is None:
         return
-    if faults := _rule_faults(spec, document):
+    if faults := _file_faults(spec, document):
         raise InvalidSpecError(document.name, faults)
     program = document.directory / spec.program
     if not program.is_file():
@@ -50,8 +50,8 @@ def check_program(spec: SweepSpec, document: Document) -> None:
         raise InvalidSpecError(document.name, [document.fault(("program",), message)])
 
 
-def _rule_faults(spec: SweepSpec, document: Document) -> list[Fault]:
-    """Find rules of early stopping whose file is not in the folder that is packed."""
+def _file_faults(spec: SweepSpec, document: Document) -> list[Fault]:
+    """Find functions' files that are not in the folder that is packed."""
     faults: list[Fault] = []
     for index, rule in enumerate(spec.early_stop):
         file = str(rule.options.get("source", "")).rpartition(":")[0]
@@ -59,6 +59,10 @@ def _rule_faults(spec: SweepSpec, document: Document) -> list[Fault]:
             place = (index,) if isinstance(document.value["early_terminate"], list) else ()
             message = f"{file} does not exist in {document.directory}"
             faults.append(document.fault(("early_terminate", *place, "source"), message))
+    source = spec.optuna.source if spec.optuna else None
+    if source and not (document.directory / source).is_file():
+        message = f"{source} does not exist in {document.directory}"
+        faults.append(document.fault(("optuna", "optuna_source"), message))
     return faults
 
 

@@ -114,6 +114,7 @@ async def run_program(
     on_look: Callable[[], None] = lambda: None,
     timeout_s: float | None = None,
     stop_grace_s: float = STOP_GRACE_S,
+    pass_fds: Sequence[int] = (),
 ) -> int:
     """Run a program in its own process group until it ends; no process of the group outlives this call.
 
@@ -125,6 +126,7 @@ async def run_program(
         on_look: called after each look.
         timeout_s: how long it may run; None for ever.
         stop_grace_s: how long the group may take to leave after SIGTERM, before SIGKILL.
+        pass_fds: descriptors that it inherits, under the same numbers.
 
     Returns:
         The exit code; minus the signal's number if a signal ended it.
@@ -143,6 +145,7 @@ async def run_program(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         except (OSError, ValueError) as error:  # ValueError: a word that the system cannot be told
             reason = (error.strerror if isinstance(error, OSError) else None) or error

@@ -16,7 +16,8 @@ def make_pruner(name: str, args: Mapping[str, Any]) -> BasePruner:
 
     Args:
         name: a class of `optuna.pruners`, as in `MedianPruner`.
-        args: its keyword arguments; one that is a pruner itself is `{pruner: NAME, args: {...}}`, or its name.
+        args: its keyword arguments; one that is a pruner itself is `{pruner: NAME, args: {...}}`, with `type` in
+            place of `pruner` as in the block `optuna`, or its name.
 
     Raises:
         LookupError: there is no such pruner; it says which there are.
@@ -40,7 +41,8 @@ def make_pruner(name: str, args: Mapping[str, Any]) -> BasePruner:
 def _made(value: object) -> object:
     if isinstance(value, str):
         return make_pruner(value, {})
-    if isinstance(value, Mapping) and "pruner" in value:
-        inner = cast("Mapping[str, Any]", value)
-        return make_pruner(inner["pruner"], inner.get("args") or {})
+    inner: Mapping[str, Any] = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+    name = inner.get("pruner") or inner.get("type")
+    if isinstance(name, str):
+        return make_pruner(name, inner.get("args") or {})
     return cast("object", value)

@@ -159,7 +159,8 @@ class LogUniform(_Numeric):
     """A number from `min` > 0 to `max` whose logarithm is uniform: W&B's `log_uniform_values`.
 
     W&B's `inv_log_uniform_values` is the X for which log(1/X) is uniform between log(1/max) and log(1/min): the same
-    law, since log(1/X) = -log(X); only the name differs.
+    law, since log(1/X) = -log(X); only the name differs. Of its deprecated `log_uniform` and `inv_log_uniform` the file
+    gives the logarithms of the limits (`by_exponent`), of `inv_log_uniform` those of 1/X.
     """
 
     family: ClassVar[str] = "log_uniform_values"
@@ -167,10 +168,12 @@ class LogUniform(_Numeric):
     max: float
     q: float | int | None = None
     inverse: bool = False
+    by_exponent: bool = False
 
     @property
     def name(self) -> str:
-        return "inv_log_uniform_values" if self.inverse else super().name
+        name = "inv_log_uniform_values" if self.inverse else super().name
+        return name.removesuffix("_values") if self.by_exponent else name
 
     @property
     def range(self) -> tuple[float, float]:

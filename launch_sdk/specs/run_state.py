@@ -19,6 +19,8 @@ class RunState(Enum):
     LOST = "lost"  # its process is gone and nobody saw it end
     PAUSED = "paused"  # of a sweep alone: its runs go on, and it starts no others
 
+    __hash__ = object.__hash__  # a member is one object; Enum's own hash, in Python, is what a long sweep waits for
+
     @property
     def is_terminal(self) -> bool:
         return self in _TERMINAL
@@ -26,7 +28,8 @@ class RunState(Enum):
     @property
     def has_result(self) -> bool:
         """Whether its summary is the result of a whole run."""
-        return self in {RunState.FINISHED, RunState.STOPPED}
+        return self in _WITH_RESULT
 
 
 _TERMINAL = frozenset({RunState.FINISHED, RunState.STOPPED, RunState.CANCELLED, RunState.FAILED, RunState.LOST})
+_WITH_RESULT = frozenset({RunState.FINISHED, RunState.STOPPED})

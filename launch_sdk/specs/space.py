@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +10,14 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from launch_sdk.specs.distributions import Categorical, Constant, Distribution, IntUniform, is_number
 from launch_sdk.specs.inputs import split_file_parameter
-from launch_sdk.specs.real_distributions import Beta, LogNormal, LogUniform, Normal, Uniform
+from launch_sdk.specs.parameter_values import ParameterValues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from launch_sdk.errors import Fault
+    from launch_sdk.specs.distributions import Distribution
     from launch_sdk.specs.document import Document
 
 ParameterPath = tuple[str, ...]
@@ -141,6 +140,9 @@ DISTRIBUTION_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "log_uniform_values": (("min", "max"), ()),
     "q_log_uniform_values": (("min", "max"), ("q",)),
     "inv_log_uniform_values": (("min", "max"), ()),
+    "log_uniform": (("min", "max"), ()),
+    "q_log_uniform": (("min", "max"), ("q",)),
+    "inv_log_uniform": (("min", "max"), ()),
     "normal": ((), ("mu", "sigma")),
     "q_normal": ((), ("mu", "sigma", "q")),
     "log_normal": ((), ("mu", "sigma")),
@@ -148,7 +150,7 @@ DISTRIBUTION_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "beta": ((), ("a", "b")),
     "q_beta": ((), ("a", "b", "q")),
 }
-_EXPONENTS = ("log_uniform", "q_log_uniform", "inv_log_uniform")
+DEPRECATED = ("log_uniform", "q_log_uniform", "inv_log_uniform")  # by W&B: their limits are exponents of e
 _ALL_KEYS = (
     "distribution",
     "parameters",
@@ -204,7 +206,7 @@ class _Reader:
             if key not in given:
                 self.fault(at, f"{key} is missing: {name} needs {' and '.join(required)}")
         if len(self.faults) == before:
-            distribution = _Values(self, at, given).build(name)
+            distribution = ParameterValues(self._document, self.faults, at, given).build(name)
             if distribution is not None and len(self.faults) == before:
                 self.dimensions.append((names, distribution))
 
@@ -212,12 +214,7 @@ class _Reader:
         if "distribution" not in given:
             return self._inferred_name(at, given)
         name = given["distribution"]
-        if name in _EXPONENTS:
-            self.fault(
-                (*at, "distribution"),
-                f"{name} is deprecated: its min/max specify base-e exponents; use {name}_values for limit values",
-            )
-        elif not isinstance(name, str) or name not in DISTRIBUTION_KEYS:
+        if not isinstance(name, str) or name not in DISTRIBUTION_KEYS:
             self.fault((*at, "distribution"), f"{name!r} is no distribution{_nearest(name, DISTRIBUTION_KEYS)}")
         else:
             return name
@@ -257,135 +254,3 @@ def _nearest(word: Any, known: Any) -> str:
     """Say which known word was probably meant, or list them all."""
     close = get_close_matches(str(word), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}"
-
-
-class _Values:
-    """Checks the values of one parameter whose keys are right, and builds its distribution."""
-
-    def __init__(self, reader: _Reader, at: _DocumentPath, given: dict[Any, Any]) -> None:
-        self._reader = reader
-        self._at = at
-        self._given = given
-
-    def build(self, name: str) -> Distribution | None:
-        q = self._positive("q", 1.0) if name.startswith("q_") else None
-        builders: dict[str, Callable[[], Distribution | None]] = {
-            "constant": lambda: Constant(self._given["value"]) if self._is_plain(("value",)) else None,
-            "categorical": self._categorical,
-            "categorical_w_probabilities": self._categorical,
-            "int_uniform": self._int_uniform,
-            "uniform": lambda: self._range(q, inverse=None),
-            "log_uniform_values": lambda: self._range(q, inverse=False),
-            "inv_log_uniform_values": lambda: self._range(q, inverse=True),
-            "normal": lambda: self._normal(Normal, q),
-            "log_normal": lambda: self._normal(LogNormal, q),
-            "beta": lambda: Beta(self._positive("a", 1.0) or 1.0, self._positive("b", 1.0) or 1.0, q),
-        }
-        return builders[name.removeprefix("q_")]()
-
-    def _fault(self, key: str, message: str) -> None:
-        self._reader.fault((*self._at, key) if key in self._given else self._at, message)
-
-    def _number(self, key: str, default: float | None = None) -> float | None:
-        value = self._given.get(key, default)
-        if is_number(value):
-            return value
-        self._fault(key, f"{key} {value!r} is not a finite number")
-        return None
-
-    def _positive(self, key: str, default: float) -> float | None:
-        value = self._number(key, default)
-        if value is None or value > 0:
-            return value
-        self._fault(key, f"{key} {value} is not above 0")
-        return None
-
-    def _limits(self) -> tuple[float, float] | None:
-        low, high = self._number("min"), self._number("max")
-        if low is None or high is None:
-            return None
-        if low < high:
-            return low, high
-        self._fault("min", f"min {low} is not less than max {high}")
-        return None
-
-    def _int_uniform(self) -> Distribution | None:
-        limits = self._limits()
-        wrong = [key for key in ("min", "max") if is_number(self._given[key]) and self._given[key] % 1 != 0]
-        for key in wrong:
-            self._fault(key, f"{key} {self._given[key]} is not an integer; use distribution: uniform for real numbers")
-        return IntUniform(int(limits[0]), int(limits[1])) if limits and not wrong else None
-
-    def _range(self, q: float | None, *, inverse: bool | None) -> Distribution | None:
-        limits = self._limits()
-        if inverse is not None and limits and limits[0] <= 0:
-            self._fault("min", f"min {limits[0]} is not above 0, as a logarithmic distribution needs")
-            return None
-        if limits is None or ("q" in self._given and q is None):
-            return None
-        made = Uniform(*limits, q) if inverse is None else LogUniform(*limits, q, inverse)
-        if q is not None and made.levels == 0:
-            self._fault("q", f"no multiple of q {q} lies between min {limits[0]} and max {limits[1]}")
-            return None
-        return made
-
-    def _normal(self, family: type[Normal | LogNormal], q: float | None) -> Distribution | None:
-        mu, sigma = self._number("mu", 0.0), self._number("sigma", 1.0)
-        if sigma is not None and sigma < 0:
-            self._fault("sigma", f"sigma {sigma} is negative")
-        return family(mu, sigma, q) if mu is not None and sigma is not None else None
-
-    def _categorical(self) -> Distribution | None:
-        values = self._given["values"]
-        if not isinstance(values, list):
-            self._fault("values", f"values {values!r} is not a list")
-            return None
-        values = cast("list[Any]", values)
-        if not values:
-            self._fault("values", "values is empty: give at least one")
-        elif all([self._is_plain(("values", index)) for index in range(len(values))]):  # noqa: C419  # all the faults at once
-            if self._given.get("probabilities") is None:
-                return Categorical(tuple(values))
-            probabilities = self._probabilities(len(values))
-            return Categorical(tuple(values), probabilities) if probabilities else None
-        return None
-
-    def _probabilities(self, wanted: int) -> tuple[float, ...] | None:
-        given = self._given["probabilities"]
-        if not isinstance(given, list) or not all(is_number(one) and one >= 0 for one in cast("list[Any]", given)):
-            self._fault("probabilities", f"probabilities {given!r} is not a list of numbers of at least 0")
-            return None
-        chances = tuple(float(one) for one in cast("list[float]", given))
-        if len(chances) != wanted:
-            self._fault("probabilities", f"{len(chances)} probabilities for {wanted} values: give one for each value")
-        elif not math.isclose(sum(chances), 1.0, abs_tol=1e-6):
-            self._fault("probabilities", f"probabilities {given!r} sum to {sum(chances):.6g}, not to 1")
-        else:
-            return chances
-        return None
-
-    def _is_plain(self, inside: _DocumentPath) -> bool:
-        """Refuse what JSON has no word for, such as the dates of YAML: a run would not get back what was written."""
-        value: Any = self._given
-        for part in inside:
-            value = value[part]
-        odd = next(_odd_values(value), None)
-        if odd is not None:
-            self._reader.fault(
-                (*self._at, *inside),
-                f"{odd!r} is a {type(odd).__name__}, which JSON cannot hold: put it in quotes",
-            )
-        return odd is None
-
-
-def _odd_values(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        for key, item in cast("dict[Any, Any]", value).items():
-            if not isinstance(key, str):
-                yield key
-            yield from _odd_values(item)
-    elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            yield from _odd_values(item)
-    elif value is not None and not isinstance(value, str | int | float):
-        yield value

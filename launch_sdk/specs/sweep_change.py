@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.distributions import canonical
 from launch_sdk.specs.document import Document
+from launch_sdk.specs.scheduler_spec import own_reference
 from launch_sdk.specs.sweep_spec import KEYS, parse_sweep
+from launch_sdk.specs.wandb_blocks import has_own_scheduler, is_own_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-CHANGEABLE = ("run_cap", "max_time", "max_run_time", "max_failed", "retries", "description")
+CHANGEABLE = ("run_cap", "max_time", "max_run_time", "max_failed", "retries", "cost", "description")
 BLOCKS = ("scheduler", "launch")  # their keys change one by one
 TARGETS = ("program", "job")
+_VERSION = re.compile(r"v[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ def change_sweep(
     for key in BLOCKS:
         if key in new:
             merged[key] = _over(before.get(key), new[key])
-    faults = _other_targets(before, document)
+    faults = [*_other_targets(before, document), *_other_scheduler(before, document)]
+    if not faults and has_own_scheduler(before) and isinstance(merged["scheduler"], dict):
+        merged["scheduler"] = merged["scheduler"] | {"job": before["scheduler"]["job"]}
     try:
         parse_sweep(Document(merged, document.name, document.lines, document.directory))
     except InvalidSpecError as error:
@@ -87,8 +93,29 @@ def _other_targets(before: Mapping[str, Any], document: Document) -> list[Fault]
             f"a resumed sweep keeps its {key}, {before.get(key)!r}; leave it out, or start another sweep",
         )
         for key in TARGETS
-        if new.get(key) is not None and not _same(before.get(key), new[key])
+        if new.get(key) is not None and not _same(before.get(key), new[key]) and not _is_job(before.get(key), new[key])
     ]
+
+
+def _other_scheduler(before: Mapping[str, Any], document: Document) -> list[Fault]:
+    """Refuse another scheduler, or one where there was none: it would know nothing of the runs that there are."""
+    scheduler: Any = document.value.get("scheduler")
+    job = cast("dict[str, Any]", scheduler).get("job") if isinstance(scheduler, dict) else None
+    given: Any = before.get("scheduler") or {}
+    if job is None or _same(given.get("job"), job) or _is_job(given.get("job"), job):
+        return []
+    if not is_own_scheduler(job) and not is_own_scheduler(given.get("job")):
+        return []
+    told = f"a resumed sweep keeps its scheduler, {given.get('job') or 'its method'!r}; leave job out"
+    return [document.fault(("scheduler", "job"), f"{told}, or start another sweep")]
+
+
+def _is_job(before: object, new: object) -> bool:
+    """Say whether a reference means the job that the sweep has: of the version that it began with, if it names one."""
+    if not isinstance(before, str) or not isinstance(new, str) or before.count("/") == 1 or new.count("/") == 1:
+        return False
+    (name, _, version), (other, _, alias) = own_reference(before).partition(":"), own_reference(new).partition(":")
+    return name == other and (alias == version or _VERSION.fullmatch(alias) is None)
 
 
 def _expanded(key: str, value: object, expand: Callable[[list[str]], list[str]]) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.specs.distributions import is_number
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from launch_sdk.errors import Fault
     from launch_sdk.specs.document import Document
 
+COST_KEYS = {"metric": str, "max": (int, float)}
 SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 DURATION = r"^(\s*\d+(\.\d+)?\s*(s|m|min|h|d))+\s*$"
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(min|[smhd])")
@@ -30,12 +31,16 @@ class Limits:
         max_failed: the sweep fails once more runs than this have failed; below 1 it is a fraction of those that have
             ended. None for W&B's rule alone: it fails if the first three fail.
         retries: how often a run that failed starts again with its own parameters.
+        cost_metric: the logged value that says what a run has cost so far; None for no such end.
+        max_cost: the sweep ends once its runs have cost so much together, all attempts counted.
     """
 
     max_time_s: float | None = None
     max_run_time_s: float | None = None
     max_failed: float | None = None
     retries: int = 0
+    cost_metric: str | None = None
+    max_cost: float = math.inf
 
 
 def parse_limits(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> Limits:
@@ -52,12 +57,35 @@ def parse_limits(document: Document, value: Mapping[str, Any], faults: list[Faul
         faults.append(document.fault(("max_failed",), told))
     if isinstance(retries, int) and retries < 0:
         faults.append(document.fault(("retries",), f"must be at least 0, not {retries}"))
+    cost_metric, max_cost = _cost(document, value.get("cost"), faults)
     return Limits(
         max_time_s=_duration(document, "max_time", value, faults),
         max_run_time_s=_duration(document, "max_run_time", value, faults),
         max_failed=max_failed,
         retries=retries or 0,
+        cost_metric=cost_metric,
+        max_cost=max_cost,
     )
+
+
+def _cost(document: Document, given: object, faults: list[Fault]) -> tuple[str | None, float]:
+    if not isinstance(given, dict):
+        return None, math.inf
+    cost = cast("dict[str, Any]", given)
+    faults += [
+        document.fault(("cost", key), f"unknown key; known are {', '.join(COST_KEYS)}")
+        for key in cost
+        if key not in COST_KEYS
+    ]
+    metric, most = cost.get("metric"), cost.get("max")
+    if not isinstance(metric, str) or not metric:
+        told = "must name a value that each run logs: what it has cost so far, as in metric: dollars"
+        faults.append(document.fault(("cost", "metric") if "metric" in cost else ("cost",), f"metric {told}"))
+    if not is_number(most) or not 0 < most < math.inf:
+        told = "max must be a number above 0: what all runs together may cost"
+        faults.append(document.fault(("cost", "max") if "max" in cost else ("cost",), told))
+        return None, math.inf
+    return str(metric), float(most)
 
 
 def _is_count_or_fraction(value: object) -> bool:

@@ -11,14 +11,16 @@ from typing import Any
 
 from launch_sdk.specs.command import DEFAULT_COMMAND
 from launch_sdk.specs.early_stop_spec import RULES
+from launch_sdk.specs.metric import GOALS, IMPUTES, METRIC_KEYS
 from launch_sdk.specs.metric_source import KINDS, MAX_PATTERN_LENGTH, MAX_SOURCES, ROW_FILES
-from launch_sdk.specs.space import DISTRIBUTION_KEYS, NAME
-from launch_sdk.specs.sweep_limits import DURATION
-from launch_sdk.specs.sweep_spec import GOALS, IMPUTES, KEYS, METHODS, METRIC_KEYS
+from launch_sdk.specs.optuna_spec import OPTUNA_KEYS, PART_KEYS, SOURCE
+from launch_sdk.specs.scheduler_spec import DEFAULT_WORKERS
+from launch_sdk.specs.space import DEPRECATED, DISTRIBUTION_KEYS, NAME
+from launch_sdk.specs.sweep_limits import COST_KEYS, DURATION
+from launch_sdk.specs.sweep_spec import KEYS, METHODS
 from launch_sdk.specs.wandb_blocks import (
     CONTROLLER_KEYS,
     CONTROLLERS,
-    DEFAULT_WORKERS,
     LAUNCH_KEYS,
     OVERRIDE_KEYS,
     SCHEDULER_KEYS,
@@ -30,6 +32,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object", list: "array"}
 _POSITIVE: Schema = {"type": "number", "exclusiveMinimum": 0}
 _TIME: Schema = {"anyOf": [_POSITIVE, {"type": "string", "pattern": DURATION}, {"type": "null"}]}
+_COST: Mapping[str, Schema] = {"metric": {"type": "string", "minLength": 1}, "max": _POSITIVE}
 _VALUES: Mapping[str, Schema] = {
     "value": {},
     "values": {"type": "array", "minItems": 1},
@@ -48,6 +51,21 @@ _NARROWER: Mapping[str, Mapping[str, Schema]] = {
     "q_log_uniform_values": {"min": _POSITIVE},
     "inv_log_uniform_values": {"min": _POSITIVE},
 }
+_OWN_SCHEDULER: Schema = {  # then it takes no method
+    "required": ["scheduler"],
+    "properties": {"scheduler": {"type": "object", "required": ["job"]}},
+}
+_OWN_SEARCH: Schema = {  # then it takes no parameters
+    "required": ["method", "optuna"],
+    "properties": {
+        "method": {"const": "optuna"},
+        "optuna": {
+            "type": "object",
+            "required": ["optuna_source"],
+            "properties": {"optuna_source": {"type": "string"}},
+        },
+    },
+}
 _INFERRED = ("constant", "categorical", "categorical_w_probabilities", "uniform")  # without the key distribution
 _DESCRIPTIONS = {
     "program": "Script to run, relative to this file; or give job.",
@@ -63,8 +81,10 @@ _DESCRIPTIONS = {
     "max_run_time": "A run that takes longer is stopped, and its last values count.",
     "max_failed": "The sweep fails once more runs than this have failed; below 1: a fraction of those that have ended.",
     "retries": "How often a run that failed starts again.",
+    "cost": "The sweep ends once its runs have cost so much together, by a value that each logs.",
     "command": f"How to start the program; default: {' '.join(DEFAULT_COMMAND)}.",
     "early_terminate": "Rules of which each may end a run that is not worth going on with.",
+    "optuna": "What method: optuna searches with: a sampler and a pruner by name, or a file of yours.",
     "metric_sources": "Where metrics come from if the program logs none itself.",
     "environment": "What the program runs in: current, auto, or a requirements file beside it.",
     "scheduler": "How the sweep is driven.",
@@ -78,7 +98,8 @@ def sweep_schema() -> Schema:
         "program": {"type": ["string", "null"]},
         "method": {"enum": list(METHODS)},
         "metric": {"anyOf": [_metric(), {"type": "null"}]},
-        "parameters": {"$ref": "#/$defs/parameters"},
+        "parameters": {"anyOf": [{"$ref": "#/$defs/parameters"}, {"type": "null"}]},
+        "optuna": _optuna(),
         "run_cap": {"type": ["integer", "null"], "minimum": 1},
         "initial": {"type": ["array", "null"], "items": {"type": "object"}},
         "max_time": _TIME,
@@ -91,11 +112,14 @@ def sweep_schema() -> Schema:
             ]
         },
         "retries": {"type": ["integer", "null"], "minimum": 0},
+        "cost": {**_block(COST_KEYS, _COST), "required": list(COST_KEYS)},
         "command": {"type": ["array", "null"], "minItems": 1, "items": {"type": ["string", "number"]}},
         "early_terminate": _early_terminate(),
         "environment": {"type": ["string", "null"]},
         "metric_sources": {"type": ["array", "null"], "maxItems": MAX_SOURCES, "items": _metric_source()},
-        "scheduler": _block(SCHEDULER_KEYS, {"num_workers": _workers()}),
+        "scheduler": _block(
+            SCHEDULER_KEYS, {"num_workers": _workers(), "timeout": _TIME, "engine": {"enum": ["wandb", None]}}
+        ),
         "launch": _block(LAUNCH_KEYS, {"overrides": _block(OVERRIDE_KEYS)}),
         "controller": _block(CONTROLLER_KEYS, {"type": {"enum": [*CONTROLLERS, None]}}),
     }
@@ -106,7 +130,12 @@ def sweep_schema() -> Schema:
         "title": "A sweep",
         "type": "object",
         "properties": {key: _described(key, schema) for key, schema in properties.items()},
-        "required": ["method", "parameters"],
+        "allOf": [
+            {"anyOf": [{"required": ["method"], "properties": {"method": given}}, _OWN_SCHEDULER]},
+            {"anyOf": [{"required": ["parameters"], "properties": {"parameters": {"type": "object"}}}, _OWN_SEARCH]},
+        ],
+        "if": {"required": ["method"], "properties": {"method": {"const": "custom"}}},
+        "then": _OWN_SCHEDULER,
         "oneOf": [
             {"properties": {key: given}, "required": [key], "title": f"with a {key}"} for key in ("program", "job")
         ],
@@ -144,6 +173,12 @@ def _metric() -> Schema:
 def _workers() -> Schema:
     number = {"type": "integer", "minimum": 1}
     return {"anyOf": [number, {"type": "string", "pattern": "^0*[1-9][0-9]*$"}], "default": DEFAULT_WORKERS}
+
+
+def _optuna() -> Schema:
+    part = {**_block(PART_KEYS, {"type": {"type": "string", "minLength": 1}}), "required": ["type"]}
+    source = {"type": ["string", "null"], "pattern": SOURCE.pattern}
+    return _block(OPTUNA_KEYS, {"sampler": part, "pruner": part, "optuna_source": source})
 
 
 def _early_terminate() -> Schema:
@@ -223,4 +258,5 @@ def _distribution(name: str) -> Schema:
         "properties": {"distribution": {"const": name}, **values},
         "required": [*(() if name in _INFERRED else ("distribution",)), *required],
         "additionalProperties": False,
+        **({"deprecated": True} if name in DEPRECATED else {}),
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -12,10 +10,14 @@ from launch_sdk.specs.command import command_faults
 from launch_sdk.specs.document import unusable_values
 from launch_sdk.specs.early_stop_spec import EarlyStopSpec, parse_early_stop
 from launch_sdk.specs.initial_points import parse_initial
+from launch_sdk.specs.metric import Goal, Impute, Metric, parse_metric
 from launch_sdk.specs.metric_source import parse_metric_sources
+from launch_sdk.specs.optuna_spec import OptunaSpec, parse_optuna
 from launch_sdk.specs.placement import Placement
 from launch_sdk.specs.run_spec import environment_fault
+from launch_sdk.specs.scheduler_spec import SchedulerSpec, own_reference, parse_scheduler, parse_workers
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
+from launch_sdk.specs.sweep_keys import describe, key_faults, nearest
 from launch_sdk.specs.sweep_limits import Limits, parse_limits
 from launch_sdk.specs.wandb_blocks import (
     CONTROLLER_KEYS,
@@ -23,25 +25,22 @@ from launch_sdk.specs.wandb_blocks import (
     OVERRIDE_KEYS,
     SCHEDULER_KEYS,
     controller_faults,
+    exponent_notes,
+    has_own_scheduler,
     notes_of,
     placement_of,
-    read_num_workers,
-    scheduler_faults,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from launch_sdk.specs.document import Document, Path_
 
-Method = Literal["grid", "random", "bayes", "tpe"]
-Goal = Literal["minimize", "maximize"]
-Impute = Literal["worst", "best", "latest"]
+__all__ = ["KEYS", "LEARNING", "METHODS", "Goal", "Impute", "Method", "Metric", "SweepSpec", "parse_sweep"]
+
+Method = Literal["grid", "random", "bayes", "tpe", "optuna", "custom"]
 METHODS: tuple[str, ...] = get_args(Method)
-GOALS: tuple[str, ...] = get_args(Goal)
-IMPUTES: tuple[str, ...] = get_args(Impute)
-WANDB_SLASHES = 2  # of a job: entity/project/name
-MAX_UNKNOWN = 50  # of one mapping: finding the nearest known key takes time, and nobody reads more
+LEARNING: frozenset[str] = frozenset({"bayes", "tpe", "optuna"})  # the methods that learn from the metric
 KEYS = {
     "program": str,
     "job": str,
@@ -56,10 +55,12 @@ KEYS = {
     "max_run_time": (int, float, str),
     "max_failed": (int, float),
     "retries": int,
+    "cost": dict,
     "command": list,
     "metric_sources": list,
     "environment": str,
     "early_terminate": (dict, list),
+    "optuna": dict,
     "name": str,
     "description": str,
     "project": str,
@@ -70,51 +71,6 @@ KEYS = {
     "kind": str,
     "apiVersion": str,
 }
-NOT_SUPPORTED = frozenset({"image_uri", "metrics"})
-METRIC_KEYS = {"name": str, "goal": str, "target": (int, float), "impute": str, "impute_while_running": (str, bool)}
-_TYPE_NAMES = {
-    str: "text",
-    int: "a whole number",
-    bool: "true or false",
-    dict: "a mapping",
-    list: "a list",
-    (int, str): "a whole number",
-    (int, float): "a number",
-    (str, bool): "text or false",
-    (int, float, str): "a time, as in 90 (seconds), 30m, 2h or 1d12h",
-    (dict, list): "a mapping or a list of mappings",
-}
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a sweep makes better.
-
-    Attributes:
-        name: key of a logged value; dots lead into nested values.
-        goal: which way is better.
-        target: the sweep ends once a run has reached this value; None for no such end.
-        impute: what a run that ended without a result counts as for the search: the worst result of all, its own best
-            value or its own latest one.
-        impute_while_running: what a running run counts as; None if it is only known to run.
-    """
-
-    name: str
-    goal: Goal = "minimize"
-    target: float | None = None
-    impute: Impute = "worst"
-    impute_while_running: Impute | None = None
-
-    @property
-    def needs_values(self) -> bool:
-        """Whether the search wants every value that a run logs, not only its last."""
-        return self.impute == "best" or self.impute_while_running is not None
-
-    def is_better(self, value: float, than: float) -> bool:
-        return value < than if self.goal == "minimize" else value > than
-
-    def reaches_target(self, value: float) -> bool:
-        return self.target is not None and not self.is_better(self.target, value)
 
 
 @dataclass(frozen=True)
@@ -130,11 +86,13 @@ class SweepSpec:
         command: how to start the program, with W&B's macros; None for the default.
         run_cap: how many runs at most; None for no limit but the space's own.
         num_workers: how many runs at once.
+        scheduler: who chooses the runs, if not the method.
         seed: of the sampler; the same seed and results give the same suggestions.
         queue: where to run; None for the default.
         metric_sources: where metrics come from if the program logs none itself.
         environment: what its program runs in; see `RunSpec`.
-        early_stop: rules of which each may end a run that is not worth going on with.
+        early_stop: rules of which each may end a run that is not worth going on with; a pruner of `optuna` is the last.
+        optuna: what `method: optuna` searches with; None with another method.
         shuffle: whether a grid is gone through in a random order.
         initial: points that the first runs try, nested; a parameter that one lacks is chosen by the method.
         limits: what ends the sweep, or a run of it, early.
@@ -160,11 +118,13 @@ class SweepSpec:
     metric_sources: tuple[Mapping[str, Any], ...] = ()
     environment: str = "current"
     early_stop: tuple[EarlyStopSpec, ...] = ()
+    optuna: OptunaSpec | None = None
     shuffle: bool = False
     initial: tuple[Mapping[str, Any], ...] = ()
     limits: Limits = field(default_factory=Limits)
     overrides: Mapping[str, Any] = field(default_factory=dict[str, Any])
     args: tuple[str, ...] = ()
+    scheduler: SchedulerSpec = field(default_factory=SchedulerSpec)
     notes: tuple[str, ...] = ()
     placement: Placement = field(default_factory=Placement)
 
@@ -176,7 +136,30 @@ class SweepSpec:
         """
         if self.job is None or self.job.count("/") == 1:
             return None
-        return self.job.rpartition("/")[2]
+        return own_reference(self.job)
+
+    @property
+    def needs_values(self) -> bool:
+        """Whether the sweep wants every value of the metric that a run logs, not only the last."""
+        by_code = self.optuna is not None and self.optuna.source is not None  # it may have a pruner
+        wanted = bool(self.early_stop) or by_code or self.scheduler.job is not None
+        return self.metric is not None and (self.metric.needs_values or wanted)
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether functions in the code of the program or job have a say in the sweep."""
+        by_code = self.optuna is not None and self.optuna.source is not None
+        return by_code or any(rule.type == "python" for rule in self.early_stop)
+
+    @property
+    def searched(self) -> str:
+        """What is searched, in words."""
+        count = len(self.space.searched)
+        told = f"{count} parameter{'' if count == 1 else 's'}"
+        source = self.optuna.source if self.optuna else None
+        if source is None:
+            return told
+        return f"{told} and what {source} says" if self.space.dimensions else f"what {source} says"
 
     @property
     def run_limit(self) -> int | None:
@@ -199,26 +182,31 @@ def parse_sweep(document: Document) -> SweepSpec:
     if unusable := unusable_values(document):
         raise InvalidSpecError(document.name, unusable)
     value = cast("dict[str, Any]", document.value)
-    faults = _key_faults(document, (), value, KEYS)
+    faults = key_faults(document, (), value, KEYS)
     space, space_faults = parse_parameters(document) if isinstance(value.get("parameters"), dict) else (None, [])
     faults += space_faults
     method = _method(document, value, faults)
-    metric = _metric(document, value, faults)
-    if method in {"bayes", "tpe"} and value.get("metric") is None:
+    metric = parse_metric(document, value, faults)
+    if method in LEARNING and value.get("metric") is None:
         faults.append(document.fault((), f"method {method} needs a metric; add metric: {{name: loss, goal: minimize}}"))
-    if value.get("parameters") is None:
+    optuna = parse_optuna(document, value, space, faults)
+    if value.get("parameters") is None and optuna is not None and optuna.source:
+        space = Space(())  # its code says what there is to search
+    elif value.get("parameters") is None:
         faults.append(
             document.fault((), "parameters is missing; name at least one, as in parameters: {lr: {min: 0.0, max: 1.0}}")
         )
     faults += _target_faults(document, value)
     if space is not None and not space_faults and method == "grid":
-        faults += _grid_faults(document, space)
+        faults += [document.fault(("parameters", *path), message) for path, message in grid_faults(space)]
     scheduler = _block(document, value, ("scheduler",), SCHEDULER_KEYS, faults)
     launch = _block(document, value, ("launch",), LAUNCH_KEYS, faults)
     overrides = _block(document, launch, ("launch", "overrides"), OVERRIDE_KEYS, faults)
     controller = _block(document, value, ("controller",), CONTROLLER_KEYS, faults)
-    faults += [*scheduler_faults(document, scheduler), *controller_faults(document, controller)]
-    num_workers, placement = read_num_workers(document, scheduler, faults), placement_of(document, launch, faults)
+    faults += controller_faults(document, controller)
+    num_workers = parse_workers(document, scheduler, faults)
+    placement = placement_of(document, launch, faults)
+    scheduler_spec = parse_scheduler(document, scheduler, faults)
     run_cap = value.get("run_cap")
     if isinstance(run_cap, int) and not isinstance(run_cap, bool) and run_cap < 1:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
@@ -229,8 +217,8 @@ def parse_sweep(document: Document) -> SweepSpec:
     limits = parse_limits(document, value, faults)
     if value.get("shuffle") is True and method != "grid":
         faults.append(document.fault(("shuffle",), f"goes with method: grid; {method} draws at random by itself"))
-    is_grid, is_readable = method == "grid", space is not None and not space_faults
-    initial = parse_initial(document, space, whole=is_grid, faults=faults) if space and is_readable else ()
+    usable = None if space_faults else space
+    initial = parse_initial(document, usable, whole=method == "grid", faults=faults) if usable else ()
     if faults or space is None:
         raise InvalidSpecError(document.name, faults)
     return SweepSpec(
@@ -249,79 +237,31 @@ def parse_sweep(document: Document) -> SweepSpec:
         project=value.get("project"),
         metric_sources=metric_sources,
         environment=environment,
-        early_stop=early_stop,
+        early_stop=(*early_stop, *(optuna.rules if optuna else ())),
+        optuna=optuna,
         shuffle=value.get("shuffle") or False,
         initial=initial,
         limits=limits,
         overrides=overrides.get("run_config") or {},
         args=tuple(str(word) for word in overrides.get("args") or ()),
-        notes=notes_of(value),
+        scheduler=scheduler_spec,
+        notes=(*notes_of(value), *exponent_notes(space)),
         placement=placement,
-    )
-
-
-def _unknown(key: object, known: Mapping[str, Any]) -> str:
-    if key in NOT_SUPPORTED:
-        return "is a key of W&B's that is not supported; leave it out"
-    return f"unknown key; {_nearest(key, known)}"
-
-
-def _key_faults(document: Document, path: Path_, value: Mapping[str, Any], known: Mapping[str, Any]) -> list[Fault]:
-    unknown = [key for key in value if key not in known]
-    faults = [document.fault((*path, key), _unknown(key, known)) for key in unknown[:MAX_UNKNOWN]]
-    if len(unknown) > MAX_UNKNOWN:
-        faults.append(document.fault(path, f"{len(unknown) - MAX_UNKNOWN} more keys are unknown"))
-    for key, item in value.items():
-        where = (*path, key)
-        if key not in known:
-            continue
-        if item is not None and (not isinstance(item, known[key]) or (isinstance(item, bool) and known[key] is int)):
-            faults.append(document.fault(where, f"must be {_TYPE_NAMES[known[key]]}, not {_describe(item)}"))
-    return faults
-
-
-def _nearest(word: object, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(word), known, n=1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-
-
-def _describe(item: object) -> str:
-    return (
-        f"{type(item).__name__} {item!r}" if isinstance(item, str | int | float | bool) else f"a {type(item).__name__}"
     )
 
 
 def _method(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> str | None:
     method = value.get("method")
-    if method is None:
+    if method is None and has_own_scheduler(value):
+        return "custom"
+    if method == "custom" and not has_own_scheduler(value):
+        told = "goes with scheduler.job, which names the job that chooses the runs"
+        faults.append(document.fault(("method",), told))
+    elif method is None:
         faults.append(document.fault((), f"method is missing; choose one of {', '.join(METHODS)}"))
     elif isinstance(method, str) and method not in METHODS:
-        faults.append(document.fault(("method",), f"{method!r} is not a method; {_nearest(method, METHODS)}"))
+        faults.append(document.fault(("method",), f"{method!r} is not a method; {nearest(method, METHODS)}"))
     return method if isinstance(method, str) else None
-
-
-def _metric(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> Metric | None:
-    metric = value.get("metric")
-    if not isinstance(metric, dict):
-        return None
-    fields = cast("dict[str, Any]", metric)
-    faults += _key_faults(document, ("metric",), fields, METRIC_KEYS)
-    name, goal, target = fields.get("name"), fields.get("goal", "minimize"), fields.get("target")
-    if not name:
-        faults.append(document.fault(("metric",), "name is missing; give the key that the program logs"))
-    if goal not in GOALS:
-        faults.append(document.fault(("metric", "goal"), f"must be minimize or maximize, not {goal!r}"))
-    if isinstance(target, bool) or (isinstance(target, float) and math.isnan(target)):
-        faults.append(document.fault(("metric", "target"), f"must be a number, not {target!r}"))
-    impute = fields.get("impute") or "worst"
-    while_running = fields.get("impute_while_running")
-    while_running = None if while_running in (None, False, "false") else while_running
-    for key, wanted in (("impute", impute), ("impute_while_running", while_running or "worst")):
-        if wanted not in IMPUTES:
-            or_false = " or false" if key != "impute" else ""
-            told = f"must be {', '.join(IMPUTES)}{or_false}, not {wanted!r}"
-            faults.append(document.fault(("metric", key), told))
-    return Metric(str(name), goal, target, impute, while_running)
 
 
 def _command(document: Document, value: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...] | None:
@@ -333,7 +273,7 @@ def _command(document: Document, value: Mapping[str, Any], faults: list[Fault]) 
         if isinstance(word, str | int | float) and not isinstance(word, bool):
             words.append(str(word))
         else:
-            faults.append(document.fault(("command", index), f"must be a word, not {_describe(word)}"))
+            faults.append(document.fault(("command", index), f"must be a word, not {describe(word)}"))
     if len(words) == len(cast("list[object]", command)):
         faults += [document.fault(("command",), message) for message in command_faults(words)]
     return tuple(words)
@@ -372,13 +312,9 @@ def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
     if not value.get("program") and not value.get("job"):
         there = "program (a script beside this file) or job (a name or flow/deployment)"
         return [document.fault((), f"nothing to run: give {there}")]
-    if isinstance(job := value.get("job"), str) and (job.count("/") > WANDB_SLASHES or job.endswith("/")):
+    if isinstance(job := value.get("job"), str) and (job.count("/") > 2 or job.endswith("/")):  # noqa: PLR2004  # W&B's
         return [document.fault(("job",), f"{job!r} must be the name of a job, or a deployment as flow/deployment")]
     return []
-
-
-def _grid_faults(document: Document, space: Space) -> list[Fault]:
-    return [document.fault(("parameters", *path), message) for path, message in grid_faults(space)]
 
 
 def _block(
@@ -388,5 +324,5 @@ def _block(
     if not isinstance(block, dict):
         return {}
     fields = cast("dict[str, Any]", block)
-    faults += _key_faults(document, path, fields, known)
+    faults += key_faults(document, path, fields, known)
     return fields

@@ -8,20 +8,30 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.specs.placement import Placement, Priority, parse_priority
+from launch_sdk.specs.real_distributions import LogUniform
 
 if TYPE_CHECKING:
     from launch_sdk.errors import Fault
     from launch_sdk.specs.document import Document
+    from launch_sdk.specs.space import Space
 
 Types = type | tuple[type, ...]
 SCHEDULER_KEYS: Mapping[str, Types] = {
     "num_workers": (int, str),
     "job": str,
+    "settings": dict,
+    "timeout": (int, float, str),
+    "engine": str,
     "docker_image": str,
     "resource": str,
     "resource_args": dict,
     "template_variables": dict,
 }
+ENGINE_KEYS = frozenset({"source", "optimizer", "search_space"})  # of the other block that W&B calls scheduler
+ENGINE = (
+    "belongs to the scheduler block of W&B's newer sweep schema (engine, optimizer), not of Launch's; leave it out:"
+    " method and parameters say it, or scheduler.job names a scheduler of your own"
+)
 LAUNCH_KEYS: Mapping[str, Types] = {
     "queue": str,
     "overrides": dict,
@@ -33,13 +43,13 @@ LAUNCH_KEYS: Mapping[str, Types] = {
 }
 OVERRIDE_KEYS: Mapping[str, Types] = {"run_config": dict, "args": list}
 CONTROLLER_KEYS: Mapping[str, Types] = {"type": str}
-DEFAULT_WORKERS = 8  # W&B's
 CONTROLLERS = ("cloud", "local")
 PROCESSES = ("local-process", "process")
 _MEANINGFUL = {
     "scheduler": ("num_workers", "job"),
     "launch": ("queue", "overrides", "priority", "template_variables"),
 }
+_OF_OWN_SCHEDULER = ("settings", "timeout")
 _INSTEAD = {
     "scheduler": "a sweep is driven by a process of the agent that takes it",
     "launch": "where a run is started is up to its queue and the agents of that",
@@ -58,13 +68,15 @@ def placement_of(document: Document, launch: Mapping[str, Any], faults: list[Fau
     return Placement(urgency, cast("dict[str, Any]", variables) if isinstance(variables, dict) else {})
 
 
-def scheduler_faults(document: Document, scheduler: Mapping[str, Any]) -> list[Fault]:
-    """Refuse a scheduler that is somebody's own job."""
-    job = scheduler.get("job")
-    if not isinstance(job, str) or _OWN_SCHEDULER.fullmatch(job):
-        return []
-    told = f"{job!r} is a scheduler of somebody's own, which is not supported; leave it out, and method decides"
-    return [document.fault(("scheduler", "job"), told)]
+def is_own_scheduler(job: object) -> bool:
+    """Say whether `scheduler.job` names a scheduler of somebody's own, and not W&B's public one, which is ours."""
+    return isinstance(job, str) and bool(job.strip()) and not _OWN_SCHEDULER.fullmatch(job)
+
+
+def has_own_scheduler(value: Mapping[str, Any]) -> bool:
+    """Say whether a sweep file has a scheduler of somebody's own choose its runs."""
+    scheduler = value.get("scheduler")
+    return isinstance(scheduler, Mapping) and is_own_scheduler(cast("Mapping[str, Any]", scheduler).get("job"))
 
 
 def controller_faults(document: Document, controller: Mapping[str, Any]) -> list[Fault]:
@@ -75,30 +87,40 @@ def controller_faults(document: Document, controller: Mapping[str, Any]) -> list
     return [document.fault(("controller", "type"), f"must be {' or '.join(CONTROLLERS)}, not {kind!r}")]
 
 
-def read_num_workers(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> int:
-    """Read how many runs of a sweep go on at once."""
-    value = scheduler.get("num_workers", DEFAULT_WORKERS)
-    text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text) < 1:
-        faults.append(
-            document.fault(("scheduler", "num_workers"), f"must be a whole number of at least 1, not {value!r}")
-        )
-        return 1
-    return int(text)
-
-
 def notes_of(value: Mapping[str, Any]) -> tuple[str, ...]:
     """Say which keys of a sweep file are W&B's and change nothing here."""
     notes: list[str] = []
+    is_own = has_own_scheduler(value)
     for block, instead in _INSTEAD.items():
         fields = value.get(block)
         given: Mapping[str, Any] = cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
-        idle = [key for key in given if key not in _MEANINGFUL[block] and given[key] not in PROCESSES]
+        idle = [key for key in given if _is_idle(block, key, given[key], is_own=is_own)]
         if idle:
             keys = ", ".join(f"{block}.{key}" for key in idle)
             notes.append(f"{keys} {'change' if len(idle) > 1 else 'changes'} nothing here: {instead}.")
+    if is_own and value.get("method") not in {None, "custom"}:
+        notes.append(f"scheduler.job chooses the runs; method {value['method']} is what its suggest() gives.")
     if value.get("command") and str(value.get("job") or "").count("/") == 1:
         notes.append(
             "command changes nothing here: a deployment starts as it was made; it gets its parameters by name."
         )
     return tuple(notes)
+
+
+def exponent_notes(space: Space) -> tuple[str, ...]:
+    """Say which parameters have W&B's deprecated distributions, and what their limits come to."""
+    return tuple(
+        f"{'.'.join(path)}: min and max of {one.name} are exponents of e, so that values go from {one.min:.6g} to"
+        f" {one.max:.6g}; to give these limits themselves write {one.name}_values."
+        for path, one in space
+        if isinstance(one, LogUniform) and one.by_exponent
+    )
+
+
+def _is_idle(block: str, key: str, given: object, *, is_own: bool) -> bool:
+    if key in _MEANINGFUL[block] or given in PROCESSES:
+        return False
+    if block == "scheduler" and is_own:
+        of_process = isinstance(given, Mapping) and set(cast("Mapping[str, Any]", given)) <= {"env"}
+        return key not in _OF_OWN_SCHEDULER and not (key == "resource_args" and of_process)
+    return True

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_BEST = 5
 MAX_LINKED = 100
+MAX_ROWS = 1000
 MAX_TEXT = 300
 MAX_WHY = 100
 LETTERS_WIDE = 58  # what a markdown table may be wide beside the metric before it leaves the page of version 2
@@ -74,8 +75,11 @@ def headline(spec: SweepSpec, state: Progress, *, is_over: bool = False) -> str:
 
 
 def table(spec: SweepSpec, runs: Sequence[SweepRun]) -> list[dict[str, Any]]:
-    """Give the rows of the table artifact, newest first; every row has the same columns, as the UI expects."""
-    current = latest_attempts(runs)
+    """Give the rows of the table artifact, newest first; every row has the same columns, as the UI expects.
+
+    Of a long sweep it holds the newest `MAX_ROWS` runs: it is written again and again, as a whole.
+    """
+    current = latest_attempts(runs)[-MAX_ROWS:]
     names = sorted({name for run in current for name in flat_parameters(run.parameters)})
     headings = _distinct([_metric_name(spec), *short_names(names)], taken=("run", "state", "duration", "why", "link"))
     rows: list[dict[str, Any]] = []
@@ -95,6 +99,13 @@ def table(spec: SweepSpec, runs: Sequence[SweepRun]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def rows_title(attempts: int) -> str:
+    """Say what the table artifact of a sweep with so many runs shows."""
+    if attempts <= MAX_ROWS:
+        return "Every run of the sweep, the newest first"
+    return f"The newest {MAX_ROWS} runs of the sweep; launch sweep export writes all"
 
 
 def summary_page(

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from launch_sdk.specs.run_state import RunState
+from launch_sdk.specs.sweep_spec import LEARNING
 from launch_sdk.sweeps.early_stop import History
 from launch_sdk.sweeps.report import duration
-from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts
+from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts, metric_value
 from launch_sdk.sweeps.samplers import Observation, Sampler
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def plan(
     wish: Wish | None = None,
     prior: Sequence[Observation] = (),
     now: float | None = None,
+    closing: Finish | None = None,
 ) -> list[Action]:
     """Decide what to do next.
 
@@ -71,7 +73,7 @@ def plan(
     twice unless its run was cut short (cancelled and not acknowledged, or lost fewer than `MAX_ATTEMPTS` times), has
     failed no more often than `retries` says, or its user wants it again; only a running run is stopped early, and its
     worker is free once it has ended; after `Finish` there is no other action. A wish ends no run: a paused sweep starts
-    none, a stopped one ends with its last.
+    none, a stopped one ends with its last, and so does one that is closing.
 
     Args:
         spec: the sweep.
@@ -81,6 +83,7 @@ def plan(
         wish: what the sweep's user wants of it; None for nothing but its runs.
         prior: results from before the sweep, for the sampler.
         now: unix seconds, for the limits of time; None lets none be over.
+        closing: how a custom scheduler wants the sweep to end when nothing runs any more; None if it goes on.
 
     Returns:
         The actions in the order to carry them out; empty means wait.
@@ -89,13 +92,14 @@ def plan(
     active = [run for run in current if run.is_active]
     again = {run.run_id for run in current if _starts_again(run) or _is_retried(spec, run, runs)}
     settled = [run for run in current if run.state.is_terminal and run.run_id not in again]
-    if ending := _ending(spec, settled) or _time_is_up(spec, runs, now):
+    if ending := _ending(spec, settled) or _time_is_up(spec, runs, now) or _too_costly(spec, runs):
         return [Stop(run.run_id, ending.reason) for run in active] if active else [ending]
     reasons = _too_long(spec, active, now) | dict(early_stop.decide(_histories(current)) if early_stop else ())
     stops = [Stop(run_id, reason) for run_id, reason in reasons.items()]
-    if wish is not None:
-        is_over = wish == "stop" and not active
-        return [Finish("stopped", f"stopped by its user after {len(current)} runs")] if is_over else [*stops]
+    if wish == "stop" and closing is None:
+        closing = Finish("stopped", f"stopped by its user after {len(current)} runs")
+    if wish is not None or closing is not None:
+        return [*stops] if active or closing is None else [closing]
     free = spec.num_workers - len(active)
     repeated = [Launch(run.index, run.parameters, run.attempt + 1) for run in current if run.run_id in again]
     seen = [*prior, *(_observation(spec, run, will_run=run.run_id in again) for run in current)]
@@ -200,7 +204,7 @@ def _ending(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:
         return Finish("finished", f"run {best.index} reached the target: {spec.metric.name} is {value:g}")
     if failing := too_many_failures(spec, ended):
         return failing
-    if spec.method in {"bayes", "tpe"} and spec.metric and best is None:
+    if spec.method in {*LEARNING, "custom"} and spec.metric and best is None:
         finished = [run for run in ended if run.state is RunState.FINISHED]
         if len(finished) >= FINISHED_WITHOUT_METRIC and all(run.metric(spec.metric) is None for run in finished):
             return Finish("failed", f"{len(finished)} runs finished, {missing_metric(spec, finished[0])}")
@@ -212,6 +216,8 @@ def too_many_failures(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | No
 
     They are judged in order of time: what ends afterwards, being stopped for this reason, must not take it back.
     """
+    if not any(run.state is RunState.FAILED for run in ended):
+        return None
     told = sorted((run for run in ended if not run.was_cut_short), key=lambda run: (run.ended or 0.0, run.index))
     limit, failed = spec.limits.max_failed, list[SweepRun]()
     for count, run in enumerate(told, start=1):
@@ -234,6 +240,17 @@ def _time_is_up(spec: SweepSpec, runs: Sequence[SweepRun], now: float | None) ->
     if limit is None or now is None or started is None or now - started < limit:
         return None
     return Finish("finished", f"its max_time of {duration(limit)} is over")
+
+
+def _too_costly(spec: SweepSpec, runs: Sequence[SweepRun]) -> Finish | None:
+    """Say that all attempts together have cost what they may; a value that is no finite number costs nothing."""
+    name, most = spec.limits.cost_metric, spec.limits.max_cost
+    if name is None:
+        return None
+    costs = [value for run in runs if (value := metric_value(run.summary, name)) is not None and math.isfinite(value)]
+    if (cost := math.fsum(costs)) < most:
+        return None
+    return Finish("finished", f"its runs have cost {cost:g} {name}, and may cost {most:g}")
 
 
 def _too_long(spec: SweepSpec, active: Sequence[SweepRun], now: float | None) -> dict[str, str]:
@@ -286,4 +303,6 @@ def missing_metric(spec: SweepSpec, run: SweepRun) -> str:
 def _exhausted(spec: SweepSpec, current: Sequence[SweepRun]) -> str:
     if spec.run_cap is not None and len(current) >= spec.run_cap:
         return f"all {spec.run_cap} runs have ended"
+    if spec.scheduler.job:
+        return f"its scheduler had no more after {len(current)} runs"
     return f"all {len(current)} points of the space have been tried"

@@ -75,6 +75,12 @@ class SweepRun:
         """Return the metric's value in the summary; None if it was not logged or is no number."""
         if metric is None:
             return None
+        known = self.__dict__.get("_known")  # a long sweep asks every run again and again
+        if known is None or known[0] is not metric:
+            known = self.__dict__["_known"] = (metric, self._look_up(metric))
+        return known[1]
+
+    def _look_up(self, metric: Metric) -> float | None:
         value = metric_value(self.summary, metric.name)
         extreme = "min" if metric.goal == "minimize" else "max"
         for kept in (extreme, *DEFINED_SUMMARIES):  # W&B's define_metric keeps such values in place of the last one

@@ -28,7 +28,7 @@ from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.planning import Finish, Launch, Wish, plan
 from launch_sdk.sweeps.prior import PriorRun, observations
 from launch_sdk.sweeps.runs import latest_attempts
-from launch_sdk.sweeps.samplers import make_sampler
+from launch_sdk.sweeps.samplers import sampler_of
 from launch_sdk.testing import fake_jobs
 from launch_sdk.testing.fake_queues import DEFAULT_QUEUE, FakeQueues
 from launch_sdk.testing.fake_sweeps import ended, launched, submitted
@@ -120,8 +120,7 @@ class FakeGateway(FakeQueues):
         message = view.message
         wish = self.wishes.get(sweep_id)
         state = view.state if wish else RunState.RUNNING
-        goal = view.spec.metric.goal if view.spec.metric else "minimize"
-        sampler = make_sampler(view.spec.method, goal=goal, seed=view.spec.seed, shuffle=view.spec.shuffle)
+        sampler = sampler_of(view.spec)
         for action in plan(
             view.spec, runs, sampler, wish=wish, prior=observations(self.prior[sweep_id]), now=self.clock
         ):

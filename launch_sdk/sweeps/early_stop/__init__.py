@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from launch_sdk.sweeps.curve import Curve, Point
+from launch_sdk.sweeps.early_stop.optuna_pruner import OptunaPruner, OwnPruner
 from launch_sdk.sweeps.early_stop.protocol import Decision, EarlyStop, History
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from optuna.pruners import BasePruner
 
     from launch_sdk.specs.early_stop_spec import EarlyStopSpec
     from launch_sdk.specs.sweep_spec import Goal
@@ -33,18 +36,23 @@ class FirstOf:
                     yield decision
 
 
-def make_early_stop(specs: Sequence[EarlyStopSpec], *, goal: Goal, directory: Path | None = None) -> EarlyStop | None:
+def make_early_stop(
+    specs: Sequence[EarlyStopSpec], *, goal: Goal, directory: Path | None = None, pruner: BasePruner | None = None
+) -> EarlyStop | None:
     """Make the rules of a sweep; None if it has none.
 
     Args:
         specs: the checked rules of its file.
         goal: whether a small or a large value of the metric is good.
         directory: a copy of the program's folder, which only rules of type `python` need.
+        pruner: one of the user's own, beside the rules; it is copied for each decision.
 
     Raises:
         InvalidSpecError: a function cannot be loaded.
     """
     rules = tuple(_make(spec, goal, directory) for spec in specs)
+    if pruner is not None:
+        rules = (*rules, OwnPruner(pruner, goal))
     return FirstOf(rules) if rules else None
 
 
@@ -52,7 +60,6 @@ def _make(spec: EarlyStopSpec, goal: Goal, directory: Path | None) -> EarlyStop:
     from launch_sdk.sweeps.early_stop.asha import Asha
     from launch_sdk.sweeps.early_stop.hyperband import Hyperband
     from launch_sdk.sweeps.early_stop.median import Median
-    from launch_sdk.sweeps.early_stop.optuna_pruner import OptunaPruner
     from launch_sdk.sweeps.early_stop.python_rule import load_rule
     from launch_sdk.sweeps.early_stop.single import NotFinite, Plateau, Threshold
 

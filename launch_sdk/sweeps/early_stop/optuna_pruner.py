@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from launch_sdk.specs.early_stop_spec import EarlyStopSpec
     from launch_sdk.specs.sweep_spec import Goal
     from launch_sdk.sweeps.early_stop.protocol import History
+
+
+_log = logging.getLogger("launch_sdk.sweeps")
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,56 @@ class OptunaPruner:
 
     def decide(self, histories: Sequence[History]) -> Iterator[Decision]:
         pruner = make_pruner(self.pruner, self.args)
-        replay = _Replay(self.goal, pruner)
-        runs = sorted(histories, key=lambda history: history.index)
-        for history in runs:
-            replay.begin(history)
-        asks_all = _leaves_marks(pruner)
-        pruned: set[int] = set()
-        for event in sorted((event for run in runs for event in _events(run)), key=_order):
-            run = replay.runs[event.index]
-            if event.value is None:
-                replay.end(run)
-                continue
-            replay.report(event)
-            if event.index in pruned or not (run.is_active or asks_all):
-                continue
-            if replay.asks(event) and run.is_active:
-                pruned.add(event.index)
-                yield Decision(run.run_id, f"{self.pruner}: pruned at iteration {event.step} with {event.value:.6g}")
+        return _decisions(pruner, histories, self.goal, asks_all=_leaves_marks(pruner))
+
+
+@dataclass(frozen=True)
+class OwnPruner:
+    """Asks a pruner that code of the user's has made, and ends nothing if it fails: a mistake must not cost a run.
+
+    Attributes:
+        pruner: a fresh copy of it is asked each time.
+        goal: whether a small or a large value is good.
+    """
+
+    pruner: BasePruner
+    goal: Goal
+
+    def decide(self, histories: Sequence[History]) -> list[Decision]:
+        try:
+            return list(_decisions(copy.deepcopy(self.pruner), histories, self.goal, asks_all=True))
+        except Exception as error:  # noqa: BLE001  # whatever the user's code does
+            name = type(self.pruner).__name__
+            _log.warning("%s failed and ended no run: %s: %s", name, type(error).__name__, error)
+            return []
+
+
+def _decisions(pruner: BasePruner, histories: Sequence[History], goal: Goal, *, asks_all: bool) -> Iterator[Decision]:
+    """Tell a pruner what happened, in order, and ask it about each active run after each of its values.
+
+    Args:
+        pruner: a fresh one.
+        histories: of every run.
+        goal: whether a small or a large value is good.
+        asks_all: ask it about runs that have ended too, for what it writes down then.
+    """
+    name = type(pruner).__name__
+    replay = _Replay(goal, pruner)
+    runs = sorted(histories, key=lambda history: history.index)
+    for history in runs:
+        replay.begin(history)
+    pruned: set[int] = set()
+    for event in sorted((event for run in runs for event in _events(run)), key=_order):
+        run = replay.runs[event.index]
+        if event.value is None:
+            replay.end(run)
+            continue
+        replay.report(event)
+        if event.index in pruned or not (run.is_active or asks_all):
+            continue
+        if replay.asks(event) and run.is_active:
+            pruned.add(event.index)
+            yield Decision(run.run_id, f"{name}: pruned at iteration {event.step} with {event.value:.6g}")
 
 
 class _Replay:

@@ -10,7 +10,31 @@ from launch_sdk.sweeps.samplers.protocol import METHODS, Goal, Observation, Samp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["METHODS", "Goal", "Observation", "Sampler", "Status", "grid_faults", "make_sampler"]
+    from launch_sdk.specs.sweep_spec import SweepSpec
+    from launch_sdk.sweeps.samplers.optuna_source import OptunaSource
+
+__all__ = ["METHODS", "Goal", "Observation", "Sampler", "Status", "grid_faults", "make_sampler", "sampler_of"]
+
+
+def sampler_of(spec: SweepSpec, source: OptunaSource | None = None) -> Sampler:
+    """Make the sampler of a sweep.
+
+    Args:
+        spec: the sweep.
+        source: its `optuna_source`, loaded; None if it names none.
+
+    Raises:
+        InvalidSpecError: a package that the sampler needs is not installed.
+        ValueError: the source was not loaded.
+    """
+    goal = spec.metric.goal if spec.metric else "minimize"
+    if spec.optuna is None:
+        return make_sampler(spec.method, goal=goal, seed=spec.seed, shuffle=spec.shuffle)
+    if spec.optuna.source is not None and source is None:
+        raise ValueError(f"the code {spec.optuna.source} of the sweep must be loaded first")
+    from launch_sdk.sweeps.samplers.optuna_search import OptunaSampler
+
+    return OptunaSampler(spec.optuna, goal, spec.seed, source)
 
 
 def make_sampler(method: str, *, goal: Goal, seed: int, shuffle: bool = False) -> Sampler:

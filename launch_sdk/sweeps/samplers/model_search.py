@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -16,7 +15,9 @@ from optuna.trial import TrialState, create_trial
 from launch_sdk.sweeps.samplers.gaussian_process import GaussianProcessSampler, quiet_tpe
 from launch_sdk.sweeps.samplers.latent import Latent
 from launch_sdk.sweeps.samplers.random_search import RandomSampler, seed_of
-from launch_sdk.sweeps.samplers.untried import Levels, nearest_untried
+from launch_sdk.sweeps.samplers.surrogate import MOST_PENDING, MOST_POINTS
+from launch_sdk.sweeps.samplers.telling import Telling, most_telling, result_of
+from launch_sdk.sweeps.samplers.untried import Levels, TriedPoints, away_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 logging.getLogger("optuna.storages._in_memory").setLevel(logging.WARNING)
 
 _SEEDS = 2**32
+# The process takes no more: its time grows with their cube. TPE compares the best 25 at most with all the others, and
+# weighs old ones little.
+_TOLD_PROCESS = Telling(best=MOST_POINTS // 2, latest=MOST_POINTS - MOST_POINTS // 2, others=MOST_PENDING)
+_TOLD_TPE = Telling(best=100, latest=700, others=200)
 
 
 @dataclass(frozen=True)
@@ -59,24 +64,29 @@ class ModelSampler:
         goal: whether a small or a large metric is good.
         seed: what every draw is derived from.
         make: makes the sampler; a function of a module, so that this one can be pickled.
+        telling: how many runs it is told.
         imputes: give runs that ended without a finite result the worst one, as the sampler knows no failed runs.
     """
 
-    def __init__(self, goal: Goal, seed: int, make: Callable[[Task], BaseSampler], *, imputes: bool) -> None:
+    def __init__(
+        self, goal: Goal, seed: int, make: Callable[[Task], BaseSampler], telling: Telling, *, imputes: bool
+    ) -> None:
         self._goal: Goal = goal
         self._seed = seed
         self._make = make
+        self._telling = telling
+        self._tried = TriedPoints()
         self._imputes = imputes
 
     def suggest(self, space: Space, observations: Sequence[Observation], index: int) -> dict[str, Any] | None:
         """Suggest the next point; None when every point of a discrete space was tried."""
-        tried = _tried(space, observations) if space.is_discrete else set[Levels]()
+        tried = self._tried.of(space, observations) if space.is_discrete else set[Levels]()
         if space.levels is not None and len(tried) >= space.levels:
             return None
         values = {path: distribution.quantile(0.5) for path, distribution in space}
         if space.searched:
             values |= self._ask(space, observations, index)
-        suggested = space.nest(_away_from(space, values, tried) if tried else values)
+        suggested = space.nest(away_from(space, values, tried) if tried else values)
         if not space.is_discrete and any(suggested == one.parameters for one in observations):
             return RandomSampler(self._seed).suggest(space, observations, index)  # a second look tells nothing new
         return suggested
@@ -87,28 +97,10 @@ class ModelSampler:
         seed = seed_of(self._seed, index) % _SEEDS
         sampler = self._make(Task(seed, seed_of(self._seed) % _SEEDS, index, distributions))
         study = _study(self._goal, sampler)
-        failed_value = _worst(space, observations, self._goal) if self._imputes else None
-        study.add_trials(list(_trials(space, latents, observations, failed_value)))
+        told, worst = most_telling(space, observations, self._goal, self._telling)
+        study.add_trials(list(_trials(space, latents, told, worst if self._imputes else None)))
         asked = study.ask(distributions).params
         return {path: latents["/".join(path)].decode(asked["/".join(path)]) for path, _ in space.searched}
-
-
-def _tried(space: Space, observations: Sequence[Observation]) -> set[Levels]:
-    return {
-        _levels(space, space.flatten(observation.parameters))
-        for observation in observations
-        if space.contains(observation.parameters)
-    }
-
-
-def _levels(space: Space, values: Mapping[ParameterPath, Any]) -> Levels:
-    return tuple(distribution.level(values[path]) for path, distribution in space)
-
-
-def _away_from(space: Space, values: Mapping[ParameterPath, Any], tried: set[Levels]) -> dict[ParameterPath, Any]:
-    distributions = [distribution for _, distribution in space]
-    levels = nearest_untried(distributions, _levels(space, values), tried)
-    return {path: distribution.at_level(level) for (path, distribution), level in zip(space, levels, strict=True)}
 
 
 def _study(goal: Goal, sampler: BaseSampler) -> Study:
@@ -119,12 +111,10 @@ def _study(goal: Goal, sampler: BaseSampler) -> Study:
 def _trials(
     space: Space, latents: Mapping[str, Latent], observations: Sequence[Observation], failed_value: float | None
 ) -> Iterator[FrozenTrial]:
-    """Turn the observations inside the space into trials."""
-    for observation in sorted(observations, key=lambda one: one.index):
-        if not space.contains(observation.parameters):
-            continue
+    """Turn observations inside the space into trials."""
+    for observation in observations:
         flat = space.flatten(observation.parameters)
-        value = _result(observation)
+        value = result_of(observation)
         if value is None and observation.status != "running":
             value = failed_value
         state = TrialState.COMPLETE if value is not None else TrialState.FAIL
@@ -136,26 +126,14 @@ def _trials(
         )
 
 
-def _worst(space: Space, observations: Sequence[Observation], goal: Goal) -> float | None:
-    """Give the worst finite result; W&B gives it to runs that ended without one (`impute: worst`)."""
-    results = [_result(one) for one in observations if space.contains(one.parameters)]
-    return (min if goal == "maximize" else max)((one for one in results if one is not None), default=None)
-
-
-def _result(observation: Observation) -> float | None:
-    if observation.status != "finished" or observation.value is None or not isfinite(observation.value):
-        return None
-    return float(observation.value)
-
-
 def tpe_sampler(goal: Goal, seed: int) -> ModelSampler:
     """Make the sampler of Optuna's tree-structured Parzen estimator."""
-    return ModelSampler(goal, seed, _tpe, imputes=True)
+    return ModelSampler(goal, seed, _tpe, _TOLD_TPE, imputes=True)
 
 
 def bayes_sampler(goal: Goal, seed: int) -> ModelSampler:
     """Make the sampler of our Gaussian process."""
-    return ModelSampler(goal, seed, _gaussian_process, imputes=False)
+    return ModelSampler(goal, seed, _gaussian_process, _TOLD_PROCESS, imputes=False)
 
 
 def _tpe(task: Task) -> BaseSampler:

@@ -55,6 +55,31 @@ def test_equal_values_are_used_once() -> None:
     assert [one["a"] for one in found] == [1, True, "1", [1]]
 
 
+def test_the_order_is_that_of_wandbs_own_test_with_its_duplicate() -> None:
+    parameters = {"letter": {"values": ["a", "b", "c", "a"]}, "number": {"values": [1, 2, 3]}}
+    found = [f"{one['letter']}{one['number']}" for one in gone_through(parameters)]
+    assert found == ["a1", "a2", "a3", "b1", "b2", "b3", "c1", "c2", "c3"]
+
+
+def test_nan_is_one_value_and_the_order_of_keys_makes_no_other() -> None:
+    values = [float("nan"), float("nan"), {"a": 1, "b": 2}, {"b": 2, "a": 1}, 3000000, 3000000.0]
+    assert len(gone_through({"a": {"values": values}})) == 3
+
+
+@pytest.mark.parametrize("method", ["grid", "random"])
+def test_many_suggestions_at_once_are_those_of_one_after_the_other(method: str) -> None:
+    space, sampler = (
+        space_of({"a": {"values": [1, 2, 3]}, "b": {"min": 0, "max": 9}}),
+        make_sampler(method, goal="minimize", seed=0),
+    )
+    at_once: list[Observation] = []
+    one_by_one: list[Observation] = []
+    for index in range(8):
+        at_once.append(Observation(index, sampler.suggest(space, at_once, index) or {}, None, "running"))
+        one_by_one.append(Observation(index, sampler.suggest(space, one_by_one, index) or {}, 1.0, "finished"))
+    assert [one.parameters for one in at_once] == [one.parameters for one in one_by_one]
+
+
 def test_integer_ranges_and_rounded_ranges_give_the_points_of_wandb() -> None:
     assert len(gone_through({"param1": {"min": 0, "max": 10}})) == 11
     assert len(gone_through({"param1": {"min": -52, "max": 10}})) == 63

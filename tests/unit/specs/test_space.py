@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import MappingProxyType
 from typing import Any
 
@@ -36,6 +37,18 @@ def space_of(**parameters: Any) -> Space:
         ({"distribution": "log_uniform_values", "min": 0.1, "max": 1}, LogUniform(0.1, 1)),
         ({"distribution": "q_log_uniform_values", "min": 1, "max": 9, "q": 2}, LogUniform(1, 9, 2)),
         ({"distribution": "inv_log_uniform_values", "min": 1, "max": 9}, LogUniform(1, 9, None, inverse=True)),
+        (
+            {"distribution": "log_uniform", "min": -2, "max": 0},
+            LogUniform(math.exp(-2), 1.0, None, by_exponent=True),
+        ),
+        (
+            {"distribution": "q_log_uniform", "min": 0, "max": 3, "q": 2},
+            LogUniform(1.0, math.exp(3), 2, by_exponent=True),
+        ),
+        (
+            {"distribution": "inv_log_uniform", "min": 1, "max": 3},
+            LogUniform(math.exp(-3), math.exp(-1), None, inverse=True, by_exponent=True),
+        ),
         ({"distribution": "normal"}, Normal(0.0, 1.0)),
         ({"distribution": "q_normal", "mu": 2, "sigma": 0}, Normal(2, 0, 1.0)),
         ({"distribution": "log_normal", "mu": -1}, LogNormal(-1, 1.0)),
@@ -79,9 +92,10 @@ def test_each_form_means_its_distribution_with_its_defaults(given: Any, expected
         ({"distribution": "log_uniform_values", "min": 0, "max": 1}, "min 0 is not above 0"),
         ({"distribution": "normal", "sigma": -1}, "sigma -1 is negative"),
         ({"distribution": "beta", "a": 0}, "a 0 is not above 0"),
-        ({"distribution": "log_uniform", "min": 0, "max": 1}, "use log_uniform_values"),
-        ({"distribution": "q_log_uniform", "min": 0, "max": 1}, "use q_log_uniform_values"),
-        ({"distribution": "inv_log_uniform", "min": 0, "max": 1}, "use inv_log_uniform_values"),
+        ({"distribution": "log_uniform", "min": 1, "max": 0}, "min 1 is not less than max 0"),
+        ({"distribution": "log_uniform", "min": 0, "max": 800}, "max 800 is an exponent of e: at most 709"),
+        ({"distribution": "log_uniform", "min": 0, "max": 1e-300}, "too near each other"),
+        ({"distribution": "q_log_uniform", "min": -3, "max": -2}, "no multiple of q 1.0 lies between 0.0497871"),
         ({"values": [1, 2], "probabilities": [1]}, "1 probabilities for 2 values"),
         ({"values": [1, 2], "probabilities": [0.5, 0.6]}, "sum to 1.1, not to 1"),
         ({"values": [1, 2], "probabilities": [-0.5, 1.5]}, "is not a list of numbers of at least 0"),
@@ -179,3 +193,9 @@ def test_a_space_is_discrete_when_its_points_can_be_counted() -> None:
     assert (space_of(b=quarters).levels, space_of(b=quarters).is_discrete) == (5, True)
     assert not space_of(a={"values": [1]}, b={"distribution": "q_normal"}).is_discrete
     assert [path for path, _ in space_of(a={"values": [1, 1.0]}, b=quarters).searched] == [("b",)]
+
+
+@pytest.mark.parametrize("name", ["a-b", "a.b", "_a", "A9", "é"])
+def test_names_of_wandbs_are_legal(name: str) -> None:
+    _, faults = parse_parameters(Document({"parameters": {name: {"value": 1}}}))
+    assert bool(faults) == (name == "é")

@@ -104,6 +104,10 @@ ORACLES: list[tuple[Distribution, Any]] = [
     (Uniform(-2.0, 6.0), stats.uniform(-2, 8)),
     (LogUniform(1e-4, 10.0), stats.loguniform(1e-4, 10)),
     (LogUniform(1e-4, 10.0, None, inverse=True), stats.loguniform(1e-4, 10)),
+    (
+        LogUniform(math.exp(-3), math.exp(-1), None, inverse=True, by_exponent=True),
+        stats.loguniform(math.exp(-3), math.exp(-1)),
+    ),
     (Normal(3.0, 2.0), stats.norm(3, 2)),
     (LogNormal(0.5, 0.75), stats.lognorm(0.75, scale=math.exp(0.5))),
     (Beta(2.0, 5.0), stats.beta(2, 5)),
@@ -135,6 +139,10 @@ def test_rounding_never_leaves_the_range() -> None:
 def test_a_default_q_draws_floats_and_an_integer_q_integers() -> None:
     assert isinstance(Normal(q=1.0).quantile(0.9), float)
     assert isinstance(Normal(q=1).quantile(0.9), int)
+
+
+def test_a_value_half_way_between_two_multiples_goes_to_the_even_one() -> None:
+    assert [Uniform(0.0, 10.0, 2).quantile(u) for u in (0.1, 0.3, 0.5, 0.7, 0.9)] == [0, 4, 4, 8, 8]
 
 
 def test_multiples_carry_no_noise_of_binary_fractions() -> None:

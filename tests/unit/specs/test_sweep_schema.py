@@ -53,6 +53,29 @@ def test_every_sweep_of_the_docs_and_examples_fits() -> None:
     assert [errors for sweep in sweeps if (errors := _errors(sweep))] == []
 
 
+@pytest.mark.parametrize(
+    ("more", "fits"),
+    [
+        ({"method": "optuna", "optuna": {"optuna_source": "search.py"}}, True),
+        ({"method": "optuna", "optuna": {"optuna_source": "search.py"}, "scheduler": {"job": "job-mine"}}, True),
+        ({"method": "optuna", "optuna": {"sampler": {"type": "TPESampler"}}}, False),
+        ({"method": "optuna", "scheduler": {"job": "job-mine"}}, False),
+        ({"scheduler": {"job": "job-mine"}}, False),
+        ({"method": "custom", "optuna": {"optuna_source": "search.py"}, "scheduler": {"job": "job-mine"}}, False),
+    ],
+)
+def test_parameters_are_left_out_only_where_code_of_optunas_searches_with_a_scheduler_or_without(
+    more: dict[str, Any], *, fits: bool
+) -> None:
+    sweep = {"program": "t.py", "metric": {"name": "loss"}, **more}
+    assert (_errors(sweep) == []) is fits
+    if fits:
+        assert parse_sweep(Document(sweep)).method == "optuna"
+    else:
+        with pytest.raises(InvalidSpecError):
+            parse_sweep(Document(sweep))
+
+
 @pytest.mark.parametrize("text", [BASIC, ADVANCED])
 def test_the_files_of_sweeps_on_launch_fit(text: str) -> None:
     assert _errors(parse_document(text).value) == []
@@ -104,11 +127,23 @@ _PARAMETERS = st.sampled_from(
         {"files": {"parameters": {"c.yaml": {"parameters": {"lr": {"values": [1]}}}}}},
         {"x": {"min": 1}},
         {"1": {"value": 1}},
+        None,
     ]
 )
 _KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     "parameters": _PARAMETERS,
-    "method": st.sampled_from(["grid", "random", "bayes", "tpe", "x"]),
+    "method": st.sampled_from(["grid", "random", "bayes", "tpe", "optuna", "x"]),
+    "optuna": st.sampled_from(
+        [
+            None,
+            {},
+            {"sampler": {"type": "TPESampler", "args": None}, "pruner": None},
+            {"sampler": {"type": "TPE"}},
+            {"optuna_source": "a/b.py"},
+            {"optuna_source": "../b.py"},
+            {"optuna_source": None, "pruner": {"type": "NopPruner"}},
+        ]
+    ),
     "metric": st.sampled_from([None, {"name": "l"}, {"name": "l", "impute": "best", "target": 1}, {"nam": "l"}]),
     "run_cap": st.sampled_from([1, 0, None, "1"]),
     "max_time": st.sampled_from([1, "1h", "1h30m", " 5 min ", "x", 0, None]),

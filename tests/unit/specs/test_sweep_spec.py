@@ -88,7 +88,7 @@ parameters:
 """
     assert _faults(text) == [
         "line 1: methd: unknown key; did you mean method?",
-        "line 1: method is missing; choose one of grid, random, bayes, tpe",
+        "line 1: method is missing; choose one of grid, random, bayes, tpe, optuna, custom",
         "line 3: job: give either program (a script beside this file) or job (a name or flow/deployment), not both",
         "line 6: metric.goal: must be minimize or maximize, not 'minimise'",
         "line 7: run_cap: must be at least 1, not 0",
@@ -105,6 +105,7 @@ WRONG: list[tuple[dict[Any, Any], str]] = [
     ({"method": None}, "method is missing"),
     ({"method": ["grid"]}, "method: must be text, not a list"),
     ({"nonsense": 1}, "nonsense: unknown key; known are"),
+    ({"metrics": [{"name": "a"}, {"name": "b"}]}, "metrics: is a key of W&B's that is not supported"),
     ({"parameters": None}, "parameters is missing"),
     ({"parameters": {}}, "parameters: empty"),
     ({"parameters": []}, "parameters: must be a mapping, not a list"),
@@ -155,7 +156,7 @@ WRONG: list[tuple[dict[Any, Any], str]] = [
     ({"metric": {"name": "a", "impute_while_running": True}}, "must be worst, best, latest or false, not True"),
     ({"controller": {"type": "remote"}}, "controller.type: must be cloud or local, not 'remote'"),
     ({"controller": {"typ": "local"}}, "controller.typ: unknown key; did you mean type?"),
-    ({"scheduler": {"job": "me/p/my-scheduler:v1"}}, "scheduler.job: 'me/p/my-scheduler:v1' is a scheduler of"),
+    ({"method": "custom"}, "method: goes with scheduler.job"),
     ({"launch": {"overrides": {"config": {}}}}, "launch.overrides.config: unknown key; did you mean run_config?"),
     ({"launch": {"overrides": {"args": "x"}}}, "launch.overrides.args: must be a list"),
     ({"shuffle": "yes"}, "shuffle: must be true or false, not str 'yes'"),
@@ -353,8 +354,8 @@ parameters:
 
 def test_the_files_of_sweeps_on_launch_are_read_and_what_changes_nothing_is_said() -> None:
     basic, advanced = parse_sweep(parse_document(BASIC)), parse_sweep(parse_document(ADVANCED))
-    assert (basic.own_job, basic.num_workers) == ("Hello World 2:latest", 1)
-    assert (advanced.own_job, advanced.num_workers, advanced.run_limit) == ("Hello World 2:latest", 8, 11)
+    assert (basic.own_job, basic.num_workers) == ("Hello-World-2:latest", 1)
+    assert (advanced.own_job, advanced.num_workers, advanced.run_limit) == ("Hello-World-2:latest", 8, 11)
     assert [note.split(":")[0] for note in basic.notes] == [
         "scheduler.docker_image, scheduler.resource, scheduler.resource_args change nothing here",
         "launch.registry changes nothing here",
@@ -374,3 +375,11 @@ def test_running_runs_are_not_imputed_by_default(given: object) -> None:
     metric = _parse(metric={"name": "a", "impute_while_running": given, "impute": "latest"}).metric
     assert metric is not None
     assert (metric.impute, metric.impute_while_running, metric.needs_values) == ("latest", None, False)
+
+
+def test_deprecated_exponents_are_taken_and_what_they_come_to_is_said() -> None:
+    spec = _parse(parameters={"a": {"parameters": {"lr": {"distribution": "log_uniform", "min": -7, "max": 0}}}})
+    (note,) = spec.notes
+    assert note.startswith("a.lr: min and max of log_uniform are exponents of e, so that values go from 0.000911882 to")
+    assert note.endswith("write log_uniform_values.")
+    assert spec.space.dimensions[0][1].name == "log_uniform"

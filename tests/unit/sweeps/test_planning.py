@@ -50,6 +50,7 @@ class SweepMachine(RuleBasedStateMachine):
         self.runs: dict[str, SweepRun] = {}
         self.clock = 0.0
         self.finish: Finish | None = None
+        self.wish: Wish | None = None
 
     @initialize(
         method=st.sampled_from(["grid", "random"]),
@@ -68,8 +69,9 @@ class SweepMachine(RuleBasedStateMachine):
     def _act(self, carried_out: int | None = None) -> None:
         """Plan twice, the second time with the runs in another order, and carry out the first so many actions."""
         seen = list(self.runs.values())
-        actions = _plan(self.spec, seen)
-        assert _plan(self.spec, seen[::-1]) == actions
+        actions = _plan(self.spec, seen, self.wish)
+        assert _plan(self.spec, seen[::-1], self.wish) == actions
+        assert self.wish is None or not any(isinstance(action, Launch) for action in actions)
         assert not any(isinstance(action, Finish) for action in actions) or len(actions) == 1
         for action in actions[:carried_out]:
             if isinstance(action, Launch):
@@ -89,9 +91,11 @@ class SweepMachine(RuleBasedStateMachine):
         key = f"{action.index}/{action.attempt}"
         assert key not in self.runs, "an idempotency key is used once"
         earlier = [run for run in self.runs.values() if run.index == action.index]
+        wanted = earlier and max(earlier, key=lambda run: run.attempt).again
         assert all(run.was_cut_short or run.state is RunState.FAILED for run in earlier)
-        assert sum(run.state is RunState.FAILED for run in earlier) <= self.spec.limits.retries
-        assert not earlier or not max(earlier, key=lambda run: run.attempt).acknowledged
+        asked_for = sum(run.again for run in earlier)
+        assert sum(run.state is RunState.FAILED for run in earlier) <= self.spec.limits.retries + asked_for
+        assert not earlier or wanted or not max(earlier, key=lambda run: run.attempt).acknowledged
         assert all(run.parameters == action.parameters for run in earlier)
         self.runs[key] = SweepRun(action.index, action.attempt, key, key, RunState.QUEUED, action.parameters)
 
@@ -110,12 +114,14 @@ class SweepMachine(RuleBasedStateMachine):
 
     @rule()
     def look(self) -> None:
-        self._acknowledge()
-        self._act()
+        if self.finish is None:
+            self._acknowledge()
+            self._act()
 
     @rule(carried_out=st.integers(0, 3))
     def restart_and_die_again(self, carried_out: int) -> None:
-        self._act(carried_out)
+        if self.finish is None:
+            self._act(carried_out)
 
     @precondition(lambda self: self.active)
     @rule(data=st.data(), state=st.sampled_from(ENDS), loss=st.sampled_from([None, 1.0, float("nan"), -2.0]))
@@ -137,6 +143,19 @@ class SweepMachine(RuleBasedStateMachine):
             if run.state is RunState.STOPPING:
                 self._end(run, RunState.STOPPED, summary={"loss": run.curve.values[-1]})
 
+    @rule(wish=st.sampled_from(["pause", "stop", None]))
+    def its_user_wants_something_else(self, wish: Wish | None) -> None:
+        self.wish = wish
+        if self.finish and self.finish.outcome == "stopped":
+            self.finish = None  # it was resumed
+
+    @rule()
+    def its_user_has_what_failed_started_again(self) -> None:
+        for run in latest_attempts(self.runs.values()):
+            if run.state in {RunState.FAILED, RunState.LOST}:
+                self.runs[run.run_id] = replace(run, again=True)
+                self.finish = None
+
     @precondition(lambda self: self.active)
     @rule()
     def the_agent_dies(self) -> None:
@@ -153,9 +172,11 @@ class SweepMachine(RuleBasedStateMachine):
         assert all(run.index < (self.spec.run_limit or 0) for run in self.runs.values())
 
     def teardown(self) -> None:
-        """However it was left, the sweep ends once its runs do."""
+        """However it was left, the sweep ends once its runs do and nobody holds it back."""
         if not hasattr(self, "spec"):
             return
+        if self.wish or (self.finish and self.finish.outcome == "stopped"):
+            self.wish = self.finish = None
         for _ in range(40):
             if self.finish:
                 break
@@ -494,3 +515,27 @@ def test_what_a_run_without_a_result_counts_as_is_said_by_impute() -> None:
     assert _told(runs, impute="best", goal="maximize") == plain | {1: ("finished", 3.0)}
     assert _told(runs, impute_while_running="best") == plain | {3: ("finished", 1.0)}
     assert _told(runs, impute_while_running="latest") == plain | {3: ("finished", 2.0)}
+
+
+def test_all_attempts_together_may_cost_so_much() -> None:
+    spec = _spec(run_cap=9, workers=1, cost={"metric": "price.dollars", "max": 10})
+    cheap = _run(0, RunState.FAILED, summary={"price": {"dollars": 4.0}}, error="e", attempt=0)
+    again = replace(cheap, attempt=1, run_id="again", state=RunState.FINISHED, summary={"price": {"dollars": 5.5}})
+    odd = _run(1, RunState.FINISHED, summary={"price": {"dollars": float("nan")}})
+    assert [type(action) for action in _plan(spec, [cheap, again, odd])] == [Launch]
+    running = _run(2, RunState.RUNNING, summary={"price": {"dollars": 0.5}})
+    told = "its runs have cost 10 price.dollars, and may cost 10"
+    assert _plan(spec, [cheap, again, odd, running]) == [Stop("r2", told)]
+    ended = replace(running, state=RunState.STOPPED, ended=1.0)
+    assert _plan(spec, [cheap, again, odd, ended]) == [Finish("finished", told)]
+
+
+def test_a_sweep_that_is_closing_starts_nothing_and_ends_with_its_last_run() -> None:
+    closing = Finish("failed", "its scheduler failed")
+    spec, sampler = _spec(run_cap=9), make_sampler("random", goal="minimize", seed=0)
+    running = [_run(0, RunState.FINISHED), _run(1, RunState.RUNNING)]
+    assert plan(spec, running, sampler, closing=closing) == []
+    assert plan(spec, running, sampler, closing=closing, wish="pause") == []
+    over = [_run(0, RunState.FINISHED), _run(1, RunState.FAILED)]
+    assert plan(spec, over, sampler, closing=closing, wish="stop") == [closing]
+    assert plan(spec, over, sampler, closing=closing) == [closing]
