@@ -96,7 +96,7 @@ def sweep_schema() -> Schema:
     """Give the JSON Schema (draft 2020-12) of a whole sweep file."""
     special = {
         "program": {"type": ["string", "null"]},
-        "method": {"enum": list(METHODS)},
+        "method": {"enum": [*METHODS, None]},
         "metric": {"anyOf": [_metric(), {"type": "null"}]},
         "parameters": {"anyOf": [{"$ref": "#/$defs/parameters"}, {"type": "null"}]},
         "optuna": _optuna(),

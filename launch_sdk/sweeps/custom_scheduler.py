@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 Message = Mapping[str, Any]
 Answerer = Callable[[Message], Message]
 MAX_PARAMETERS = 64_000  # characters of their JSON text
-NO_METHOD = (
-    "method: custom has no suggestions of its own; name grid, random, bayes, tpe or optuna as method, or choose one"
-)
+NO_METHOD = "method: custom has no suggestions of its own; name another method, or choose the run yourself"
 
 
 class Talk(Protocol):

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -132,7 +132,7 @@ _PARAMETERS = st.sampled_from(
 )
 _KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     "parameters": _PARAMETERS,
-    "method": st.sampled_from(["grid", "random", "bayes", "tpe", "optuna", "x"]),
+    "method": st.sampled_from(["grid", "random", "bayes", "tpe", "optuna", "custom", "x", None]),
     "optuna": st.sampled_from(
         [
             None,
@@ -151,7 +151,18 @@ _KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     "retries": st.sampled_from([0, 2, -1, None]),
     "shuffle": st.sampled_from([True, False, None, 1]),
     "initial": st.sampled_from([[], [{"lr": 0.5}], [3], None]),
-    "scheduler": st.sampled_from([{"num_workers": "4"}, {"num_workers": 0}, {"resource": "kubernetes"}, None]),
+    "scheduler": st.sampled_from(
+        [
+            {"num_workers": "4"},
+            {"num_workers": 0},
+            {"resource": "kubernetes"},
+            {"job": "mine", "settings": {"a": [1]}, "timeout": "2m"},
+            {"job": "e/p/mine:v1", "timeout": 0, "engine": "wandb"},
+            {"engine": "optuna"},
+            None,
+        ]
+    ),
+    "cost": st.sampled_from([{"metric": "c", "max": 2}, {"metric": "c"}, None]),
     "launch": st.sampled_from([{"queue": "q"}, {"priority": "high", "overrides": {"args": [1]}}, {"x": 1}]),
     "early_terminate": st.sampled_from([{"type": "hyperband", "min_iter": 3.0}, {"type": "nan", "patience": None}, []]),
     "metric_sources": st.sampled_from([[{"file": "a.CSV", "step": None}], [{"stdout": r"(?P<l>.)"}], [{"file": "a"}]]),
@@ -160,7 +171,9 @@ _KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
 
 
 @given(st.fixed_dictionaries({}, optional=_KEYWORDS))
-@settings(deadline=None, max_examples=300, derandomize=True)
+@example({"method": None, "scheduler": {"job": "mine"}})
+@example({"method": "custom", "scheduler": {"job": "mine", "timeout": "2m"}, "optuna": None})
+@settings(deadline=None, max_examples=500, derandomize=True)
 def test_whatever_the_parser_takes_fits(changes: dict[str, Any]) -> None:
     value = GOOD | changes
     try:
