@@ -54,6 +54,6 @@ class Order:
         """
         try:
             order = cls(**json.loads(line))
-            return replace(order, cpus=tuple(order.cpus))
+            return replace(order, cpus=tuple(order.cpus), related=tuple(order.related))
         except TypeError as error:
             raise ValueError(f"Not an order: {error}") from None

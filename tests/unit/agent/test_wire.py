@@ -23,6 +23,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
         cpus=st.lists(st.integers(0, 63)).map(tuple),
         quiet=st.booleans(),
         hook_state=st.none() | TEXT,
+        related=st.lists(st.dictionaries(TEXT, TEXT | st.lists(TEXT))).map(tuple),
     )
 )
 def test_an_order_arrives_as_it_was_sent_and_on_one_line(order: Order) -> None:
