@@ -178,12 +178,11 @@ def running(contender: Contender, folder: Path, api_url: str) -> Generator[None]
 
 @contextlib.contextmanager
 def server(folder: Path) -> Generator[httpx.Client]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (folder / "server.log").open("wb") as log:
+    with socket.create_server(("127.0.0.1", 0)) as listening, (folder / "server.log").open("wb") as log:
+        port = listening.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, "-m", "launch_sdk._prefect.server", "--port", str(port)],
+            [sys.executable, "-m", "launch_sdk._prefect.server", "--listening", str(listening.fileno())],
+            pass_fds=[listening.fileno()],
             env=clean_env() | {"PREFECT_HOME": str(folder / "server")},
             stdout=log,
             stderr=log,

@@ -94,8 +94,7 @@ def launch(
             }
         )
         source = _source(uri or "", git_version)
-        run = LaunchClient().launch(replace(spec, source=source), queue=queue or DEFAULT_QUEUE)
-        run = LaunchClient().launch(spec, queue=queue or DEFAULT_QUEUE, placement=placement)
+        run = LaunchClient().launch(replace(spec, source=source), queue=queue or DEFAULT_QUEUE, placement=placement)
     if wait:
         run.wait()
     return run

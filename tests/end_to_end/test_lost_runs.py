@@ -103,7 +103,7 @@ class Lab:
 def lab(home: Home, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Lab]:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "main.py").write_text(PROGRAM)
-    queue = re.sub(r"\W+", "-", request.node.name[5:]).strip("-")
+    queue = re.sub(r"\W+", "-", request.node.name)[-40:].strip("-_")
     created = home.run("launch", "queue", "create", queue)
     assert created.returncode == 0, created.stderr
     lab = Lab(home, queue, tmp_path, [])
