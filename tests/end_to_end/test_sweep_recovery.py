@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from launch_sdk.runs.processes import process_start_time
 from tests.conftest import Home, eventually
 from tests.end_to_end.test_sweep_commands import agents_of, marks, parent_of, programs_of, project, write_sweep
 
@@ -100,8 +101,10 @@ def assert_complete(view: dict[str, Any], project: Path) -> None:
 
 def test_a_killed_agent_takes_its_runs_along_and_they_start_again(own: Home, project: Path) -> None:
     sweep_id = begin(own, project)
+    parent = parent_pid(own, sweep_id)
     kill(*agents_of(own))
     eventually(lambda: not programs_of(project), "no program should outlive its agent")
+    eventually(lambda: process_start_time(parent) is None, "nor the sweep's own process")
     open_gate(project)
     assert_complete(resume(own, sweep_id), project)
     assert marks(project, "started") == [0, 1, 1, 2, 2, 3, 4]

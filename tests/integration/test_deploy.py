@@ -85,6 +85,17 @@ def test_prefect_deploy_registers_what_the_product_itself_registers(home: Home) 
     ]
 
 
+def agents(home: Home) -> list[str]:
+    return [agent["name"] for agent in home.json("launch", "agent", "list") if "default" in agent["queues"]]
+
+
+def end_agents(home: Home) -> None:
+    """End the agents that other tests have left, for they would be quicker than a worker of Prefect's own."""
+    for name in agents(home):
+        home.run("launch", "agent", "stop", name)
+    eventually(lambda: not agents(home), "the agents should end")
+
+
 def _both_there(home: Home) -> bool:
     with httpx.Client(base_url=home.api_url) as http:
         return all(http.get(f"/deployments/name/{flow}/default").is_success for flow in ("run-job", "run-sweep"))
@@ -97,6 +108,7 @@ def test_prefects_own_worker_runs_the_products_deployments(home: Home, tmp_path:
     )
     if not _both_there(home):
         deploy(home)
+    end_agents(home)
     worker = home.start(
         *("prefect", "worker", "start", "--pool", "default", "--type", "process", "--name", "stock"),
         cwd=tmp_path,
@@ -110,6 +122,7 @@ def test_prefects_own_worker_runs_the_products_deployments(home: Home, tmp_path:
         "parameters": {"x": {"values": [3, 2]}},
     }
     try:
+        eventually(lambda: "stock" in agents(home), "the worker should be there", 120)
         run_id = start_run(home, "run-sweep", {"sweep": sweep, "source": str(tmp_path)})
         view = eventually(lambda: _ended(home, run_id), "the sweep ended", 300)
     finally:
