@@ -124,7 +124,7 @@ async def serve(
                 loops.start_soon(_keep, worker.sync_with_backend, worker.heartbeat_interval_seconds, told)
             recover = partial(_recover, lost, workers[0], on_event)
             loops.start_soon(_keep, recover, min(LOOK_EVERY_S, heartbeat_s), _Trouble(queues[0], on_event))
-            loops.start_soon(presence.keep)
+            loops.start_soon(presence.keep, workers[0].require_same_server)
             if status_every_s is not None:
                 loops.start_soon(_tell_status, label, places, status_every_s, on_event)
             await _until_end(places, ending, workers, exit_when_idle_s)
@@ -133,7 +133,7 @@ async def serve(
                 await execution.preempt_all()
             await _finish(places, ending, execution)
             loops.cancel_scope.cancel()
-    await presence.leave()
+    await presence.leave(workers[0].require_same_server)
     on_event(f"Agent {label} has ended.")
 
 

@@ -63,13 +63,19 @@ class Presence:
         ]
         return AgentRecord.holding(held, **self._about)
 
-    async def keep(self) -> None:
-        """Write what changes and listen, for ever; a server that does not answer is asked again later."""
+    async def keep(self, require_same_server: Callable[[], None]) -> None:
+        """Write what changes and listen, for ever; a server that does not answer is asked again later.
+
+        Args:
+            require_same_server: raises where another server has the address of the agent's own by now.
+        """
         async with get_client() as client:
             with suppress(Exception):  # the next agent does it
+                require_same_server()
                 await self._forget_dead(client)
             while True:
                 with suppress(Exception):  # the workers say that the server does not answer
+                    require_same_server()
                     await self._write(client)
                     await self._listen(client)
                 await anyio.sleep(LOOK_EVERY_S)
@@ -90,9 +96,10 @@ class Presence:
                 self._heard = wanted
                 self._on_wanted(wanted)
 
-    async def leave(self) -> None:
+    async def leave(self, require_same_server: Callable[[], None]) -> None:
         """Take everything back, if the server answers; else the record is known by its dead process."""
         with anyio.move_on_after(LEAVE_TIMEOUT_S), suppress(Exception):
+            require_same_server()
             async with get_client() as client:
                 await forget_agent(client, self.record)
 

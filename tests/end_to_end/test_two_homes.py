@@ -45,6 +45,7 @@ def test_an_agent_whose_server_has_ended_takes_no_run_of_the_next_server_on_that
         time.sleep(LONGER_THAN_TWO_POLLS_S)
         view = json.loads(second.run("launch", "run", "show", queued["run_id"], "--json").stdout)
         assert view["state"] == "queued"
+        assert second.json("launch", "agent", "list") == [], "nor does it show itself there"
 
         assert second.run("launch-agent", "--queues", "default", "--exit-when-idle", "2").returncode == 0
         view = json.loads(second.run("launch", "run", "show", queued["run_id"], "--json").stdout)
