@@ -33,7 +33,7 @@ from launch_sdk.runs.queue_environment import settle_environment
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.job_form import touched
-from launch_sdk.specs.queue_config import MACROS
+from launch_sdk.specs.queue_templates import MACROS
 from launch_sdk.specs.run_policy import Ending
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.tracking import protocol
@@ -70,6 +70,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     lock: dict[str, Any] | None = None,
     policy: dict[str, Any] = {},  # noqa: B006
     resources: dict[str, int] = {},  # noqa: B006
+    container: dict[str, Any] | None = None,
 ) -> State[Any]:
     """Run one program to its end. The words below stand in the form of the Prefect UI.
 
@@ -88,6 +89,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         lock: Packages of the run that is repeated, for the environments 'lock' and 'auto'.
         policy: When it starts again and how long it may take, as in {"retries": 2, "run_timeout_s": 3600}.
         resources: What it has for itself of the agent's machine, as in {"gpu": 1, "cpu": 4}.
+        container: Container that it runs in, as in {"image": "python:3.12"}; empty lets the queue decide.
     """
     logger = get_run_logger()
     run_id = str(current.id)
@@ -107,6 +109,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         "lock": decode(lock),
         "policy": policy,
         "resources": resources,
+        "container": decode(container),
     }
     try:
         return await _to_its_end(run_id, values, progress, logger)
@@ -300,7 +303,7 @@ async def _store_of(spec: RunSpec) -> RunStore:
 
 
 def _macros(run_id: str, spec: RunSpec) -> dict[str, str]:
-    """Give what the owner of a queue may have put into its variables: all of `specs.queue_config.MACROS`."""
+    """Give what the owner of a queue may have put into its variables: all of `specs.queue_templates.MACROS`."""
     queue = _flow_run().work_pool_name or ""
     values = (run_id, current.name, spec.project or "", queue)
     return {name: value or "" for name, value in zip(MACROS, values, strict=True)}

@@ -132,6 +132,7 @@ class LaunchClient(QueueCalls):
         queue: str | None = None,
         policy: Mapping[str, Any] | None = None,
         resources: Mapping[str, int] | None = None,
+        container: Mapping[str, Any] | None = None,
         placement: Placement = DEFAULT_PLACEMENT,
     ) -> LaunchedRun:
         """Start a run of a job.
@@ -146,6 +147,7 @@ class LaunchClient(QueueCalls):
             queue: where to put it; None for the job's own queue.
             policy: laid over the job's own, see `RunSpec`.
             resources: laid over what the job asks for, see `RunSpec`.
+            container: laid over which container the job wants, see `RunSpec`.
             placement: how urgent it is, and its values for the variables of the queue.
 
         Raises:
@@ -154,7 +156,8 @@ class LaunchClient(QueueCalls):
         """
         gateway = self._session.gateway
         job = self.job(reference)
-        spec = job.spec_with(config or {}, files or {}, args, name, project, policy=policy, resources=resources)
+        over: dict[str, Any] = {"policy": policy, "resources": resources, "container": container}
+        spec = job.spec_with(config or {}, files or {}, args, name, project, **over)
         queue = queue or job.queue
         if queue != job.queue:
             self.ensure_queue(queue)

@@ -10,17 +10,17 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.container import image_of_source, merged_containers, short_image_name
 from launch_sdk.specs.input_faults import deletion_faults
 from launch_sdk.specs.input_schema import with_integers
 from launch_sdk.specs.inputs import JobInputs
-from launch_sdk.specs.run_spec import values_faults
+from launch_sdk.specs.run_spec import RunSpec, values_faults
 from launch_sdk.tracking.input_paths import file_key
 from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from launch_sdk.specs.run_spec import RunSpec
 
 LATEST = "latest"
 MAX_NAME = 128  # W&B's
@@ -87,6 +87,7 @@ class Job:
         *,
         policy: Mapping[str, Any] | None = None,
         resources: Mapping[str, int] | None = None,
+        container: Mapping[str, Any] | None = None,
     ) -> RunSpec:
         """Give the spec of one run.
 
@@ -98,6 +99,7 @@ class Job:
             project: what it belongs to; None for the job's own.
             policy: laid over the job's own policy, key by key.
             resources: laid over what the job asks for, likewise.
+            container: laid over which container the job wants, likewise.
 
         Raises:
             InvalidSpecError: something given is no input, or is not what the input may be; every fault at once.
@@ -107,7 +109,8 @@ class Job:
             own, config=config, files=files, args=tuple(args) or own.args, name=name, project=project or own.project
         )
         limits = {"policy": {**own.policy, **(policy or {})}, "resources": {**own.resources, **(resources or {})}}
-        return checked(replace(given, **limits))
+        in_container = replace(given, **limits, container=merged_containers(own.container, container))
+        return checked(RunSpec.from_dict(in_container.to_dict()) if container else in_container)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -226,7 +229,9 @@ def safe_name(text: str) -> str:
 
 def suggested_name(spec: RunSpec) -> str:
     """Name a job after its project, if it has one, and its program."""
-    program = next((word for word in spec.entry_point if word.endswith(".py")), spec.entry_point[0])
+    image = image_of_source(spec.source)
+    started = spec.entry_point[0] if spec.entry_point else short_image_name(image or "job")
+    program = next((word for word in spec.entry_point if word.endswith(".py")), started)
     words = [spec.project or "", PurePosixPath(program).stem]
     name = "-".join(cleaned for word in words if (cleaned := safe_name(word)))
     return name[:MAX_NAME] or "job"
