@@ -201,6 +201,21 @@ def _names_in_git(directory: Path) -> list[str]:
     return [name for name in [*tracked, *kept] if os.path.lexists(directory / name)]
 
 
+def named_by_ignore_file(directory: Path) -> frozenset[str]:
+    """List what `.launchignore` names below a folder that is no repository, whatever `.gitignore` says."""
+    if not _patterns(directory):
+        return frozenset()
+    with tempfile.TemporaryDirectory() as folder:
+        make_repository(Path(folder), "sha1")
+        git = Git(directory, {**private_git(Path(folder)).variables, "GIT_WORK_TREE": str(directory)})
+        return frozenset(_listed(git, "--others", "--ignored", *_patterns(directory)))
+
+
+def leads_out(name: PurePosixPath, link: Path) -> bool:
+    """Say whether a link, by its name below a folder, leads out of that folder, or might."""
+    return not _link_stays_inside(name, str(link.readlink()))
+
+
 def _listed(git: Git, *options: str) -> list[str]:
     names = git.output("ls-files", "-z", *options, "--", ".").split(b"\0")
     return [os.fsdecode(name.rstrip(b"/")) for name in names if name]
