@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import hashlib
-import json
 import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from launch_sdk.containers.base_images import identifier, present
 from launch_sdk.containers.context import Context
 from launch_sdk.containers.dockerfiles import OwnDockerfile, find_dockerfile
-from launch_sdk.containers.engine_build import build, forget_stage
+from launch_sdk.containers.engine_build import forget_stage
 from launch_sdk.containers.generated import (
     ENVIRONMENT,
     IN_STAGE,
@@ -29,6 +25,7 @@ from launch_sdk.containers.generated import (
     code_dockerfile,
     environment_dockerfile,
 )
+from launch_sdk.containers.images import digest_of
 from launch_sdk.containers.indexes import indexes_of
 from launch_sdk.environments.installer import find_uv
 from launch_sdk.environments.plan import plan_environment
@@ -39,16 +36,13 @@ from launch_sdk.errors import NotFoundError
 from launch_sdk.sources.packed import content_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from launch_sdk.containers.registry import Registry
+    from launch_sdk.containers.images import Images
     from launch_sdk.environments.plan import Plan
 
-FORMAT: Final = 1  # counted up when the same things would be built in another way
 JOB_IMAGE, ENVIRONMENT_IMAGE = "launch-job", "launch-environment"
 OWN_NAME: Final = "Dockerfile.of-launch"  # in the context; one that the source may hold is another
-DIGITS: Final = 32
-_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -105,163 +99,98 @@ class JobImage:
     was_built: bool = False
 
 
-@dataclass(frozen=True)
-class Builder:
-    """Builds images with one engine.
+async def job_image(images: Images, request: BuildRequest) -> JobImage:
+    """Find or build the image of a run's code.
 
-    Attributes:
-        api: the engine.
-        locks: folder of the locks by which several that want the same image wait for one.
-        on_lines: given what happens, in batches.
-        registry: where images are kept for other machines; None if nowhere.
+    Raises:
+        LaunchError: it cannot be built; the message says why.
     """
+    own = await asyncio.to_thread(
+        find_dockerfile, request.start, request.entry_point, request.dockerfile, request.build_context
+    )
+    return await (_generated(images, request) if own is None else _own(images, request, own))
 
-    api: Any
-    locks: Path
-    on_lines: Callable[[list[str]], None]
-    registry: Registry | None = None
 
-    async def image_of(self, request: BuildRequest) -> JobImage:
-        """Find or build the image of a run's code.
+async def _own(images: Images, request: BuildRequest, own: OwnDockerfile) -> JobImage:
+    bases = [await images.base(name) for name in own.bases]
+    within = own.context.relative_to(request.folder.resolve()).as_posix() if own.context != request.start else "."
+    digest = digest_of("own", own.text, bases, content_of(request.source), within)
 
-        Raises:
-            LaunchError: it cannot be built; the message says why.
-        """
-        own = await asyncio.to_thread(
-            find_dockerfile, request.start, request.entry_point, request.dockerfile, request.build_context
+    async def make(tag: str) -> None:
+        keep = await asyncio.to_thread(_docker_ignore, own.context)
+        with contextlib.closing(Context()) as context:
+            await asyncio.to_thread(context.add_tree, own.context, keep=keep)
+            context.add(OWN_NAME, own.text.encode())
+            await images.build(context, tag, OWN_NAME, f"The image of {own.name}", request.network)
+
+    tag, was_built = await images.once(job_tag(images, digest), make, own.name)
+    return JobImage(tag, own.name, was_built=was_built)
+
+
+async def _generated(images: Images, request: BuildRequest) -> JobImage:
+    plan = await asyncio.to_thread(_plan, request, images.on_lines)
+    python = plan.python if plan else None
+    base = request.base_image or base_for(python)
+    base_id = await images.base(base)
+    packages = base_id if plan is None else await environment_image(images, request, plan, base, base_id)
+    directory = request.start.resolve().relative_to(request.folder.resolve()).as_posix()
+    folders = program_path(request.folder, plan.requirements.folders) if plan else []
+    path = [folder.replace(str(request.folder), WORKSPACE, 1) for folder in folders]
+    text = code_dockerfile(packages, directory=directory, user_id=request.user_id, python_path=path)
+    digest = digest_of("generated", text, base_id, content_of(request.source))
+
+    async def make(tag: str) -> None:
+        with contextlib.closing(Context()) as context:
+            await asyncio.to_thread(context.add_tree, request.folder, "source/")
+            context.add_folder("source")
+            context.add_folder("home")
+            context.add("Dockerfile", text.encode())
+            await images.build(context, tag, "Dockerfile", "The image of the code", request.network)
+
+    tag, was_built = await images.once(job_tag(images, digest), make, "the code")
+    interpreter = None if plan is None else f"{ENVIRONMENT}/bin/python"
+    return JobImage(tag, "generated", WORKSPACE, interpreter, base, was_built)
+
+
+async def environment_image(images: Images, request: BuildRequest, plan: Plan, base: str, base_id: str) -> str:
+    """Find or build the image that holds a base and the packages of a plan; return its tag."""
+    indexes = indexes_of(os.environ)
+    steps = steps_of(plan, source=f"{IN_STAGE}/source", target=ENVIRONMENT, scratch=f"{IN_STAGE}/asked")
+    shown = {name: without_password(text) for name, text in steps.files.items()}
+    told = [plan.kind, plan.python, sorted(shown.items()), steps.resolve, steps.install]
+    digest = digest_of("environment", base_id, told, sorted(plan.requirements.digests.items()), request.is_accelerator)
+
+    async def make(tag: str) -> None:
+        name = uuid.uuid4().hex
+        text = environment_dockerfile(
+            base_id,
+            steps,
+            python=plan.python,
+            build=name,
+            variables=indexes.variables,
+            fetches_python=request.is_accelerator,
         )
-        return await (self._generated(request) if own is None else self._own(request, own))
-
-    async def _own(self, request: BuildRequest, own: OwnDockerfile) -> JobImage:
-        bases = [await self._base(name) for name in own.bases]
-        within = own.context.relative_to(request.folder.resolve()).as_posix() if own.context != request.start else "."
-        digest = _digest("own", own.text, bases, content_of(request.source), within)
-
-        async def make(tag: str) -> None:
-            keep = await asyncio.to_thread(_docker_ignore, own.context)
-            with contextlib.closing(Context()) as context:
-                await asyncio.to_thread(context.add_tree, own.context, keep=keep)
-                context.add(OWN_NAME, own.text.encode())
-                await self._build(context, tag, OWN_NAME, f"The image of {own.name}", request.network)
-
-        tag, was_built = await self._once(self._job_tag(digest), make, own.name)
-        return JobImage(tag, own.name, was_built=was_built)
-
-    async def _generated(self, request: BuildRequest) -> JobImage:
-        plan = await asyncio.to_thread(_plan, request, self.on_lines)
-        python = plan.python if plan else None
-        base = request.base_image or base_for(python)
-        base_id = await self._base(base)
-        packages = base if plan is None else await self.environment_image(request, plan, base, base_id)
-        directory = request.start.resolve().relative_to(request.folder.resolve()).as_posix()
-        folders = program_path(request.folder, plan.requirements.folders) if plan else []
-        path = [folder.replace(str(request.folder), WORKSPACE, 1) for folder in folders]
-        text = code_dockerfile(packages, directory=directory, user_id=request.user_id, python_path=path)
-        digest = _digest("generated", text, base_id, content_of(request.source))
-
-        async def make(tag: str) -> None:
-            with contextlib.closing(Context()) as context:
+        with contextlib.closing(Context()) as context:
+            if plan.kind != "exact" and (plan.kind != "requirements" or plan.requirements.digests or steps.resolve):
                 await asyncio.to_thread(context.add_tree, request.folder, "source/")
-                context.add_folder("source")
-                context.add_folder("home")
-                context.add("Dockerfile", text.encode())
-                await self._build(context, tag, "Dockerfile", "The image of the code", request.network)
+            for file, content in steps.files.items():
+                context.add(f"asked/{file}", content.encode())
+            context.add("netrc", indexes.netrc.encode(), 0o600)
+            context.add("uv", Path(find_uv()), 0o755)
+            context.add("Dockerfile", text.encode())
+            what = f"The environment of {plan.origin}, in an image on {base},"
+            try:
+                await images.build(context, tag, "Dockerfile", what, request.network)
+            finally:
+                await asyncio.to_thread(forget_stage, images.api, name)
 
-        tag, was_built = await self._once(self._job_tag(digest), make, "the code")
-        interpreter = None if plan is None else f"{ENVIRONMENT}/bin/python"
-        return JobImage(tag, "generated", WORKSPACE, interpreter, base, was_built)
+    tag, _ = await images.once(f"{ENVIRONMENT_IMAGE}:{digest}", make, f"the environment of {plan.origin}")
+    return tag
 
-    async def environment_image(self, request: BuildRequest, plan: Plan, base: str, base_id: str) -> str:
-        """Find or build the image that holds a base and the packages of a plan; return its tag."""
-        indexes = indexes_of(os.environ)
-        steps = steps_of(plan, source=f"{IN_STAGE}/source", target=ENVIRONMENT, scratch=f"{IN_STAGE}/asked")
-        shown = {name: without_password(text) for name, text in steps.files.items()}
-        told = [plan.kind, plan.python, sorted(shown.items()), steps.resolve, steps.install]
-        digest = _digest(
-            "environment", base_id, told, sorted(plan.requirements.digests.items()), request.is_accelerator
-        )
 
-        async def make(tag: str) -> None:
-            name = uuid.uuid4().hex
-            text = environment_dockerfile(
-                base_id,
-                steps,
-                python=plan.python,
-                build=name,
-                variables=indexes.variables,
-                fetches_python=request.is_accelerator,
-            )
-            with contextlib.closing(Context()) as context:
-                if plan.kind != "exact" and (plan.kind != "requirements" or plan.requirements.digests or steps.resolve):
-                    await asyncio.to_thread(context.add_tree, request.folder, "source/")
-                for file, content in steps.files.items():
-                    context.add(f"asked/{file}", content.encode())
-                context.add("netrc", indexes.netrc.encode(), 0o600)
-                context.add("uv", Path(find_uv()), 0o755)
-                context.add("Dockerfile", text.encode())
-                what = f"The environment of {plan.origin}, in an image on {base},"
-                try:
-                    await self._build(context, tag, "Dockerfile", what, request.network)
-                finally:
-                    await asyncio.to_thread(forget_stage, self.api, name)
-
-        tag, _ = await self._once(f"{ENVIRONMENT_IMAGE}:{digest}", make, f"the environment of {plan.origin}")
-        return tag
-
-    async def _build(self, context: Context, tag: str, dockerfile: str, what: str, network: str | None) -> None:
-        if context.left_out:
-            self.on_lines([f"launch: {notice}" for notice in context.notices()])
-        file = await asyncio.to_thread(context.file)
-        await build(self.api, file, tag=tag, dockerfile=dockerfile, what=what, on_lines=self.on_lines, network=network)
-
-    async def _base(self, name: str) -> str:
-        return await identifier(self.api, name, self.registry, self.on_lines)
-
-    def _job_tag(self, digest: str) -> str:
-        return f"{self.registry.repository if self.registry and self.registry.repository else JOB_IMAGE}:{digest}"
-
-    async def _once(self, tag: str, make: Callable[[str], Any], what: str) -> tuple[str, bool]:
-        """Give an image by its tag, made if neither the engine nor the registry has it; one of several makes it."""
-        if await self._is_there(tag):
-            return tag, False
-        async with self._lock(tag, what):
-            if await self._is_there(tag):
-                return tag, False
-            if is_shared := self._is_shared(tag):
-                assert self.registry is not None  # noqa: S101  # that is what shared means
-                if await self.registry.fetch(self.api, tag, self.on_lines):
-                    return tag, False
-            self.on_lines([f"launch: building the image of {what}: {tag}"])
-            await make(tag)
-            if is_shared and self.registry is not None:
-                await self.registry.publish(self.api, tag, self.on_lines)
-            return tag, True
-
-    async def _is_there(self, tag: str) -> bool:
-        """Say whether the engine has an image, and the registry, too, if it is to be there."""
-        found = await asyncio.to_thread(present, self.api, tag)
-        if found is None or not self._is_shared(tag):
-            return found is not None
-        return any(one.startswith(f"{tag.rpartition(':')[0]}@") for one in found.get("RepoDigests") or ())
-
-    def _is_shared(self, tag: str) -> bool:
-        return self.registry is not None and self.registry.repository == tag.rpartition(":")[0]
-
-    @contextlib.asynccontextmanager
-    async def _lock(self, tag: str, what: str) -> AsyncGenerator[None]:
-        self.locks.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.locks / f"{tag.rpartition(':')[2]}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        has_told = False
-        try:
-            while not _try_lock(descriptor):
-                if not has_told:
-                    self.on_lines([f"launch: another run is building the image of {what}; waiting for it"])
-                has_told = True
-                await asyncio.sleep(_POLL_S)
-            yield
-        finally:
-            os.close(descriptor)
+def job_tag(images: Images, digest: str) -> str:
+    """Name the image of a job: in the repository that it is to be pushed to, if there is one."""
+    return f"{images.registry.repository if images.registry and images.registry.repository else JOB_IMAGE}:{digest}"
 
 
 def _plan(request: BuildRequest, on_lines: Callable[[list[str]], None]) -> Plan | None:
@@ -291,15 +220,3 @@ def _docker_ignore(context: Path) -> Callable[[str], bool]:
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     matcher: Any = PatternMatcher(patterns)
     return lambda name: not matcher.matches(name)
-
-
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(json.dumps([FORMAT, *parts]).encode()).hexdigest()[:DIGITS]
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -23,6 +23,8 @@ WORKSPACE: Final = "/workspace"
 ENVIRONMENT: Final = "/opt/environment"
 PYTHONS: Final = "/opt/pythons"
 HOME: Final = "/home/launch"
+LAUNCHER: Final = "/opt/launch"
+PROJECT: Final = f"{LAUNCHER}/project"
 IN_STAGE: Final = "/launch"  # where the context lies in the stage that installs
 UV: Final = f"{IN_STAGE}/uv"
 BUILD_LABEL: Final = "launch.build"
@@ -45,6 +47,7 @@ def environment_dockerfile(
     variables: Mapping[str, str],
     fetches_python: bool = False,
     target: str = ENVIRONMENT,
+    is_on_path: bool = True,
 ) -> str:
     """Write the Dockerfile of an image that is `base` and an environment.
 
@@ -56,6 +59,7 @@ def environment_dockerfile(
         variables: of the installer; nothing secret.
         fetches_python: the base has none, as those for accelerators; uv brings one along.
         target: where the environment is to be.
+        is_on_path: programs find it first.
     """
     given = {
         "UV_NO_PROGRESS": "1",
@@ -81,10 +85,10 @@ def environment_dockerfile(
         _settings(given),
         f"COPY . {IN_STAGE}/",
         f"WORKDIR {quoted(steps.directory)}",
-        *(f"RUN {json.dumps(words)}" for words in calls),
+        *(f"RUN {json.dumps(list(words))}" for words in calls),
         f"FROM {base}",
         *(f"COPY --from=packages {path} {path}" for path in copied),
-        f"ENV VIRTUAL_ENV={target} PATH={target}/bin:$PATH",
+        *([f"ENV VIRTUAL_ENV={target} PATH={target}/bin:$PATH"] if is_on_path else []),
     )
 
 
@@ -104,6 +108,33 @@ def code_dockerfile(base: str, *, directory: str, user_id: int, python_path: Seq
         f"COPY --chown={user_id}:{user_id} home {HOME}",
         f"WORKDIR {quoted(start)}",
         f"COPY --chown={user_id}:{user_id} source {WORKSPACE}",
+        f"USER {user_id}:{user_id}",
+    )
+
+
+def launcher_dockerfile(base: str, *, wheel: str, user_id: int, interpreter: str, link: str) -> str:
+    """Write the Dockerfile that adds the launcher to an image of a job that has what the launcher needs.
+
+    Args:
+        base: the image.
+        wheel: name of the launcher's wheel in the context.
+        user_id: who runs it.
+        interpreter: what the job's programs are started with.
+        link: Python that makes the launcher's flows known under `PROJECT`.
+    """
+    python = f"{LAUNCHER}/bin/python"
+    install = [f"{LAUNCHER}/bin/uv", "pip", "install", "--no-deps", "--no-cache", "--offline", "--python", python]
+    kept = {"HOME": HOME, "LAUNCH_HOME": f"{HOME}/.launch", "LAUNCH_PROGRAM_PYTHON": interpreter}
+    return _lines(
+        f"FROM {base}",
+        "USER 0",
+        f"COPY {wheel} {LAUNCHER}/{wheel}",
+        f"RUN {json.dumps([*install, '--compile-bytecode', f'{LAUNCHER}/{wheel}'])}",
+        f"RUN {json.dumps([python, '-c', link])}",
+        f"COPY --chown={user_id}:{user_id} home {HOME}/.launch",
+        _settings(kept),
+        "ENTRYPOINT []",
+        f"CMD {json.dumps([f'{LAUNCHER}/bin/prefect', 'flow-run', 'execute'])}",
         f"USER {user_id}:{user_id}",
     )
 
