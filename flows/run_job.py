@@ -25,6 +25,9 @@ from launch_sdk._prefect.project import NO_RESULTS
 from launch_sdk._prefect.recovery import recover_terminated
 from launch_sdk._prefect.run_ending import register, write_end
 from launch_sdk._prefect.run_store import store_holding
+from launch_sdk._prefect.surroundings import surroundings_of
+from launch_sdk.containers.engine import EngineLostError
+from launch_sdk.containers.settled import Surroundings
 from launch_sdk.errors import LaunchError, RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.metric_history import MetricHistory
@@ -124,8 +127,9 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
 async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabel, logger: Logger) -> State[Any]:
     try:
         spec = _as_meant(values)
-        store = await patiently(lambda: _store_of(spec), logger.warning)
-        settle_environment(os.environ, _macros(run_id, spec))
+        macros = _macros(run_id, spec)
+        settle_environment(os.environ, macros)
+        store, around = await patiently(lambda: _surroundings(spec, macros), logger.warning)
         outcome = await execute(
             spec,
             RunDirectory.of(run_id),
@@ -133,11 +137,13 @@ async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabe
             identity=_identity(run_id, spec),
             on_lines=OutputLog(logger),
             on_summary=progress.show,
+            around=around,
         )
     except LaunchError as error:
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
         if isinstance(error, RunFailedError):  # another time it might start
-            await _start_again(run_id, Ending.FAILED, str(error), None, logger)
+            ending = Ending.LOST if isinstance(error, EngineLostError) else Ending.FAILED
+            await _start_again(run_id, ending, str(error), None, logger)
         return Failed(message=str(error))
     await progress.settle()
     await patiently(lambda: _keep(run_id, spec, outcome, store, logger), logger.warning)
@@ -297,9 +303,11 @@ class SummaryLabel:
             await write_labels(client, self.run_id, labels)
 
 
-async def _store_of(spec: RunSpec) -> RunStore:
+async def _surroundings(spec: RunSpec, macros: Mapping[str, str]) -> tuple[RunStore, Surroundings]:
+    """Read where the source is, and what the queue gives to a container."""
+    queue = _flow_run().work_pool_name
     async with get_client() as client:
-        return await store_holding(client, spec.source)
+        return await store_holding(client, spec.source), await surroundings_of(client, queue, macros)
 
 
 def _macros(run_id: str, spec: RunSpec) -> dict[str, str]:

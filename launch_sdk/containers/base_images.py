@@ -23,18 +23,27 @@ def present(api: Any, name: str) -> Mapping[str, Any] | None:
         return None
 
 
-async def identifier(api: Any, name: str, registry: Registry | None, on_lines: Callable[[list[str]], None]) -> str:
+async def identifier(
+    api: Any, name: str, registry: Registry | None, on_lines: Callable[[list[str]], None], *, always: bool = False
+) -> str:
     """Return the identifier of an image, which is a digest of what it is; it is pulled if the engine has none.
+
+    Args:
+        api: the engine.
+        name: of the image.
+        registry: who logs in; None for nobody.
+        on_lines: told what happens.
+        always: pull it in any case.
 
     Raises:
         RunFailedError: it cannot be pulled.
     """
     found = await asyncio.to_thread(present, api, name)
-    if found is None:
+    if found is None or always:
         on_lines([f"launch: pulling {name}"])
         login = registry.login_for(name) if registry else None
         repository, tag = _split(name)
-        failure = f"Image {name} is not on the engine, and it cannot be pulled"
+        failure = f"Image {name} {'is not on the engine, and it ' if found is None else ''}cannot be pulled"
         await follow(
             lambda: api.pull(repository, tag=tag, auth_config=login, stream=True, decode=True), failure, on_lines
         )

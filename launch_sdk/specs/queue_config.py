@@ -137,6 +137,15 @@ class QueueConfig:
         values = {name: chosen.get(name, schema.get("default")) for name, schema in self.variables.items()}
         return QueueContainers.from_arguments(filled_arguments(self.container, values))
 
+    def require_values(self, queue: str, chosen: Mapping[str, Any]) -> None:
+        """Raise InvalidSpecError, with every fault, unless these values may be chosen; those not named are open."""
+        faults: list[Fault] = []
+        for name, value in chosen.items():
+            if value is not None:
+                faults += [Fault(name, message) for message in value_faults(value, self.variables[name])]
+        if faults:
+            raise InvalidSpecError(f"The launch on queue {queue!r}", faults)
+
     def default_environment(self) -> dict[str, str]:
         """Give the variables of a run whose submitter chose nothing, as in the Prefect UI: as far as they have values.
 
