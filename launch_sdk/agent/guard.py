@@ -12,6 +12,7 @@ import ctypes
 import os
 import select
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from launch_sdk.agent.warm import Preloaded
 
 GRACE_S = 10.0  # between SIGTERM and SIGKILL: a flow stops its program, a program writes its checkpoint
+REMOVAL_TIMEOUT_S = 30.0
 _SWEEP_INTERVAL_S = 0.02
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -83,7 +85,26 @@ def guard(connection: socket.socket, preloaded: Preloaded) -> int:
     agent.tell(b"pid %d\n" % pid)
     agent.tell(b"exit %d\n" % _watch(agent, pid))
     _sweep(agent)
+    _remove_container(order)
     return 0
+
+
+def _remove_container(order: Order) -> None:
+    """Remove the container that the flow has left, if it was killed and had one."""
+    from launch_sdk.containers.removal import FOLDER
+    from launch_sdk.runs.home import launch_home
+
+    home = launch_home()
+    if (home / FOLDER / f"{order.flow_run_id}.json").exists():
+        with contextlib.suppress(OSError, subprocess.SubprocessError):  # whoever finds the note does it
+            subprocess.run(
+                [sys.executable, "-P", "-m", "launch_sdk.containers.removal", str(home), order.flow_run_id],
+                env=order.env,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=REMOVAL_TIMEOUT_S,
+                check=False,
+            )
 
 
 def _become_flow(order: Order, preloaded: Preloaded, guard_pid: int) -> NoReturn:

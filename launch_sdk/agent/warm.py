@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -18,9 +19,12 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from launch_sdk.agent.guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # What a flow run imports on its way to the first line of user code; each is worth milliseconds in every run.
 PREFECT_MODULES = (
@@ -70,10 +74,13 @@ def settings_of(env: dict[str, str]) -> dict[str, str]:
     return {k: v for k, v in env.items() if k.startswith("PREFECT_") and not k.startswith("PREFECT__")}
 
 
-def preload(project: str | None, flows: dict[str, str]) -> Preloaded:
+def preload(project: str | None, flows: dict[str, str], modules: Sequence[str] = ()) -> Preloaded:
     """Import Prefect and the named flows; one that cannot be imported is left to the child, which reports why."""
     for module in PREFECT_MODULES:
         _import(module)
+    for module in modules:
+        if importlib.util.find_spec(module.partition(".")[0]) is not None:
+            _import(module)
     if project is not None:
         sys.path.insert(0, project)
     ready: dict[str, Any] = {}
@@ -101,7 +108,7 @@ def other_threads() -> list[str]:
 def _start_again_without_flows(threads: list[str]) -> NoReturn:
     print(f"launch agent: preloading started threads ({', '.join(threads)}); going on without", file=sys.stderr)  # noqa: T201  # no logger: see above
     sys.stderr.flush()
-    plan = json.dumps({"project": None, "flows": {}})
+    plan = json.dumps({"project": None, "flows": {}, "modules": []})
     os.execv(sys.executable, [sys.executable, "-P", "-m", "launch_sdk.agent.warm", plan])  # noqa: S606  # the same program again
 
 
@@ -130,7 +137,7 @@ def _become_guard(connection: socket.socket, preloaded: Preloaded) -> None:
 
 def main() -> None:
     plan = json.loads(sys.argv[1])
-    preloaded = preload(plan["project"], plan["flows"])
+    preloaded = preload(plan["project"], plan["flows"], plan["modules"])
     from prefect.logging.configuration import setup_logging  # not before `preload` has reported faults
 
     setup_logging()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import WorkerFlowRunResponse
     from prefect.events import Event
 
+    from launch_sdk.agent.engines import Engines
     from launch_sdk.agent.execution import Execution
     from launch_sdk.agent.wire import Order
 
@@ -124,7 +125,12 @@ class LaunchWorker(ProcessWorker):
     _description = "Runs jobs in processes forked from a warm interpreter; serves W&B Launch queues, self-hosted."
 
     def __init__(
-        self, *args: Any, slots: Slots | None = None, execution: Execution | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        slots: Slots | None = None,
+        execution: Execution | None = None,
+        engines: Engines | None = None,
+        **kwargs: Any,
     ) -> None:
         """Make a worker; see Prefect's `BaseWorker` for the arguments not named here.
 
@@ -132,12 +138,14 @@ class LaunchWorker(ProcessWorker):
             *args: passed on.
             slots: the places of the agent, shared by its workers; None to make them from `limit`.
             execution: what the agent's workers share, entered already; None to have one of its own.
+            engines: says which runs an engine could start; None to try them all.
             **kwargs: passed on.
         """
         limit = kwargs.pop("limit", None)
         super().__init__(*args, **kwargs)
         self._slots = slots or Slots(max_jobs=UNLIMITED if limit is None else limit, devices=devices_of(None))
         self._execution = execution
+        self._engines = engines
         self._own_execution = contextlib.AsyncExitStack()
         self._background: anyio.CancelScope = anyio.CancelScope()
         self._is_watching = False
@@ -148,6 +156,8 @@ class LaunchWorker(ProcessWorker):
         self._serves_embedded = False
         self._timed: set[asyncio.Task[None]] = set()
         self._slots.on_free(self._poll_soon)
+        if engines is not None:
+            engines.on_better(self._poll_soon)
 
     async def __aenter__(self) -> Self:
         from launch_sdk._prefect.embedded import uses_embedded_server
@@ -250,11 +260,16 @@ class LaunchWorker(ProcessWorker):
             needs = needs_of(entry.flow_run)
             if not self._slots.devices.could_hold(needs):
                 await self._tell_unfit(entry.flow_run, needs)
+            elif lane is Lane.JOBS and not await self._can_start(entry.flow_run):
+                continue
             elif entry.flow_run.id not in self._submitting_flow_run_ids and self._slots.take(
                 entry.flow_run.id, lane, entry.flow_run.name, needs
             ):
                 placed.append(entry)
         return await super()._submit_scheduled_flow_runs(placed)
+
+    async def _can_start(self, flow_run: FlowRun) -> bool:
+        return self._engines is None or await self._engines.can_start(self._work_pool_name, flow_run)
 
     async def _tell_unfit(self, flow_run: FlowRun, needs: dict[str, int]) -> None:
         """Say of a run that it asks for more than this agent has; it waits for another one."""

@@ -146,6 +146,7 @@ def _rows(view: QueueView) -> list[tuple[str, str]]:
         ("runs are", "containers" if view.config.container is not None else "processes"),
         ("access", f"private to {view.config.owner}" if view.config.owner else SHARED),
         ("agents", ", ".join(view.agents) or f"none; start one: launch-agent --queues {view.name}"),
+        *[("trouble", f"{agent}: {told}") for agent, told in view.trouble.items()],
         ("waiting", str(view.waiting)),
         ("running", str(view.running)),
         *([("concurrency limit", f"{limit}, set in the Prefect UI")] if limit is not None else []),

@@ -96,6 +96,17 @@ def engine_fault(address: str | None = None) -> str | None:
         engine.close()
 
 
+def quick_fault(address: str | None = None) -> str | None:
+    """Say in one line that an engine of this machine does not listen; it costs a fraction of a millisecond.
+
+    Of an engine elsewhere nothing is said.
+    """
+    named = address or os.environ.get("DOCKER_HOST") or DEFAULT_ADDRESS
+    if not named.startswith("unix://") or not _refuses(named.removeprefix("unix://")):
+        return None
+    return f"The Docker engine at {named} {_why(named, OSError('it does not listen'))}"
+
+
 def _disk_fault(engine: Engine) -> str | None:
     if not engine.is_local():
         return None
