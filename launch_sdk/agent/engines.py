@@ -1,7 +1,7 @@
 """The engines that an agent's runs need: looked at all the time, so that no run is taken that could not start.
 
-It also removes the containers of runs whose process is gone: those that were left when a whole machine was killed, or an
-agent with all that it had forked.
+It also removes the containers of runs whose process is gone: those that were left when a whole machine was killed,
+or an agent with all that it had forked.
 """
 
 from __future__ import annotations

@@ -74,6 +74,8 @@ def connect(address: str | None = None, *, timeout_s: int = TIMEOUT_S) -> Engine
         raise NotFoundError(f"Containers need the Docker SDK, which is not installed here: {EXTRA}") from None
     given: dict[str, Any] = {"base_url": address} if address else dict(kwargs_from_env())
     named = address or os.environ.get("DOCKER_HOST") or DEFAULT_ADDRESS
+    if fault := quick_fault(named):  # before the Docker SDK is asked, which would leave its sockets open
+        raise EngineLostError(fault)
     try:
         api: Any = APIClient(**given, version="auto", timeout=timeout_s)
     except (DockerException, OSError, ValueError) as error:

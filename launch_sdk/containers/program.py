@@ -16,7 +16,7 @@ from launch_sdk.containers.removal import Remembered, remove
 from launch_sdk.errors import RunFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from pathlib import Path
 
     from launch_sdk.containers.engine import Engine
@@ -70,7 +70,7 @@ class ContainerProgram:
         self._remembered = remembered
         self._is_given_up = False
         self._over = threading.Event()
-        self._on_over: list[Any] = []
+        self._on_over: list[Callable[[], None]] = []
         self._code: int | None = None
         self._lost: str | None = None
         self._pid: int | None = None
@@ -132,9 +132,14 @@ class ContainerProgram:
         from docker.utils import socket as streams
 
         frames: Any = streams.frames_iter  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # untyped
-        with contextlib.suppress(Exception), self._output.open("ab", buffering=0) as output:  # the engine is gone
-            for _, data in frames(stream, tty=False):
-                output.write(data)
+        try:
+            with self._output.open("ab", buffering=0) as output:
+                for _, data in frames(stream, tty=False):
+                    output.write(data)
+        except Exception:  # noqa: BLE001  # the engine is gone, which its other connection tells
+            return
+        finally:
+            _close(stream)
 
     def _wait(self) -> None:
         try:
@@ -144,6 +149,12 @@ class ContainerProgram:
         self._over.set()
         for tell in list(self._on_over):
             tell()
+
+    def on_over(self, call: Callable[[], None]) -> None:
+        """Have something called, in a thread of its own, when the program has ended."""
+        self._on_over.append(call)
+        if self._over.is_set():
+            call()
 
     @contextlib.contextmanager
     def watch(self) -> Generator[asyncio.Event]:
@@ -212,6 +223,13 @@ class ContainerProgram:
                     os.kill(self._pid, signal.SIGKILL)
             return
         self._remembered.forget()
+
+
+def _close(stream: Any) -> None:
+    """Close what the Docker SDK gives for the output of a container: a file, the socket below it, and its request."""
+    for one in (stream, getattr(stream, "_sock", None), getattr(stream, "_response", None)):
+        with contextlib.suppress(Exception):
+            one.close()
 
 
 def _is_of_run(pid: int, making: Making) -> bool:

@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from launch_sdk.containers import inside as places
 from launch_sdk.containers.arguments import host_config, share_of
+from launch_sdk.containers.bridge import NAME as SOCKET_NAME
+from launch_sdk.containers.bridge import Bridge
 from launch_sdk.containers.engine import connect
 from launch_sdk.containers.inside import Inside
 from launch_sdk.containers.program import ContainerProgram, Making
 from launch_sdk.containers.pulling import named_image
-from launch_sdk.containers.removal import Remembered
+from launch_sdk.containers.removal import Remembered, container_name
 from launch_sdk.containers.settled import SettledContainer, Surroundings, settle
 from launch_sdk.containers.taking_over import TakenRecords, take_over
 from launch_sdk.environments.sdk_path import VARIABLE as SDK_PATH
 from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.places import ARGS_JSON
 from launch_sdk.runs.processes import process_identifier
+from launch_sdk.scheduling import serving
 from launch_sdk.specs.container import ContainerSpec, image_of_source
 from launch_sdk.specs.container_arguments import words_of
 from launch_sdk.tracking import protocol
@@ -107,8 +110,9 @@ class ContainerPlace:
         one, settled = self._prepared, self._settled
         making = self._making()
         await asyncio.to_thread(self._inside.make, settled.user_id, (protocol.OVERRIDES, protocol.RECORDS, ARGS_JSON))
-        process, run_id = process_identifier(os.getpid()), one.identity[protocol.RUN_ID]
-        noted = Remembered.of(launch_home(), run_id, self._around.engine, process)
+        bridge = Bridge(self._inside.folder, one.pass_fds[0]) if one.pass_fds else None
+        process = process_identifier(os.getpid())
+        noted = Remembered.of(launch_home(), self._id, self._around.engine, process)
         program = ContainerProgram(self._engine, making, one.run.output, noted)
         share = share_of(one.spec.resources, os.environ)
         configs = [
@@ -117,10 +121,19 @@ class ContainerPlace:
         ]
         try:
             await asyncio.to_thread(program.start, *configs)
-        except asyncio.CancelledError:
+        except BaseException:
             program.give_up()
+            if bridge is not None:
+                bridge.close()
             raise
+        if bridge is not None:
+            program.on_over(bridge.close)
         return program
+
+    @property
+    def _id(self) -> str:
+        """What the container is called after: its run, or the sweep whose scheduler it holds."""
+        return self._prepared.identity.get(protocol.RUN_ID) or "-".join(self._prepared.run.path.parts[-2:])
 
     def _making(self) -> Making:
         spec, settled = self._prepared.spec, self._settled
@@ -128,7 +141,7 @@ class ContainerPlace:
         words, command = self._words(spec)
         hostname = settled.args.get("name")
         return Making(
-            name=f"launch-{self._prepared.identity[protocol.RUN_ID]}",
+            name=container_name(self._id),
             image=self._image.reference,
             entry_point=words[:1],
             command=words[1:] if words else command,
@@ -164,7 +177,8 @@ class ContainerPlace:
             SDK_PATH: places.SDK,
             protocol.RUN_DIR: places.RUN,
             protocol.CHECKPOINT_DIR: places.CHECKPOINTS,
-            **self._prepared.identity,
+            **{name: value for name, value in self._prepared.identity.items() if name != serving.VARIABLE},
+            **({serving.SOCKET: f"{places.RUN}/{SOCKET_NAME}"} if self._prepared.pass_fds else {}),
         }
 
 

@@ -39,7 +39,7 @@ class PreparedRun:
         identity: the `LAUNCH_*` variables that tell the program which run it is.
         store: where the source is.
         tell: is told what happens before the program starts.
-        pass_fds: descriptors for a process to inherit.
+        pass_fds: descriptors for a process to inherit; to a container's program the one socket among them is bridged.
     """
 
     spec: RunSpec
