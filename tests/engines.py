@@ -148,6 +148,11 @@ class OwnEngine:
         self.process.wait()
 
     def start_again(self) -> None:
+        """Start it again, as after a kill; where nobody reaps the dead, its containerd still seems to live."""
+        for pidfile in Path(self.address.removeprefix("unix://")).parent.rglob("*pid"):
+            with contextlib.suppress(OSError, ValueError):
+                os.kill(int(pidfile.read_text()), 9)
+            pidfile.unlink()
         self.process = _dockerd(self.command, self.log, self.address)
 
 

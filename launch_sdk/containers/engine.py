@@ -50,6 +50,10 @@ class Engine:
         """Say whether it is on this machine: then it sees this machine's files and processes."""
         return self.address.startswith("unix://")
 
+    def is_listening(self) -> bool:
+        """Say whether it can be asked at all: False only if it is known to be gone."""
+        return quick_fault(self.address) is None
+
     def close(self) -> None:
         self.api.close()
 

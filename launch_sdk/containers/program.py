@@ -185,10 +185,10 @@ class ContainerProgram:
         Raises:
             EngineLostError: the engine went away, and the program with it.
         """
-        if not self._over.is_set():
+        if not self._over.is_set() and self._engine.is_listening():
             with contextlib.suppress(Exception):  # looked at below
                 self._engine.api.stop(self._making.name, timeout=int(grace_s))
-            self._over.wait(grace_s + LAST_OUTPUT_S)
+        self._over.wait(grace_s + LAST_OUTPUT_S)
         if self._reading is not None:
             self._reading.join(LAST_OUTPUT_S)
         self.note = self._noted()
@@ -202,6 +202,8 @@ class ContainerProgram:
         return -number if number in SIGNALS else self._code
 
     def _noted(self) -> str | None:
+        if not self._engine.is_listening():
+            return None
         with contextlib.suppress(Exception):  # the engine does not answer; what follows says so
             found = self._engine.api.inspect_container(self._making.name)
             if found["State"]["OOMKilled"]:
@@ -216,6 +218,8 @@ class ContainerProgram:
         """Remove the container, running or not. If the engine does not answer, the program is killed without it."""
         self._is_given_up = True
         try:
+            if not self._engine.is_listening():
+                raise EngineLostError(self._engine.address)  # noqa: TRY301  # as if it had been asked
             remove(self._engine.api, self._making.name)
         except Exception:  # noqa: BLE001  # it stays remembered, and whoever finds the run removes it
             if self._engine.is_local() and self._pid is not None and _is_of_run(self._pid, self._making):
@@ -227,7 +231,8 @@ class ContainerProgram:
 
 def _close(stream: Any) -> None:
     """Close what the Docker SDK gives for the output of a container: a file, the socket below it, and its request."""
-    for one in (stream, getattr(stream, "_sock", None), getattr(stream, "_response", None)):
+    parts: list[Any] = [stream, getattr(stream, "_sock", None), getattr(stream, "_response", None)]
+    for one in parts:
         with contextlib.suppress(Exception):
             one.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -97,27 +97,30 @@ cat /proc/1/environ
     assert "code.json" not in trial.text  # the run directory's own files are not inside
 
 
+ARGUMENTS: list[Any] = [
+    *[{key: "x"} for key in ("volume", "v", "network", "device", "cap-add", "cap_add", "security-opt", "user")],
+    *[{"privileged": value} for value in (True, "true", "")],
+    *[{key: True} for key in ("rm", "memory", "env", "gpus")],
+    *[
+        {key: value}
+        for key in ("memory", "shm-size")
+        for value in cast("list[Any]", ["-1", "0", "1e9", "2g --privileged", "", None, []])
+    ],
+    *[{key: value} for key in ("cpus", "cpu") for value in cast("list[Any]", ["nan", "inf", "-1", "two", {}])],
+    *[{"env": value} for value in ("A B=1", "PREFECT_API_KEY", "LAUNCH_HOME=/", "=x", ["A", 3], [["A"]], "A=\0")],
+    *[{"ulimit": value} for value in ("nofile", "nofile=1;2", ["nofile=x"], "a=1:2:3")],
+    *[{"gpus": value} for value in ("all,capabilities=x", "-1", "device=", '"device=0"')],
+    *[{"workdir": value} for value in ("relative", "/a/../etc", "../x")],
+    *[{"name": value} for value in ("a b", "-x", "a/b", "x" * 200)],
+    *[{"platform": value} for value in ("linux", "linux/../x", "LINUX/AMD64 ")],
+    *[{"pids-limit": value} for value in ("0", "-1", "1.5")],
+    *[{"command": value} for value in ("", "'open")],
+]
+
+
 @pytest.mark.parametrize(
     "args",
-    [
-        *[{key: "x"} for key in ("volume", "v", "network", "device", "cap-add", "cap_add", "security-opt", "user")],
-        *[{"privileged": value} for value in (True, "true", "")],
-        *[{key: True} for key in ("rm", "memory", "env", "gpus")],
-        *[
-            {key: value}
-            for key in ("memory", "shm-size")
-            for value in ("-1", "0", "1e9", "2g --privileged", "", None, [])
-        ],
-        *[{key: value} for key in ("cpus", "cpu") for value in ("nan", "inf", "-1", "two", {})],
-        *[{"env": value} for value in ("A B=1", "PREFECT_API_KEY", "LAUNCH_HOME=/", "=x", ["A", 3], [["A"]], "A=\0")],
-        *[{"ulimit": value} for value in ("nofile", "nofile=1;2", ["nofile=x"], "a=1:2:3")],
-        *[{"gpus": value} for value in ("all,capabilities=x", "-1", "device=", '"device=0"')],
-        *[{"workdir": value} for value in ("relative", "/a/../etc", "../x")],
-        *[{"name": value} for value in ("a b", "-x", "a/b", "x" * 200)],
-        *[{"platform": value} for value in ("linux", "linux/../x", "LINUX/AMD64 ")],
-        *[{"pids-limit": value} for value in ("0", "-1", "1.5")],
-        *[{"command": value} for value in ("", "'open")],
-    ],
+    ARGUMENTS,
     ids=str,
 )
 def test_a_submitter_is_refused_whatever_reaches_out_of_a_container_and_whatever_is_no_value(
