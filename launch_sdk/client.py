@@ -196,6 +196,7 @@ class LaunchClient(QueueCalls):
         queue: str | None = None,
         first_queue: str = DEFAULT_QUEUE,
         aliases: Sequence[str] = (),
+        description: str | None = None,
     ) -> Job:
         """Make a job of a program, or the next version of one; a local directory is packed first.
 
@@ -205,6 +206,7 @@ class LaunchClient(QueueCalls):
             queue: where its runs go; None for where they go already.
             first_queue: where the runs of a new job go, without `queue`.
             aliases: names for the version, taken from other versions of the job that have them.
+            description: what people read of it, in Markdown; None for what they read of the version before.
 
         Returns:
             The version with this content: a new one, or the newest if that is it already.
@@ -214,7 +216,8 @@ class LaunchClient(QueueCalls):
             InvalidSpecError: the name or an alias cannot be one; every fault at once.
             NotFoundError: the directory or the queue does not exist.
         """
-        return self.save_job(spec, name=name, queue=queue, first_queue=first_queue, aliases=aliases).job
+        more: dict[str, Any] = {"first_queue": first_queue, "aliases": aliases, "description": description}
+        return self.save_job(spec, name=name, queue=queue, **more).job
 
     def save_job(
         self,
@@ -224,15 +227,23 @@ class LaunchClient(QueueCalls):
         queue: str | None = None,
         first_queue: str = DEFAULT_QUEUE,
         aliases: Sequence[str] = (),
+        description: str | None = None,
     ) -> SavedJob:
         """Do what `create_job` does, and say what has changed."""
         name = suggested_name(spec) if name is None else name
         check_name(name, aliases)
         packed = self._packed(spec)
-        return self._session.do(self._session.gateway.save_job(name, packed, queue, first_queue, aliases))
+        saving = self._session.gateway.save_job(name, packed, queue, first_queue, aliases, description=description)
+        return self._session.do(saving)
 
     def create_job_from_run(
-        self, run_id: str, *, name: str | None = None, queue: str | None = None, aliases: Sequence[str] = ()
+        self,
+        run_id: str,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        aliases: Sequence[str] = (),
+        description: str | None = None,
     ) -> Job:
         """Make a job of a finished run: its code and start, its recorded config and what it declared as inputs.
 
@@ -241,15 +252,23 @@ class LaunchClient(QueueCalls):
             InvalidSpecError: the name or an alias cannot be one; every fault at once.
             NotFoundError: it does not exist.
         """
-        return self.save_job_from_run(run_id, name=name, queue=queue, aliases=aliases).job
+        more: dict[str, Any] = {"aliases": aliases, "description": description}
+        return self.save_job_from_run(run_id, name=name, queue=queue, **more).job
 
     def save_job_from_run(
-        self, run_id: str, *, name: str | None = None, queue: str | None = None, aliases: Sequence[str] = ()
+        self,
+        run_id: str,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        aliases: Sequence[str] = (),
+        description: str | None = None,
     ) -> SavedJob:
         """Do what `create_job_from_run` does, and say what has changed."""
         view = self._session.do(self._session.gateway.read_run(run_id))
         first = view.queue or DEFAULT_QUEUE
-        return self.save_job(job_spec(view), name=name, queue=queue, first_queue=first, aliases=aliases)
+        more: dict[str, Any] = {"first_queue": first, "aliases": aliases, "description": description}
+        return self.save_job(job_spec(view), name=name, queue=queue, **more)
 
     def delete_job(self, reference: str) -> Job:
         """Delete a job, or one version of it, or an alias; the runs stay.

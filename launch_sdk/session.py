@@ -64,7 +64,14 @@ class Gateway(Protocol):
         self, job: str, parameters: Mapping[str, Any], name: str | None, placement: Placement = DEFAULT
     ) -> str: ...
     async def save_job(
-        self, name: str, spec: RunSpec, queue: str | None, first_queue: str, aliases: Sequence[str] = ()
+        self,
+        name: str,
+        spec: RunSpec,
+        queue: str | None,
+        first_queue: str,
+        aliases: Sequence[str] = (),
+        *,
+        description: str | None = None,
     ) -> SavedJob: ...
     async def read_job(self, reference: str) -> Job: ...
     async def job_history(self, name: str) -> JobHistory: ...

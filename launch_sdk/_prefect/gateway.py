@@ -121,9 +121,18 @@ class PrefectGateway:
 
     @told
     async def save_job(
-        self, name: str, spec: RunSpec, queue: str | None, first_queue: str, aliases: Sequence[str] = ()
+        self,
+        name: str,
+        spec: RunSpec,
+        queue: str | None,
+        first_queue: str,
+        aliases: Sequence[str] = (),
+        *,
+        description: str | None = None,
     ) -> SavedJob:
-        return await save_job(self.client, name, spec, queue, first_queue=first_queue, aliases=aliases)
+        return await save_job(
+            self.client, name, spec, queue, first_queue=first_queue, aliases=aliases, description=description
+        )
 
     @told
     async def read_job(self, reference: str) -> Job:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault, InvalidSpecError
-from launch_sdk.specs.container import image_of_source, merged_containers, short_image_name
+from launch_sdk.specs.container import image_job_name, image_of_source, merged_containers, tag_of
 from launch_sdk.specs.input_faults import deletion_faults
 from launch_sdk.specs.input_schema import with_integers
 from launch_sdk.specs.inputs import JobInputs
@@ -43,6 +43,7 @@ class Job:
         created: when the version was made, unix seconds.
         own_aliases: names that people gave to the version.
         is_latest: whether it is the newest that there is.
+        description: what people say of it, in Markdown.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Job:
     created: float | None = None
     own_aliases: tuple[str, ...] = ()
     is_latest: bool = True
+    description: str | None = None
 
     @property
     def version(self) -> str:
@@ -119,6 +121,7 @@ class Job:
             "aliases": list(self.aliases),
             "digest": self.digest,
             "queue": self.queue,
+            "description": self.description,
             "source": self.spec.source,
             "entry_point": list(self.spec.entry_point),
             "args": list(self.spec.args),
@@ -227,11 +230,17 @@ def safe_name(text: str) -> str:
     return _UNUSABLE.sub("-", text).strip("-._")[:MAX_NAME]
 
 
+def suggested_aliases(spec: RunSpec) -> tuple[str, ...]:
+    """Name the version of an image's job as the image's tag does, unless versions cannot be called so."""
+    tag = tag_of(image_of_source(spec.source) or "")
+    return () if tag is None or _alias_faults(tag) else (tag,)
+
+
 def suggested_name(spec: RunSpec) -> str:
-    """Name a job after its project, if it has one, and its program."""
-    image = image_of_source(spec.source)
-    started = spec.entry_point[0] if spec.entry_point else short_image_name(image or "job")
-    program = next((word for word in spec.entry_point if word.endswith(".py")), started)
+    """Name a job after its project, if it has one, and its program; or after the image that is all its code."""
+    if image := image_of_source(spec.source):
+        return image_job_name(image)
+    program = next((word for word in spec.entry_point if word.endswith(".py")), spec.entry_point[0])
     words = [spec.project or "", PurePosixPath(program).stem]
     name = "-".join(cleaned for word in words if (cleaned := safe_name(word)))
     return name[:MAX_NAME] or "job"

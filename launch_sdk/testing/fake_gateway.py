@@ -157,7 +157,14 @@ class FakeGateway(FakeQueues):
         return self._queued(job, self._known(self.jobs, job, "Job"), parameters, name, placement=placement)
 
     async def save_job(
-        self, name: str, spec: RunSpec, queue: str | None, first_queue: str, aliases: Sequence[str] = ()
+        self,
+        name: str,
+        spec: RunSpec,
+        queue: str | None,
+        first_queue: str,
+        aliases: Sequence[str] = (),
+        *,
+        description: str | None = None,
     ) -> SavedJob:
         self._answer()
         check_name(name, aliases)
@@ -170,10 +177,11 @@ class FakeGateway(FakeQueues):
         await self.ensure_queue(queue := before.queue if before is not None else queue or first_queue)
         wanted = content(spec, name)
         if history is None:
-            history = JobHistory(name, queue, [JobVersion(0, wanted, self._tick())])
+            history = JobHistory(name, queue, [JobVersion(0, wanted, self._tick(), description)])
         elif not is_unchanged(history.latest.spec, wanted):
             history = fake_jobs.with_version(history, wanted, self._tick())
         is_new = before is None or before.number != history.latest.number
+        history = fake_jobs.with_description(history, description or (before.description if before else None))
         self.own_jobs[name], moved = fake_jobs.with_aliases(history, aliases)
         return SavedJob(history.latest, is_new, before, moved)
 
