@@ -10,6 +10,8 @@ resource_args:
   network: none
   devices: [/dev/fuse]
   engine: gpu-machine                   # a block of type docker-host
+  builder: {base_image: python:3.12-slim}   # what images of code are built on
+  push: registry.example.com/team/jobs  # where they are kept, too
 ```
 """
 
@@ -29,11 +31,12 @@ from launch_sdk.specs.container_arguments import (
     normal_name,
     variable_fault,
 )
+from launch_sdk.tracking.values import is_object
 
 PULLS = ("if-not-present", "always", "never")
 TEXTS = ("image", "base_image", "engine", "registry", "push", "network", "pull")
 OWN_LISTS = ("volumes", "devices", "cap_add", "allow_env")
-OWN_KEYS = (*TEXTS, *OWN_LISTS, "user_id", "privileged")
+OWN_KEYS = (*TEXTS, *OWN_LISTS, "user_id", "privileged", "builder")
 _BLOCK = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _CAPABILITY = re.compile(r"(?:CAP_)?[A-Z_]{2,40}|ALL")
@@ -61,6 +64,8 @@ class QueueContainers:
         registry: name of the `docker-registry-credentials` block; None for what `docker login` has left.
         push: where images that are built are pushed to, as in `registry.example.com/team/launch`; None for nowhere.
         pull: when an image is pulled.
+        build_base: what images of code are built on; None for the official image of the Python that the code asks for.
+        is_accelerator: that holds drivers for accelerators and no Python; the build brings one along.
     """
 
     image: str | None = None
@@ -77,6 +82,8 @@ class QueueContainers:
     registry: str | None = None
     push: str | None = None
     pull: str = "if-not-present"
+    build_base: str | None = None
+    is_accelerator: bool = False
 
     @property
     def default_user_id(self) -> int:
@@ -94,6 +101,7 @@ class QueueContainers:
         own = {own_key(key): value for key, value in given.items()}
         said: dict[str, Any] = {key: value for key, value in own.items() if key in OWN_KEYS and value is not None}
         said |= {key: _words(said[key]) for key in OWN_LISTS if key in said}
+        said |= _build_base(said.pop("builder", None) or {})
         args = {key: value for key, value in own.items() if key not in OWN_KEYS and value is not None}
         return cls(**said, args=normal_arguments(args))
 
@@ -130,12 +138,36 @@ def _own_faults(name: str, value: object) -> list[str]:
         if not isinstance(value, str | list | tuple):
             return [f"must be a list of texts, not {value!r}"]
         return [told for one in _words(cast("object", value)) if (told := _CHECKS[name](one))]
-    if name == "privileged":
-        return [] if isinstance(value, bool) else [f"must be true or false, not {value!r}"]
+    if name in {"builder", "privileged"}:
+        wrong = [] if isinstance(value, bool) else [f"must be true or false, not {value!r}"]
+        return wrong if name == "privileged" else _builder_faults(value)
     if name != "user_id" and not isinstance(value, str):
         return [f"must be text, not {value!r}"]
     told = _CHECKS[name](value)
     return [told] if told else []
+
+
+def _build_base(builder: Mapping[str, Any]) -> dict[str, Any]:
+    if accelerator := builder.get("accelerator"):
+        return {"build_base": accelerator["base_image"], "is_accelerator": True}
+    return {"build_base": builder.get("base_image")}
+
+
+def _builder_faults(value: object) -> list[str]:
+    example = (
+        "as in {base_image: python:3.12-slim} or {accelerator: {base_image: nvidia/cuda:12.6.0-runtime-ubuntu24.04}}"
+    )
+    if not isinstance(value, Mapping):
+        return [f"must be a mapping, {example}, not {value!r}"]
+    builder = cast("Mapping[str, Any]", value)
+    told = [f"{key!r} is unknown; write it {example}" for key in builder if key not in {"base_image", "accelerator"}]
+    accelerator: Any = builder.get("accelerator")
+    if accelerator is not None and (not is_object(accelerator) or set(accelerator) != {"base_image"}):
+        return [*told, f"accelerator must name its base_image and nothing else, {example}"]
+    if builder.get("base_image") is not None and accelerator is not None:
+        told.append("base_image: there is accelerator too; say one of them")
+    images: list[Any] = [builder.get("base_image"), accelerator["base_image"] if accelerator else None]
+    return told + [fault for image in images if image is not None and (fault := image_fault(image))]
 
 
 def _words(value: object) -> tuple[str, ...]:
