@@ -25,6 +25,7 @@ from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.prior import PriorRun, prior_run
 
 if TYPE_CHECKING:
+    from launch_sdk.specs.image_deployment import ImageDeployment
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.job_history import JobHistory, SavedJob
     from launch_sdk.views import RunView, SweepView
@@ -269,6 +270,19 @@ class LaunchClient(QueueCalls):
         first = view.queue or DEFAULT_QUEUE
         more: dict[str, Any] = {"first_queue": first, "aliases": aliases, "description": description}
         return self.save_job(job_spec(view), name=name, queue=queue, **more)
+
+    def deploy_image(self, wanted: ImageDeployment) -> str:
+        """Make, or bring up to date, the deployment of an image that starts its own run on a Prefect work pool.
+
+        Returns:
+            Its name, `run-job/NAME`.
+
+        Raises:
+            NotFoundError: the pool does not exist.
+            ConflictError: its runs are no containers.
+            InvalidSpecError: it has no such variable, or a value reaches out of the container; every fault at once.
+        """
+        return self._session.do(self._session.gateway.deploy_image(wanted))
 
     def delete_job(self, reference: str) -> Job:
         """Delete a job, or one version of it, or an alias; the runs stay.

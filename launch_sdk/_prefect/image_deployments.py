@@ -21,34 +21,14 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import WorkPool
 
-    from launch_sdk.specs.run_spec import RunSpec
+    from launch_sdk.specs.image_deployment import ImageDeployment
 
 LOCAL, PULLED = "Never", "IfNotPresent"
 OF_THE_DEPLOYMENT: Final = ("image", "image_pull_policy", "command")
 
 
-async def deploy_image(
-    client: PrefectClient,
-    name: str,
-    spec: RunSpec,
-    *,
-    image: str,
-    source: str,
-    pool: str,
-    is_pushed: bool,
-    variables: Mapping[str, Any] | None = None,
-) -> str:
+async def deploy_image(client: PrefectClient, wanted: ImageDeployment) -> str:
     """Make, or bring up to date, the deployment of an image on a work pool.
-
-    Args:
-        client: of the server.
-        name: of the deployment; its flow is `run-job`.
-        spec: what the image was built of.
-        image: what the pool's engine, or cluster, knows the image by.
-        source: folder of the code in the image, in which programs start.
-        pool: an existing work pool, whose runs are containers.
-        is_pushed: whether the image is in a registry; else it is where it was built alone.
-        variables: values for the pool's own variables.
 
     Returns:
         Its name, `run-job/NAME`.
@@ -58,34 +38,34 @@ async def deploy_image(
         ConflictError: its runs are no containers.
         InvalidSpecError: it has no such variable, or a value reaches out of the container; every fault at once.
     """
-    found = await read_pool(client, pool)
-    given = job_variables(found, image, is_pushed=is_pushed, variables=variables or {})
+    given = job_variables(await read_pool(client, wanted.pool), wanted)
     flow = load_flow(names.RUN_JOB)
-    inside = replace(spec, source=source, environment="current", lock=None, job=None, name=None)
-    parameters = {key: value for key, value in inside.to_parameters().items() if key not in {"config", "files", "name"}}
+    # What the image holds is settled: its packages, and that it is a container already.
+    settled = {"source": wanted.source, "environment": "current", "lock": None, "job": None, "container": None}
+    parameters = replace(wanted.spec, **settled).to_parameters()
     await client.create_deployment(
         await client.create_flow(flow),
-        name,
-        description=f"Image {image} of {' '.join(spec.entry_point)}. It brings its own launcher along.",
+        wanted.name,
+        description=f"Image {wanted.image} of {' '.join(wanted.spec.entry_point)}. It brings its own launcher along.",
         entrypoint=names.ENTRYPOINTS[names.RUN_JOB],
         pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": PROJECT}}],
-        work_pool_name=pool,
-        parameters=parameters,
-        parameter_openapi_schema=cast("dict[str, Any]", encode(form_schema(spec))),
+        work_pool_name=wanted.pool,
+        parameters={key: value for key, value in parameters.items() if key not in {"config", "files", "name"}},
+        parameter_openapi_schema=cast("dict[str, Any]", encode(form_schema(wanted.spec))),
         enforce_parameter_schema=True,
         job_variables=given,
     )
-    return f"{names.RUN_JOB}/{name}"
+    return f"{names.RUN_JOB}/{wanted.name}"
 
 
-def job_variables(pool: WorkPool, image: str, *, is_pushed: bool, variables: Mapping[str, Any]) -> dict[str, Any]:
+def job_variables(pool: WorkPool, wanted: ImageDeployment) -> dict[str, Any]:
     """Give the job variables of a deployment of an image.
 
     Raises:
         ConflictError: the pool's runs are no containers.
         InvalidSpecError: it has no such variable, or a value reaches out of the container; every fault at once.
     """
-    known = pool_variables(pool)
+    known, variables = pool_variables(pool), wanted.variables
     if "image" not in known:
         raise ConflictError(
             f"Work pool {pool.name!r} is of type {pool.type!r}, whose runs are no containers of an image. Make one:"
@@ -99,7 +79,8 @@ def job_variables(pool: WorkPool, image: str, *, is_pushed: bool, variables: Map
     faults += variable_faults({key: value for key, value in variables.items() if key not in OF_THE_DEPLOYMENT})
     if faults:
         raise InvalidSpecError(f"The deployment on work pool {pool.name!r}", faults)
-    fixed = {"image": image, "image_pull_policy": PULLED if is_pushed else LOCAL, "command": COMMAND}
+    policy = PULLED if wanted.is_pushed else LOCAL
+    fixed = {"image": wanted.image, "image_pull_policy": policy, "command": COMMAND}
     return {**variables, **{key: value for key, value in fixed.items() if key in known}}
 
 

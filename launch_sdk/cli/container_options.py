@@ -94,10 +94,20 @@ def container_of(options: argparse.Namespace) -> tuple[dict[str, Any] | None, di
 
 
 def _resource_args(text: str) -> Mapping[str, Any]:
-    is_object = text.lstrip().startswith("{")
-    document = parse_document(text, name="--resource-args") if is_object else read_document(Path(text).expanduser())
-    if not isinstance(cast("object", document.value), Mapping):
-        raise InvalidSpecError(document.name, [document.fault((), "must be a mapping, as in {memory: 2g}")])
-    value = cast("Mapping[str, Any]", document.value)
+    value = read_mapping(text, "--resource-args")
     inner = [value[key] for key in RESOURCES if isinstance(value.get(key), Mapping) and len(value) == 1]
     return cast("Mapping[str, Any]", inner[0]) if inner else value
+
+
+def read_mapping(text: str, option: str) -> Mapping[str, Any]:
+    """Read the value of an option: a YAML or JSON file, or JSON itself.
+
+    Raises:
+        InvalidSpecError: it is no mapping.
+        NotFoundError: the file does not exist.
+    """
+    is_object = text.lstrip().startswith("{")
+    document = parse_document(text, name=option) if is_object else read_document(Path(text).expanduser())
+    if not isinstance(cast("object", document.value), Mapping):
+        raise InvalidSpecError(document.name, [document.fault((), "must be a mapping, as in {memory: 2g}")])
+    return cast("Mapping[str, Any]", document.value)

@@ -33,7 +33,7 @@ OF_JOB = ("entry_point", "environment", "metric_sources", "git_version", "git_re
 OF_DEPLOYMENT = (*OF_JOB, "args", "policy", "resources", "resource", "container")
 GIVEN_TO_JOB = ("config", "files", "args", "name", "project", "policy", "resources")
 DEPLOYMENT_HAS = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
-GROUPS = ("run", "sweep", "job", "queue", "agent", "environment", "server")
+GROUPS = ("run", "sweep", "job", "queue", "agent", "environment", "image", "server")
 STARTED_AGAIN = (RunState.FAILED, RunState.LOST)
 EXAMPLES = """\
   launch DIR -E train.py                     run a local directory once, here
@@ -62,6 +62,7 @@ other commands (each has --help):
   launch queue  create | list | show | items | update | pause | resume | delete
   launch agent  list | show | stop
   launch environment list | delete | prune
+  launch image  build
   launch server start | stop | status | url"""
 
 

@@ -128,7 +128,7 @@ async def _own(images: Images, request: BuildRequest, own: OwnDockerfile) -> Job
 
 
 async def _generated(images: Images, request: BuildRequest) -> JobImage:
-    plan = await asyncio.to_thread(_plan, request, images.on_lines)
+    plan = await asyncio.to_thread(plan_of, request, images.on_lines)
     python = plan.python if plan else None
     base = request.base_image or base_for(python)
     base_id = await images.base(base)
@@ -193,7 +193,7 @@ def job_tag(images: Images, digest: str) -> str:
     return f"{images.registry.repository if images.registry and images.registry.repository else JOB_IMAGE}:{digest}"
 
 
-def _plan(request: BuildRequest, on_lines: Callable[[list[str]], None]) -> Plan | None:
+def plan_of(request: BuildRequest, on_lines: Callable[[list[str]], None]) -> Plan | None:
     """Plan the environment; None if nothing says which packages there should be."""
     wanted = "auto" if request.environment == "current" else request.environment
     try:

@@ -16,11 +16,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from launch_sdk.containers.build import job_image
+from launch_sdk.containers.build import job_image, plan_of
 from launch_sdk.containers.context import Context
 from launch_sdk.containers.dockerfiles import find_dockerfile
 from launch_sdk.containers.engine_build import forget_stage
-from launch_sdk.containers.generated import IN_STAGE, LAUNCHER, PROJECT, environment_dockerfile, launcher_dockerfile
+from launch_sdk.containers.generated import (
+    IN_STAGE,
+    LAUNCHER,
+    PROJECT,
+    base_for,
+    environment_dockerfile,
+    launcher_dockerfile,
+)
 from launch_sdk.containers.images import digest_of
 from launch_sdk.containers.indexes import indexes_of
 from launch_sdk.containers.own_wheel import constraints, own_wheel, requirements
@@ -57,13 +64,12 @@ class RunImage:
     made_by: str
 
 
-async def run_image(images: Images, request: BuildRequest, base: str, project: Path) -> RunImage:
+async def run_image(images: Images, request: BuildRequest, project: Path) -> RunImage:
     """Find or build the image of a job that starts its own run.
 
     Args:
         images: of the engine.
         request: the job.
-        base: what its image is built on if the source brings no Dockerfile.
         project: folder with the flows of this installation.
 
     Raises:
@@ -74,7 +80,7 @@ async def run_image(images: Images, request: BuildRequest, base: str, project: P
         find_dockerfile, request.start, request.entry_point, request.dockerfile, request.build_context
     )
     if own is None:
-        packages = await _packages(images, base)
+        packages = await _packages(images, request.base_image or await asyncio.to_thread(_base, request))
         image = await job_image(images, replace(request, base_image=packages))
         below = image.reference
     else:  # what it is built on is not ours to change
@@ -96,6 +102,11 @@ async def run_image(images: Images, request: BuildRequest, base: str, project: P
 
     tag, _ = await images.once(f"{RUN_IMAGE}:{digest}", make, "the job with its launcher")
     return RunImage(tag, source, image.made_by)
+
+
+def _base(request: BuildRequest) -> str:
+    plan = plan_of(request, lambda _lines: None)  # what there is to say is said when the job's image is built
+    return base_for(plan.python if plan else None)
 
 
 def _working_directory(images: Images, reference: str, made_by: str) -> str:

@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, LaunchError, NotFoundError
 from launch_sdk.sources.capture_rules import IGNORE_FILE, MAX_PACK_BYTES, CaptureRules, taken_by_ignore_file
@@ -145,7 +145,8 @@ def unpack(source: str, store: Path, target: Path) -> None:
         with tarfile.open(pack, "r:") as archive:
             members = archive.getmembers()
             _refuse_hostile(members)
-            archive.extractall(target, members=members, filter="tar")  # every member was checked
+            known: Any = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}  # not before 3.11.4
+            archive.extractall(target, members=members, **known)  # every member was checked
     except tarfile.TarError as error:
         raise InvalidSpecError("The source", [Fault("source", f"{pack} is no pack of ours: {error}")]) from None
 

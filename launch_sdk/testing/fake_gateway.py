@@ -37,6 +37,7 @@ from launch_sdk.views import LogLine, RunView, SweepView
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from launch_sdk.specs.image_deployment import ImageDeployment
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.run_spec import RunSpec
     from launch_sdk.testing.fake_sweeps import Objective
@@ -184,6 +185,12 @@ class FakeGateway(FakeQueues):
         history = fake_jobs.with_description(history, description or (before.description if before else None))
         self.own_jobs[name], moved = fake_jobs.with_aliases(history, aliases)
         return SavedJob(history.latest, is_new, before, moved)
+
+    async def deploy_image(self, wanted: ImageDeployment) -> str:
+        self._answer()
+        self._known(self.queues, wanted.pool, "Queue")
+        self.jobs[f"run-job/{wanted.name}"] = wanted.pool
+        return f"run-job/{wanted.name}"
 
     async def read_job(self, reference: str) -> Job:
         self._answer()
