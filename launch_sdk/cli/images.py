@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
 
     with LaunchClient() if needs_server else contextlib.nullcontext() as client:
         name, spec, store = _program(client, options)
-        variables = read_mapping(options.resource_args, "--resource-args") if options.resource_args else {}
+        variables = _variables(options)
         with _laid_out(spec, store) as (folder, start):
             built = asyncio.run(_build(spec, folder, start, options))
         deployment = None
@@ -158,6 +158,10 @@ def _program(client: LaunchClient | None, options: argparse.Namespace) -> tuple[
     )
 
 
+def _variables(options: argparse.Namespace) -> Mapping[str, Any]:
+    return read_mapping(options.resource_args, "--resource-args") if options.resource_args else dict[str, Any]()
+
+
 @contextlib.contextmanager
 def _laid_out(spec: RunSpec, store: RunStore) -> Generator[tuple[Path, Path]]:
     with tempfile.TemporaryDirectory(dir=launch_home(), prefix=".image-") as top:
@@ -169,10 +173,9 @@ async def _build(spec: RunSpec, folder: Path, start: Path, options: argparse.Nam
     from launch_sdk._prefect.project import project_folder
     from launch_sdk.containers.build import BuildRequest
     from launch_sdk.containers.engine import connect
-    from launch_sdk.containers.images import Images
+    from launch_sdk.containers.images import LOCKS, Images
     from launch_sdk.containers.launcher import run_image
     from launch_sdk.containers.registry import Registry
-    from launch_sdk.runs.built_image import LOCKS
 
     wanted = spec.container or {}
     engine = await asyncio.to_thread(connect)

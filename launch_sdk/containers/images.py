@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1  # counted up when the same things would be built in another way
 DIGITS: Final = 32
+LOCKS: Final = "images"  # folder of LAUNCH_HOME for `Images.locks`
 _POLL_S = 0.05
 
 

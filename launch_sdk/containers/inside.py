@@ -44,11 +44,13 @@ class Inside:
         run: the run directory on this machine.
         work: the run's copy of the source, likewise.
         code: where the container has that copy; None if it has not.
+        files: single files of it that the container has instead.
     """
 
     run: Path
     work: Path
     code: str | None = CODE
+    files: tuple[Mount, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -64,6 +66,7 @@ class Inside:
             Mount(package, f"{SDK}/{package.name}", read_only=True),
             Mount(HOOK, WANDB_HOOK, read_only=True),
             *code,
+            *self.files,
         ]
 
     def start(self, place: Path) -> str | None:

@@ -89,7 +89,7 @@ def settle(
     env = _variables(words, around, os.environ if environment is None else environment, tell)
     chosen = spec
     if not (spec.image or spec.base_image or spec.dockerfile):
-        chosen = ContainerSpec(own.image, own.base_image)
+        chosen = ContainerSpec(own.image, own.base_image, build_context=spec.build_context)
     return SettledContainer(chosen, _user(spec, own, around), args, {**env, **around.env}, _with_macros(own, around))
 
 

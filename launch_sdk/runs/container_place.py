@@ -8,6 +8,7 @@ import os
 import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.containers import inside as places
@@ -22,6 +23,7 @@ from launch_sdk.containers.removal import Remembered, container_name
 from launch_sdk.containers.settled import SettledContainer, Surroundings, settle
 from launch_sdk.containers.taking_over import TakenRecords, take_over
 from launch_sdk.environments.sdk_path import VARIABLE as SDK_PATH
+from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.places import ARGS_JSON
 from launch_sdk.runs.processes import process_identifier
@@ -52,12 +54,14 @@ class FoundImage:
         config: what the image says of itself: variables, command, entry point.
         interpreter: what `python` and `.py` files are started with.
         code: where the container has the run's copy of the source; None for nowhere.
+        files: of that copy, that lie over the image's own.
     """
 
     reference: str
     config: Mapping[str, Any]
     interpreter: str
     code: str | None
+    files: tuple[places.Mount, ...] = ()
 
     def variable(self, name: str) -> str | None:
         """Give the value that the image itself gives to a variable."""
@@ -92,7 +96,7 @@ class ContainerPlace:
         self._settled = settled
         self._image = image
         self._around = around
-        self._inside = Inside(prepared.run.path, prepared.run.work, image.code)
+        self._inside = Inside(prepared.run.path, prepared.run.work, image.code, image.files)
         self._records = TakenRecords(self._inside.folder, prepared.run.records)
 
     @property
@@ -214,14 +218,14 @@ async def _image(prepared: PreparedRun, engine: Engine, settled: SettledContaine
 async def _built(prepared: PreparedRun, engine: Engine, settled: SettledContainer, around: Surroundings) -> FoundImage:
     """Find or build the image of a run's code."""
     from launch_sdk.containers.build import BuildRequest, job_image
-    from launch_sdk.containers.images import Images
+    from launch_sdk.containers.images import LOCKS, Images
 
     registry = around.registry
     if settled.own.push is not None:
         from launch_sdk.containers.registry import Registry
 
         registry = replace(registry or Registry(), repository=settled.own.push)
-    images = Images(engine.api, launch_home() / "images", prepared.tell, registry)
+    images = Images(engine.api, launch_home() / LOCKS, prepared.tell, registry)
     async with _clean_source(prepared) as (folder, start):
         request = BuildRequest(
             source=prepared.spec.source,
@@ -231,11 +235,31 @@ async def _built(prepared: PreparedRun, engine: Engine, settled: SettledContaine
             environment=prepared.spec.environment,
             lock=prepared.spec.lock,
             dockerfile=settled.spec.dockerfile,
+            build_context=settled.spec.build_context,
+            base_image=settled.own.build_base,
+            is_accelerator=settled.own.is_accelerator,
             user_id=settled.user_id,
+            network=settled.own.network,
         )
         built = await job_image(images, request)
     found = await asyncio.to_thread(engine.api.inspect_image, built.reference)
-    return FoundImage(built.reference, found.get("Config") or {}, built.interpreter or PYTHON, built.source_folder)
+    config: Mapping[str, Any] = found.get("Config") or {}
+    files = _files_in(prepared, config, built.made_by) if built.source_folder is None else ()
+    return FoundImage(built.reference, config, built.interpreter or PYTHON, built.source_folder, files)
+
+
+def _files_in(prepared: PreparedRun, config: Mapping[str, Any], made_by: str) -> tuple[places.Mount, ...]:
+    """Lay the config files that a run writes over those of an image whose own Dockerfile has put the code somewhere.
+
+    Raises:
+        InvalidSpecError: it does not say where.
+    """
+    folder = str(config.get("WorkingDir") or "/")
+    if prepared.spec.files and folder == "/":
+        told = f"{made_by} has no WORKDIR, so nobody knows where its image has them. Add one, as in WORKDIR /app"
+        raise InvalidSpecError("The run", [Fault("files", told)])
+    names = [PurePosixPath(path) for path in prepared.spec.files]
+    return tuple(places.Mount(prepared.start / name, f"{folder}/{name}") for name in names)
 
 
 @asynccontextmanager
