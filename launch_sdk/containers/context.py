@@ -115,12 +115,13 @@ class Context:
 def _walk(top: Path) -> Iterable[Path]:
     for root, folders, files in os.walk(top):
         here = Path(root)
+        is_empty = not files and not folders
         links = [name for name in folders if (here / name).is_symlink()]
         folders[:] = [name for name in folders if name not in NEVER and name not in links]
         for name in [*files, *links]:
             if name not in NEVER:
                 yield here / name
-        if here != top and not files and not folders and not links:
+        if here != top and is_empty:
             yield here
 
 

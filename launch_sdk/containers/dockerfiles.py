@@ -141,5 +141,5 @@ def _read(start: Path, folder: Path, name: str, key: str, faults: list[Fault]) -
 
 
 def _logical_lines(text: str) -> list[str]:
-    joined = re.sub(r"\\[ \t]*\r?\n", " ", text)
+    joined = re.sub(r"\\[ \t]*\r?\n", "", text)
     return [line for line in joined.splitlines() if not line.lstrip().startswith("#")]
