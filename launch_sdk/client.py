@@ -271,8 +271,12 @@ class LaunchClient(QueueCalls):
         more: dict[str, Any] = {"first_queue": first, "aliases": aliases, "description": description}
         return self.save_job(job_spec(view), name=name, queue=queue, **more)
 
-    def deploy_image(self, wanted: ImageDeployment) -> str:
+    def deploy_image(self, wanted: ImageDeployment, *, only_check: bool = False) -> str:
         """Make, or bring up to date, the deployment of an image that starts its own run on a Prefect work pool.
+
+        Args:
+            wanted: the deployment.
+            only_check: raise what would be raised, and make none.
 
         Returns:
             Its name, `run-job/NAME`.
@@ -282,7 +286,7 @@ class LaunchClient(QueueCalls):
             ConflictError: its runs are no containers.
             InvalidSpecError: it has no such variable, or a value reaches out of the container; every fault at once.
         """
-        return self._session.do(self._session.gateway.deploy_image(wanted))
+        return self._session.do(self._session.gateway.deploy_image(wanted, only_check=only_check))
 
     def delete_job(self, reference: str) -> Job:
         """Delete a job, or one version of it, or an alias; the runs stay.

@@ -137,8 +137,8 @@ class PrefectGateway:
         )
 
     @told
-    async def deploy_image(self, wanted: ImageDeployment) -> str:
-        return await deploy_image(self.client, wanted)
+    async def deploy_image(self, wanted: ImageDeployment, *, only_check: bool = False) -> str:
+        return await deploy_image(self.client, wanted, only_check=only_check)
 
     @told
     async def read_job(self, reference: str) -> Job:

@@ -27,8 +27,13 @@ LOCAL, PULLED = "Never", "IfNotPresent"
 OF_THE_DEPLOYMENT: Final = ("image", "image_pull_policy", "command")
 
 
-async def deploy_image(client: PrefectClient, wanted: ImageDeployment) -> str:
+async def deploy_image(client: PrefectClient, wanted: ImageDeployment, *, only_check: bool = False) -> str:
     """Make, or bring up to date, the deployment of an image on a work pool.
+
+    Args:
+        client: of the server.
+        wanted: the deployment.
+        only_check: raise what would be raised, and make none.
 
     Returns:
         Its name, `run-job/NAME`.
@@ -39,6 +44,8 @@ async def deploy_image(client: PrefectClient, wanted: ImageDeployment) -> str:
         InvalidSpecError: it has no such variable, or a value reaches out of the container; every fault at once.
     """
     given = job_variables(await read_pool(client, wanted.pool), wanted)
+    if only_check:
+        return f"{names.RUN_JOB}/{wanted.name}"
     flow = load_flow(names.RUN_JOB)
     # What the image holds is settled: its packages, and that it is a container already.
     settled = {"source": wanted.source, "environment": "current", "lock": None, "job": None, "container": None}

@@ -60,14 +60,18 @@ def main(arguments: Sequence[str]) -> int:
 
     with LaunchClient() if needs_server else contextlib.nullcontext() as client:
         name, spec, store = _program(client, options)
-        variables = _variables(options)
+        wanted = None
+        if client is not None and options.pool:
+            wanted = ImageDeployment(
+                options.name or name, spec, "", "", options.pool, options.push, _variables(options)
+            )
+            client.deploy_image(wanted, only_check=True)
         with _laid_out(spec, store) as (folder, start):
             built = asyncio.run(_build(spec, folder, start, options))
         deployment = None
-        if client is not None and options.pool:
-            place: dict[str, Any] = {"pool": options.pool, "is_pushed": built.is_pushed, "variables": variables}
-            wanted = ImageDeployment(options.name or name, spec, built.tag, built.image.source_folder, **place)
-            deployment = client.deploy_image(wanted)
+        if client is not None and wanted is not None:
+            made = replace(wanted, image=built.tag, source=built.image.source_folder)
+            deployment = client.deploy_image(made)
     _tell(built, deployment, options)
     return DONE
 
@@ -117,11 +121,9 @@ def _check(options: argparse.Namespace) -> None:
         faults.append(Fault("--push", "say where to: --tag registry.example.com/team/NAME:TAG"))
     if options.tag and ((told := image_fault(options.tag)) or "@" in options.tag):
         faults.append(Fault("--tag", told or "is a digest, which nobody can choose"))
-    faults += [
-        Fault(key, f"--{key} needs --pool")
-        for key in ("name", "resource_args")
-        if getattr(options, key) and not options.pool
-    ]
+    of_pool = {"--name": options.name, "--resource-args": options.resource_args}
+    told = "is about a deployment; say which pool is to have it: --pool POOL"
+    faults += [Fault(flag, told) for flag, said in of_pool.items() if said and not options.pool]
     if options.user_id <= 0:
         faults.append(Fault("--user-id", "must be the number of a user that is not root"))
     if options.base_image and (told := image_fault(options.base_image)):

@@ -106,12 +106,9 @@ def dockerfile_fault(path: object) -> str | None:
 
 def build_context_fault(path: object) -> str | None:
     """Say why something is no folder to build in; None if it is one."""
-    if path == ".":
+    if path == "." or dockerfile_fault(path) is None:
         return None
-    told = dockerfile_fault(path)
-    return told and told.replace(
-        "a file of the source, as in docker/Dockerfile", "a folder of the source, as in docker"
-    )
+    return f"{_short(path)} is no folder of the source; name one in it, as in docker"
 
 
 def user_id_fault(user_id: object) -> str | None:

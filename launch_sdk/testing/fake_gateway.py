@@ -186,10 +186,11 @@ class FakeGateway(FakeQueues):
         self.own_jobs[name], moved = fake_jobs.with_aliases(history, aliases)
         return SavedJob(history.latest, is_new, before, moved)
 
-    async def deploy_image(self, wanted: ImageDeployment) -> str:
+    async def deploy_image(self, wanted: ImageDeployment, *, only_check: bool = False) -> str:
         self._answer()
         self._known(self.queues, wanted.pool, "Queue")
-        self.jobs[f"run-job/{wanted.name}"] = wanted.pool
+        if not only_check:
+            self.jobs[f"run-job/{wanted.name}"] = wanted.pool
         return f"run-job/{wanted.name}"
 
     async def read_job(self, reference: str) -> Job:

@@ -77,48 +77,37 @@ def agent(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     process.communicate(timeout=60)
 
 
-def test_an_image_is_a_job_under_its_own_name_and_tag(home: Home, agent: None) -> None:
+@pytest.mark.usefixtures("agent")
+def test_an_image_is_a_job_under_its_own_name_and_tag(home: Home) -> None:
     name = image_of_a_program("good")
     made = home.json(
         "launch", "job", "create", "image", name, "-q", "imaged", "-d", "Trains **nothing**.", "-a", "mine"
     )
     assert (made["name"], made["version"], made["is_new"]) == (f"job-{IMAGE}", "v0", True)
     assert sorted(made["aliases"]) == ["good", "latest", "mine"]
-    assert (made["source"], made["entry_point"], made["description"]) == (f"image:{name}", [], "Trains **nothing**.")
-    again = home.run("launch", "job", "create", "image", name, "-q", "imaged")
-    assert "No changes" in again.stderr
-    other = home.json("launch", "job", "create", "image", f"{IMAGE}:v7", "-q", "imaged", "-E", "python3 /program.py")
-    assert (other["version"], other["aliases"], other["description"]) == ("v1", ["latest"], "Trains **nothing**.")
     run = home.json("launch", "--job", f"job-{IMAGE}:good", "-s", "lr=0.5", "-a", "fast=1")
     assert (run["state"], run["summary"]) == ("finished", {"loss": 0.5}), run
     assert "started 1000 ['--fast=1']" in home.run("launch", "run", "logs", run["run_id"]).stdout
-    job = home.json("launch", "job", "describe", f"job-{IMAGE}:v0")
-    assert job["inputs"] is None or set(job["inputs"]["config"]["properties"]) == {"lr", "steps"}
-    shown = home.run("launch", "job", "describe", f"job-{IMAGE}:good")
-    assert "Trains **nothing**." in shown.stdout
+    shown = home.run("launch", "job", "describe", f"job-{IMAGE}").stdout
+    assert "Trains **nothing**." in shown
+    assert "steps" in shown  # its first run has said what it takes
     assert containers_of(engine().api, run["run_id"]) == []
 
 
-def test_a_job_of_code_keeps_how_its_image_is_got(home: Home, agent: None, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("agent")
+def test_a_job_of_code_keeps_how_its_image_is_got(home: Home, tmp_path: Path) -> None:
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker" / "Own").write_text(f"FROM {BASE}\nWORKDIR /app\nCOPY run.py .\nENV OF_DOCKERFILE=1\n")
     (tmp_path / "docker" / "run.py").write_text("import os; print('made by', os.environ['OF_DOCKERFILE'], os.getcwd())")
     words = ["-D", "Own", "-b", "docker", "-E", "python3 run.py", "-n", "kept-own", "-q", "imaged"]
     made = home.run("launch", "job", "create", "code", str(tmp_path), *words)
     assert made.returncode == 0, made.stderr
-    assert "dockerfile Own, build_context docker" in home.run("launch", "job", "describe", "kept-own").stdout
     run = home.json("launch", "--job", "kept-own")
     assert run["state"] == "finished", run
     assert "made by 1 /app" in home.run("launch", "run", "logs", run["run_id"]).stdout
     replayed = home.json("launch", run["run_id"], "-q", "imaged")
     assert replayed["state"] == "finished", replayed
     assert "building" not in home.run("launch", "run", "logs", replayed["run_id"]).stdout
-    refused = home.run("launch", "job", "create", "image", "Not An Image", "-D", "x")
-    assert refused.returncode == 2
-    assert "an image has this already" in refused.stderr
-    wrong = home.run("launch", "job", "create", "code", str(tmp_path), "-E", "python3 x.py", "-D", "../x", "-B", "a:b")
-    assert "leads out of the source" in wrong.stderr
-    assert "say one of them" in wrong.stderr
 
 
 def test_prefects_own_docker_worker_runs_an_image_that_brings_its_launcher(home: Home, tmp_path: Path) -> None:
@@ -142,11 +131,10 @@ def test_prefects_own_docker_worker_runs_an_image_that_brings_its_launcher(home:
 
     call("work-pool", "create", "tests-docker", "--type", "docker")
     words = ("-E", "train.py", "--base-image", BASE, "--tag", "launch-tests-run:1", "--name", "in-docker")
-    refused = home.run("launch", "image", "build", str(tmp_path), *words, "--pool", "default")
-    assert refused.returncode == 2
-    assert "whose runs are no containers" in refused.stderr
     unsafe = '{"privileged": true, "volumes": ["/:/host"], "mem_limit": "1g", "nonsense": 1}'
     unsafe_call = home.run("launch", "image", "build", str(tmp_path), *words, "--pool", "tests-docker", "-R", unsafe)
+    assert unsafe_call.returncode == 2
+    assert "Step" not in unsafe_call.stderr  # before anything is built
     for told in ("Unsafe option 'privileged'", "Unsafe option 'volumes'", "has no such variable"):
         assert told in unsafe_call.stderr
     more = ("--pool", "tests-docker", "-R", '{"mem_limit": "1g"}')
