@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from pathlib import Path
 import pytest
 
 PROGRAM = "docker-registry"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+UNPACKED = CACHE / "launch-tests" / "registry" / "usr" / "bin"  # `scripts/engine up` puts it there
 USER, PASSWORD = "launcher", "of-the-registry"
 # A password is kept as `htpasswd -B` would: bcrypt, here with a salt that is always the same.
 SALT = "$2b$05$abcdefghijklmnopqrstuu"
@@ -36,8 +39,9 @@ class LocalRegistry:
 @contextmanager
 def registry(folder: Path) -> Generator[LocalRegistry]:
     """Run a registry that keeps its images in a folder."""
-    if shutil.which(PROGRAM) is None:
-        pytest.skip("NO DOCKER REGISTRY: apt install docker-registry, and its tests run")
+    program = shutil.which(PROGRAM) or shutil.which(UNPACKED / PROGRAM)
+    if program is None:
+        pytest.skip("NO DOCKER REGISTRY: scripts/engine up PIDFILE, which unpacks Debian's docker-registry")
     folder.mkdir(parents=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -52,7 +56,7 @@ auth: {{htpasswd: {{realm: tests, path: {folder / "users"}}}}}
 """
     )
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([PROGRAM, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
+        process = subprocess.Popen([program, "serve", str(folder / "config.yml")], stdout=log, stderr=log)
     try:
         _wait(port)
         yield LocalRegistry(f"127.0.0.1:{port}")

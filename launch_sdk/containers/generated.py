@@ -66,6 +66,7 @@ def environment_dockerfile(
         "UV_NO_CACHE": "1",
         "UV_LINK_MODE": "copy",
         "UV_PYTHON_DOWNLOADS": "automatic" if fetches_python else "never",
+        **({"UV_PYTHON_PREFERENCE": "only-managed"} if fetches_python else {}),
         "UV_PYTHON_INSTALL_DIR": PYTHONS,
         "UV_PROJECT_ENVIRONMENT": target,
         "NETRC": f"{IN_STAGE}/netrc",

@@ -32,7 +32,18 @@ PAGES = [REPOSITORY / "README.md", DOCS / "migrate-from-wandb.md", *sorted((DOCS
 FENCE = re.compile(r"^```(?P<info>[^\n]+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="(?P<name>[^"/]+(?:/[^"/.]+[^"/]*)*)"')
 NEED_ENGINE = {"containers.md": "trainer:1"}  # a page's image of its reader's own
-KINDS = {"bash", "bash refused", "bash service", "bash setup", "python", "yaml", "json", "mermaid", "text output"}
+KINDS = {
+    "bash",
+    "bash refused",
+    "bash service",
+    "bash setup",
+    "python",
+    "yaml",
+    "json",
+    "mermaid",
+    "dockerfile",
+    "text output",
+}
 
 
 @dataclass(frozen=True)
