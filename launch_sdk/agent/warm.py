@@ -137,7 +137,7 @@ def _become_guard(connection: socket.socket, preloaded: Preloaded) -> None:
 
 def main() -> None:
     plan = json.loads(sys.argv[1])
-    preloaded = preload(plan["project"], plan["flows"], plan["modules"])
+    preloaded = preload(plan["project"], plan["flows"], plan.get("modules", ()))
     from prefect.logging.configuration import setup_logging  # not before `preload` has reported faults
 
     setup_logging()
