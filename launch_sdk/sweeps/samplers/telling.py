@@ -41,7 +41,7 @@ def most_telling(
     ordered = sorted(observations, key=lambda one: one.index)
     with_result = [place for place, one in enumerate(ordered) if one.result is not None]
     values = np.array([ordered[place].result for place in with_result], dtype=np.float64)
-    order = np.argsort(-values if goal == "maximize" else values, kind="stable")
+    order: list[int] = np.argsort(-values if goal == "maximize" else values, kind="stable").tolist()
     ranked = [with_result[one] for one in order]
     best = set(_inside(space, ordered, ranked, telling.best))
     latest = (place for place in reversed(with_result) if place not in best)
