@@ -78,8 +78,7 @@ def search(sampler: Sampler, space: Space, runs: int, pending: int) -> list[Obse
     return observations
 
 
-@pytest.mark.parametrize("pending", [0, 1, 4])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "pending"), [*((kind, 4) for kind in KINDS), ("floats", 0), ("everything", 1)])
 def test_the_process_makes_30_suggestions_itself(kind: str, pending: int, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "launch_sdk.sweeps"):
         search(make_sampler("bayes", goal="minimize", seed=2), space_of(KINDS[kind]), 30, pending)
