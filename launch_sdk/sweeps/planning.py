@@ -145,14 +145,17 @@ def _free_indices(current: Sequence[SweepRun]) -> Iterator[int]:
 def _parameters(
     spec: SweepSpec, sampler: Sampler, observations: Sequence[Observation], index: int
 ) -> Mapping[str, Any] | None:
-    """Give an initial point, with what it lacks from the sampler; after those, the sampler's own."""
+    """Give an initial point, with what it lacks from the sampler; after those, the sampler's own.
+
+    Code of the user's may add parameters that the file does not name, so it is asked even where a point is whole.
+    """
     point = spec.initial[index] if index < len(spec.initial) else None
-    if point is not None and spec.space.contains(point):
+    if point is not None and spec.space.contains(point) and not spec.searches_by_code:
         return point
     suggested = sampler.suggest(spec.space, observations, index)
     if suggested is None or point is None:
         return suggested
-    return spec.space.nest(spec.space.flatten(suggested) | spec.space.flatten(point))
+    return spec.space.nest(spec.space.flatten(point), over=suggested)
 
 
 def _starts_again(run: SweepRun) -> bool:
