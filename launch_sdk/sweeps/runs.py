@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.specs.run_state import RunState
@@ -40,6 +41,8 @@ class SweepRun:
         stop_reason: why it was asked to end early; None if it was not.
         url: its page in the Prefect UI.
         curve: the values of the metric one by one; empty if the sweep ends no run early.
+
+    What is asked of every run in every cycle of a sweep is worked out once, and kept with the run.
     """
 
     index: int
@@ -58,9 +61,14 @@ class SweepRun:
     url: str | None = None
     curve: Curve = field(default_factory=Curve)
 
-    @property
+    @cached_property
     def is_active(self) -> bool:
         return not self.state.is_terminal
+
+    @cached_property
+    def is_settled(self) -> bool:
+        """Ended with a result, and nobody wants it again: nothing will become of it any more."""
+        return self.state.has_result and not self.again
 
     @property
     def was_cut_short(self) -> bool:
@@ -75,7 +83,7 @@ class SweepRun:
         """Return the metric's value in the summary; None if it was not logged or is no number."""
         if metric is None:
             return None
-        known = self.__dict__.get("_known")  # a long sweep asks every run again and again
+        known = self.__dict__.get("_known")
         if known is None or known[0] is not metric:
             known = self.__dict__["_known"] = (metric, self._look_up(metric))
         return known[1]
@@ -106,7 +114,8 @@ def latest_attempts(runs: Iterable[SweepRun]) -> list[SweepRun]:
     """Keep the latest attempt of each index, in order of index."""
     latest: dict[int, SweepRun] = {}
     for run in runs:
-        if run.index not in latest or run.attempt > latest[run.index].attempt:
+        known = latest.get(run.index)
+        if known is None or run.attempt > known.attempt:
             latest[run.index] = run
     return [latest[index] for index in sorted(latest)]
 
