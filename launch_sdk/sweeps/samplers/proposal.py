@@ -1,7 +1,8 @@
 """Where the promised improvement is highest: many points are looked at, the best few are followed uphill.
 
-Four times out of five it is sought near the best result alone, in a box that shrinks as results come in. Far from every
-result the process knows nothing and promises much, and the more runs are in flight, the more of them would go there.
+Far from every result the process knows nothing and promises much, and the more runs are in flight, the more of them would
+go there. So about two of them may go anywhere, and the others stay near the best result, in a box that shrinks as results
+come in.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_NEARBY = 0.8  # of the points are sought near the best result
-_REACH = 2.5  # how far from it, divided by the number of results; the cube's sides are 1
+_ROAMING = 2  # runs in flight that may be anywhere
+_MOST_NEARBY = 0.8  # of the points: runs that have failed look like runs in flight, and there may be many
+_REACH = 2.5  # how far the others are from the best result, divided by the number of results; the cube's sides are 1
 _ANYWHERE = 600
 _AROUND = 30  # points around each of the best results at each distance
 _CENTRES = 4
@@ -42,7 +44,8 @@ def most_promising(improvement: Improvement, points: Array, choices: Sequence[in
     """
     rng, counts = np.random.default_rng(seed), np.array(choices)
     centres = points[np.argsort(improvement.expected, kind="stable")[:_CENTRES]]
-    reach = _REACH / len(points) if rng.random() < _NEARBY else 1.0
+    nearby = min(improvement.pending / (improvement.pending + _ROAMING), _MOST_NEARBY)
+    reach = _REACH / len(points) if rng.random() < nearby else 1.0
     box = _box(centres[0], reach, counts)
     around = [_near(centre, distance, counts, box, rng) for centre in centres for distance in _DISTANCES]
     candidates = np.vstack([_anywhere(_ANYWHERE, counts, box, rng), *around])
