@@ -1,8 +1,8 @@
 """Where the promised improvement is highest: many points are looked at, the best few are followed uphill.
 
-Far from every result the process knows nothing and promises much, and the more runs are in flight, the more of them would
-go there. So about two of them may go anywhere, and the others stay near the best result, in a box that shrinks as results
-come in.
+Far from every result the process knows nothing and promises much, and the more runs are in flight, the more of them
+would go there. So about two of them may go anywhere, and the others stay near the best result, in a box that shrinks as
+results come in.
 """
 
 from __future__ import annotations
