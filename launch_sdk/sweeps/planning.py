@@ -92,8 +92,8 @@ def plan(
     unsettled = [run for run in current if not run.is_settled]
     active = [run for run in unsettled if run.is_active]
     again = {run.run_id for run in unsettled if _starts_again(run) or _is_retried(spec, run, runs)}
-    ended = [run for run in current if not run.is_active and run.run_id not in again]
-    if ending := _ending(spec, ended) or _time_is_up(spec, runs, now) or _too_costly(spec, runs):
+    broken = [run for run in unsettled if not run.is_active and run.run_id not in again]
+    if ending := _ending(spec, current, broken) or _time_is_up(spec, runs, now) or _too_costly(spec, runs):
         return [Stop(run.run_id, ending.reason) for run in active] if active else [ending]
     reasons = _too_long(spec, active, now) | dict(early_stop.decide(_histories(current)) if early_stop else ())
     stops = [Stop(run_id, reason) for run_id, reason in reasons.items()]
@@ -191,10 +191,10 @@ def _observation(spec: SweepSpec, run: SweepRun, again: Container[str]) -> Obser
 
 def _result(run: SweepRun, metric: Metric | None) -> Observation:
     """Give a settled run as the sampler sees it; it stays with the run, for a long sweep has thousands."""
-    known: tuple[Metric | None, Observation] | None = run.__dict__.get("_observation")
+    known: tuple[Metric | None, Observation] | None = run.kept
     if known is None or known[0] is not metric:
         seen = Observation(index=run.index, parameters=run.parameters, value=run.metric(metric), status="finished")
-        known = run.__dict__["_observation"] = (metric, seen)
+        run.keep(known := (metric, seen))
     return known[1]
 
 
@@ -211,46 +211,45 @@ def _imputed(run: SweepRun, metric: Metric | None, by: Impute | None) -> float |
     return values[-1]
 
 
-def _ending(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:
+def _ending(spec: SweepSpec, current: Sequence[SweepRun], broken: Sequence[SweepRun]) -> Finish | None:
     """Say why the sweep should end before its runs are used up; None if it should not.
 
     Args:
         spec: the sweep.
-        ended: its runs that have ended and do not start again.
+        current: the latest attempts, perhaps thousands, of which those that are settled count.
+        broken: those that have ended without a result and do not start again.
     """
-    if reached := _target(spec, ended):
-        return reached
-    if failing := too_many_failures(spec, ended):
+    if spec.metric and spec.metric.target is not None:
+        best = best_run([run for run in current if run.is_settled], spec.metric)
+        value = best.metric(spec.metric) if best else None
+        if best and value is not None and spec.metric.reaches_target(value):
+            return Finish("finished", f"run {best.index} reached the target: {spec.metric.name} is {value:g}")
+    if failing := _too_many_failures(spec, current, broken):
         return failing
-    if spec.method in {*LEARNING, "custom"} and spec.metric and not any(_has_value(run, spec.metric) for run in ended):
-        finished = [run for run in ended if run.state is RunState.FINISHED]
+    if (
+        spec.method in {*LEARNING, "custom"}
+        and spec.metric
+        and not any(_has_value(run, spec.metric) for run in current)
+    ):
+        finished = [run for run in current if run.is_settled and run.state is RunState.FINISHED]
         if len(finished) >= FINISHED_WITHOUT_METRIC and all(run.metric(spec.metric) is None for run in finished):
             return Finish("failed", f"{len(finished)} runs finished, {missing_metric(spec, finished[0])}")
     return None
 
 
-def _target(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:
-    if spec.metric is None or spec.metric.target is None:
-        return None
-    best = best_run(ended, spec.metric)
-    value = best.metric(spec.metric) if best else None
-    if best is None or value is None or not spec.metric.reaches_target(value):
-        return None
-    return Finish("finished", f"run {best.index} reached the target: {spec.metric.name} is {value:g}")
+def _has_value(run: SweepRun, metric: Metric | None) -> bool:
+    value = run.metric(metric) if run.is_settled else None
+    return value is not None and math.isfinite(value)
 
 
-def _has_value(run: SweepRun, metric: Metric) -> bool:
-    value = run.metric(metric)
-    return value is not None and math.isfinite(value) and run.state.has_result
-
-
-def too_many_failures(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:
+def _too_many_failures(spec: SweepSpec, current: Sequence[SweepRun], broken: Sequence[SweepRun]) -> Finish | None:
     """Say that more runs have failed than the sweep takes; None if not.
 
     They are judged in order of time: what ends afterwards, being stopped for this reason, must not take it back.
     """
-    if not any(run.state is RunState.FAILED for run in ended):
+    if not any(run.state is RunState.FAILED for run in broken):
         return None
+    ended = [*(run for run in current if run.is_settled), *broken]
     told = sorted((run for run in ended if not run.was_cut_short), key=lambda run: (run.ended or 0.0, run.index))
     limit, failed = spec.limits.max_failed, list[SweepRun]()
     for count, run in enumerate(told, start=1):
