@@ -30,7 +30,7 @@ from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
 from launch_sdk.specs.resources import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Self
     from uuid import UUID
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from launch_sdk.agent.execution import Execution
     from launch_sdk.agent.wire import Order
+    from launch_sdk.specs.queue_config import QueueConfig
 
 _RECONNECT_S = 2.0
 _QUEUES_STALE_S = 8.0  # less than the interval of polling
@@ -124,7 +125,12 @@ class LaunchWorker(ProcessWorker):
     _description = "Runs jobs in processes forked from a warm interpreter; serves W&B Launch queues, self-hosted."
 
     def __init__(
-        self, *args: Any, slots: Slots | None = None, execution: Execution | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        slots: Slots | None = None,
+        execution: Execution | None = None,
+        preload: Sequence[str] | None = None,
+        **kwargs: Any,
     ) -> None:
         """Make a worker; see Prefect's `BaseWorker` for the arguments not named here.
 
@@ -132,12 +138,14 @@ class LaunchWorker(ProcessWorker):
             *args: passed on.
             slots: the places of the agent, shared by its workers; None to make them from `limit`.
             execution: what the agent's workers share, entered already; None to have one of its own.
+            preload: what programs of its queue are forked with if the queue does not say; None not to fork them.
             **kwargs: passed on.
         """
         limit = kwargs.pop("limit", None)
         super().__init__(*args, **kwargs)
         self._slots = slots or Slots(max_jobs=UNLIMITED if limit is None else limit, devices=devices_of(None))
         self._execution = execution
+        self._preload = preload
         self._own_execution = contextlib.AsyncExitStack()
         self._background: anyio.CancelScope = anyio.CancelScope()
         self._is_watching = False
@@ -186,6 +194,23 @@ class LaunchWorker(ProcessWorker):
     async def sync_with_backend(self) -> None:
         self.require_same_server()
         await super().sync_with_backend()
+        self._preload_soon()
+
+    def _preload_soon(self) -> None:
+        """Have ready what the queue's runs are forked from, as the queue says by now."""
+        config = self._queue_config()
+        if config is not None and self._execution is not None and (modules := self._modules(config)) is not None:
+            from launch_sdk.agent.starter import parent_environment
+
+            self._execution.preloaded.ensure(modules, parent_environment() | config.default_environment())
+
+    def _queue_config(self) -> QueueConfig | None:
+        from launch_sdk._prefect.placing import pool_config
+
+        return None if self._work_pool is None else pool_config(self._work_pool)
+
+    def _modules(self, config: QueueConfig) -> Sequence[str] | None:
+        return self._preload if config.preload is None else config.preload
 
     def require_same_server(self) -> None:
         """Refuse another home's server that took the port of ours after it ended: its runs are not for this agent."""
@@ -337,8 +362,19 @@ class LaunchWorker(ProcessWorker):
         with TemporaryDirectory(prefix="launch-run-", ignore_cleanup_errors=True) as scratch:
             order = configuration.order_for(flow_run, str(configuration.working_dir or scratch))
             share = self._slots.devices.share_of(flow_run.id)
-            order = replace(order, env=order.env | share.environment, cpus=share.cpus)
+            order = self._with_fork(replace(order, env=order.env | share.environment, cpus=share.cpus))
             return await self._require_execution().run(flow_run, order, task_status or anyio.TASK_STATUS_IGNORED)
+
+    def _with_fork(self, order: Order) -> Order:
+        """Say in an order where its program may be forked, or why not, if the queue wants that at all."""
+        from launch_sdk._prefect import names
+
+        config = self._queue_config()
+        modules = self._modules(config) if config is not None else None
+        if modules is None or order.flow_name != names.RUN_JOB:
+            return order
+        place, reason = self._require_execution().preloaded.place_for(modules, order.env)
+        return replace(order, preloaded=place, no_fork=reason)
 
     def _require_execution(self) -> Execution:
         if self._execution is None:

@@ -13,9 +13,10 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from launch_sdk.errors import RunFailedError
+from launch_sdk.runs.forked_program import ForkedProgram, NotForkedError, fork_program
 from launch_sdk.runs.output_limit import bound
 from launch_sdk.runs.processes import group_is_alive, terminate_group
 from launch_sdk.tracking import protocol
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from launch_sdk.metrics.collector import Collector
+    from launch_sdk.runs.program_fork import ProgramFork
     from launch_sdk.runs.run_directory import RunDirectory
 
 POLL_S = 0.1
@@ -115,6 +117,7 @@ async def run_program(
     timeout_s: float | None = None,
     stop_grace_s: float = STOP_GRACE_S,
     pass_fds: Sequence[int] = (),
+    fork: ProgramFork | None = None,
 ) -> int:
     """Run a program in its own process group until it ends; no process of the group outlives this call.
 
@@ -127,6 +130,7 @@ async def run_program(
         timeout_s: how long it may run; None for ever.
         stop_grace_s: how long the group may take to leave after SIGTERM, before SIGKILL.
         pass_fds: descriptors that it inherits, under the same numbers.
+        fork: where it may be forked if it runs in this interpreter; None to start it as a new process anyway.
 
     Returns:
         The exit code; minus the signal's number if a signal ended it.
@@ -136,20 +140,8 @@ async def run_program(
         TimeIsUpError: it ran longer than it may, and was ended.
     """
     with follower.run.output.open("ab") as output:
-        try:
-            process = subprocess.Popen(  # noqa: ASYNC220  # a fork and an exec take milliseconds
-                argv,
-                cwd=directory,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=pass_fds,
-            )
-        except (OSError, ValueError) as error:  # ValueError: a word that the system cannot be told
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
-            raise RunFailedError(f"{argv[0]!r} cannot be started in {directory}: {reason}") from None
+        process = _forked(fork, argv, directory, environment, output) if fork else None
+        process = process or _started(argv, directory, environment, output, pass_fds)
     deadline = time.monotonic() + timeout_s if timeout_s is not None else math.inf
     try:
         with _watch(process) as ended:
@@ -163,21 +155,54 @@ async def run_program(
             terminate_group(process.pid, stop_grace_s)
         process.wait()
         follower.look(at_end=True)
-    return process.returncode
+    return process.returncode or 0
+
+
+def _started(
+    argv: Sequence[str], directory: Path, environment: Mapping[str, str], output: BinaryIO, pass_fds: Sequence[int]
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv,
+            cwd=directory,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+    except (OSError, ValueError) as error:  # ValueError: a word that the system cannot be told
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise RunFailedError(f"{argv[0]!r} cannot be started in {directory}: {reason}") from None
+
+
+def _forked(
+    fork: ProgramFork, argv: Sequence[str], directory: Path, environment: Mapping[str, str], output: BinaryIO
+) -> ForkedProgram | None:
+    """Have the program forked; None, and a line that says why, if that cannot be."""
+    try:
+        return fork_program(fork, argv, directory=directory, environment=environment, output=output)
+    except NotForkedError as reason:
+        output.write(f"launch: not forked from a preloaded process, but started anew: {reason}\n".encode())
+        output.flush()
+        return None
 
 
 @contextlib.contextmanager
-def _watch(process: subprocess.Popen[bytes]) -> Generator[asyncio.Event]:
+def _watch(process: subprocess.Popen[bytes] | ForkedProgram) -> Generator[asyncio.Event]:
     """Give an event that is set when the process ends, without a thread and without asking again and again."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    descriptor = os.pidfd_open(process.pid)
-    loop.add_reader(descriptor, ended.set)
-    try:
+    with contextlib.ExitStack() as stack:
+        if isinstance(process, ForkedProgram):
+            descriptor = process.fileno()
+        else:
+            descriptor = os.pidfd_open(process.pid)
+            stack.callback(os.close, descriptor)
+        loop.add_reader(descriptor, ended.set)
+        stack.callback(loop.remove_reader, descriptor)
         yield ended
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:
