@@ -142,7 +142,10 @@ def main() -> None:
     preloaded = preload(plan["project"], plan["flows"])
     from prefect.logging.configuration import setup_logging  # not before `preload` has reported faults
 
+    from launch_sdk.agent.warming import warm_up
+
     setup_logging()
+    warm_up()
     if threads := other_threads():
         if not plan["flows"]:
             raise SystemExit(f"launch agent: importing Prefect started threads ({', '.join(threads)})")

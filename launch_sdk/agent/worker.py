@@ -13,6 +13,7 @@ import contextlib
 import os
 import sys
 import time
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -44,8 +45,13 @@ if TYPE_CHECKING:
 
 _RECONNECT_S = 2.0
 _QUEUES_STALE_S = 8.0  # less than the interval of polling
+_FLOWS_STALE_S = 60.0  # a flow's name never changes; its tags, which events of its runs show, may
+_PAGE = 200  # how many runs the server gives at once, `PREFECT_SERVER_API_DEFAULT_LIMIT`
 
 _STATES_THAT_WAIT = ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Resuming")  # names Prefect gives
+
+
+_read_for_run: ContextVar[dict[UUID, Any] | None] = ContextVar("read_for_run", default=None)
 
 
 class LaunchJobConfiguration(ProcessJobConfiguration):
@@ -181,6 +187,33 @@ class LaunchWorker(ProcessWorker):
     async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
         """A fork takes milliseconds: a state between Pending and Running would only cost the server."""
 
+    async def setup(self) -> None:
+        await super().setup()
+        self._ask_once_for_each_run()
+
+    def _ask_once_for_each_run(self) -> None:
+        """Read a run's deployment once: Prefect reads it to see that it is there, and again for what it says."""
+        client = self.client
+        read_deployment, read_flow = client.read_deployment, client.read_flow
+        flows: dict[UUID, tuple[float, Any]] = {}
+
+        async def deployment_of_run(deployment_id: UUID) -> Any:
+            known = _read_for_run.get()
+            if known is None:
+                return await read_deployment(deployment_id)
+            if deployment_id not in known:
+                known[deployment_id] = await read_deployment(deployment_id)
+            return known[deployment_id]
+
+        async def flow_of_run(flow_id: UUID) -> Any:
+            read_at, flow = flows.get(flow_id, (-inf, None))
+            if time.monotonic() - read_at > _FLOWS_STALE_S:
+                flow = await read_flow(flow_id)
+                flows[flow_id] = (time.monotonic(), flow)
+            return flow
+
+        vars(client).update(read_deployment=deployment_of_run, read_flow=flow_of_run)
+
     async def teardown(self, *exc_info: Any) -> None:
         self._background.cancel()  # the base class waits for all tasks of the worker
         await super().teardown(*exc_info)
@@ -239,24 +272,29 @@ class LaunchWorker(ProcessWorker):
             pass
 
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
-        """Ask for what may start now, one lane at a time, so that a long line in one does not hide the other.
+        """Ask for what may start now; one lane at a time if a long line in one might hide the other.
 
         A run that is to start later takes no place yet, as it would with Prefect: the worker looks again at that time.
         """
         now = datetime.now(UTC)
-        found: list[WorkerFlowRunResponse] = []
         names = await self._names_by_lane()
-        for lane, queues in names.items():
-            if queues and self._slots.is_free(lane):
-                found += await self.client.get_scheduled_flow_runs_for_work_pool(
-                    work_pool_name=self._work_pool_name,
-                    work_queue_names=queues,
-                    scheduled_before=now + timedelta(seconds=self._prefetch_seconds),
-                )
+        free = [queues for lane, queues in names.items() if queues and self._slots.is_free(lane)]
+        found = await self._scheduled([name for queues in free for name in queues], now)
+        if len(found) >= _PAGE and len(free) > 1:
+            found = [entry for queues in free for entry in await self._scheduled(queues, now)]
         starts = [(entry.flow_run.next_scheduled_start_time or now).timestamp() - now.timestamp() for entry in found]
         if later := [in_s for in_s in starts if in_s > 0]:
             asyncio.get_running_loop().call_later(min(later), self._poll_in_a_task)
         return [entry for entry, in_s in zip(found, starts, strict=True) if in_s <= 0]
+
+    async def _scheduled(self, queues: list[str], now: datetime) -> list[WorkerFlowRunResponse]:
+        if not queues:
+            return []
+        return await self.client.get_scheduled_flow_runs_for_work_pool(
+            work_pool_name=self._work_pool_name,
+            work_queue_names=queues,
+            scheduled_before=now + timedelta(seconds=self._prefetch_seconds),
+        )
 
     async def _names_by_lane(self) -> dict[Lane, list[str]]:
         if time.monotonic() - self._queues_read_at > _QUEUES_STALE_S:
@@ -292,6 +330,7 @@ class LaunchWorker(ProcessWorker):
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
         self._require_execution().expect(flow_run.id)
+        _read_for_run.set({})
         await super()._submit_run(flow_run)
 
     def _release_limit_slot(self, flow_run_id: UUID) -> None:
