@@ -47,7 +47,7 @@ def _share_tls_contexts() -> None:
 
     shared: Any = _SharedContexts()
     shared.create_default_context(cafile=get_current_settings().api.ssl_cert_file or certifi.where())
-    vars(orchestration)["ssl"] = shared
+    orchestration.ssl = shared  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _complete_models() -> None:
