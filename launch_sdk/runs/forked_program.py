@@ -6,6 +6,7 @@ by whatever ends the flow (`agent/guard.py`).
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import select
@@ -15,11 +16,12 @@ import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from launch_sdk.errors import RunFailedError
+from launch_sdk.runs.processes import group_is_alive, terminate_group
 from launch_sdk.runs.program_order import GO, READY, REFUSED, ProgramOrder
 from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
     from launch_sdk.runs.program_fork import ProgramFork
@@ -33,35 +35,49 @@ class NotForkedError(Exception):
 
 
 class ForkedProgram:
-    """A program that is another process's child; of use as `subprocess.Popen` is.
+    """Implements `supervise.Program`: a program that is another process's child, and leads its own process group."""
 
-    Attributes:
-        pid: of the program, which leads its own process group.
-        returncode: None while it runs; minus the signal's number if a signal ended it.
-    """
+    note = None
 
-    def __init__(self, pid: int, connection: socket.socket, received: bytes) -> None:
-        self.pid = pid
-        self.returncode: int | None = None
+    def __init__(self, pid: int, name: str, connection: socket.socket, received: bytes) -> None:
+        """Take what its guard has said.
+
+        Args:
+            pid: of the program.
+            name: what people call it.
+            connection: to its guard.
+            received: what came after the pid.
+        """
+        self.name = name
+        self._pid = pid
+        self._code: int | None = None
         self._connection = connection
         self._received = received
         self._take()
 
-    def fileno(self) -> int:
-        """Return the descriptor that can be read once the program has ended, or its guard has."""
-        return self._connection.fileno()
+    @contextlib.contextmanager
+    def watch(self) -> Generator[asyncio.Event]:
+        """Give an event that is set when the program has ended, or its guard has."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        if self._code is not None:
+            ended.set()
+        loop.add_reader(self._connection, ended.set)
+        try:
+            yield ended
+        finally:
+            loop.remove_reader(self._connection)
 
-    def poll(self) -> int | None:
-        while self.returncode is None and select.select([self._connection], [], [], 0)[0]:
+    def end(self, grace_s: float) -> int:
+        """End what is left of its group. Its guard ends what has left that, and the guard of this process waits."""
+        while self._code is None and select.select([self._connection], [], [], 0)[0]:
             self._read()
-        return self.returncode
-
-    def wait(self) -> int:
-        """Wait until it has ended. Its guard ends what it leaves behind, and that of this process waits for it."""
-        while self.returncode is None:
+        if self._code is None or group_is_alive(self._pid):
+            terminate_group(self._pid, grace_s)
+        while self._code is None:
             self._read()
         self._connection.close()
-        return self.returncode
+        return self._code
 
     def _read(self) -> None:
         try:
@@ -70,15 +86,15 @@ class ForkedProgram:
             data = b""
         self._received += data
         self._take()
-        if not data and self.returncode is None:  # its guard was killed, and nobody knows how it ends
+        if not data and self._code is None:  # its guard was killed, and nobody knows how it ends
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-            self.returncode = -signal.SIGKILL
+                os.killpg(self._pid, signal.SIGKILL)
+            self._code = -signal.SIGKILL
 
     def _take(self) -> None:
         for line in self._received.splitlines():
             if line.startswith(b"exit ") and self._received.endswith(b"\n"):
-                self.returncode = int(line.split()[1])
+                self._code = int(line.split()[1])
 
 
 def fork_program(
@@ -112,7 +128,7 @@ def fork_program(
         if answer != READY:
             told = answer.removeprefix(REFUSED).decode(errors="replace").strip()
             raise NotForkedError(told or "the preloaded process has ended")
-        program = _started(connection)
+        program = _started(connection, argv[0])
         stack.pop_all()
         return program
 
@@ -153,7 +169,7 @@ def _line(connection: socket.socket) -> bytes:
     return received
 
 
-def _started(connection: socket.socket) -> ForkedProgram:
+def _started(connection: socket.socket, name: str) -> ForkedProgram:
     """Say the word after which there is no way back: from here on the program may be running."""
     try:
         connection.settimeout(None)
@@ -164,4 +180,4 @@ def _started(connection: socket.socket) -> ForkedProgram:
     if not answer.startswith(b"pid "):
         raise RunFailedError("The preloaded process died while it started the program. Launch the run again.")
     first, _, rest = answer.partition(b"\n")
-    return ForkedProgram(int(first.split()[1]), connection, rest)
+    return ForkedProgram(int(first.split()[1]), name, connection, rest)

@@ -217,7 +217,7 @@ def test_what_would_come_too_late_starts_a_new_interpreter_and_says_so(lab: Lab,
     code, output = lab.run(f"import os; print(os.environ[{name!r}])", fork=True, env={name: "1"})
     first, second = output.splitlines()
     assert (code, second) == (0, "1")
-    assert first.startswith("launch: not forked from a preloaded process, but started anew: ")
+    assert first.startswith("launch: started anew, not forked from a preloaded process: ")
     assert name in first
 
 
