@@ -29,6 +29,7 @@ from launch_sdk.errors import LaunchError, RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.metric_history import MetricHistory
 from launch_sdk.runs.processes import process_identifier
+from launch_sdk.runs.program_fork import ProgramFork
 from launch_sdk.runs.queue_environment import settle_environment
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
@@ -123,6 +124,7 @@ async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabe
         spec = _as_meant(values)
         store = await patiently(lambda: _store_of(spec), logger.warning)
         settle_environment(os.environ, _macros(run_id, spec))
+        fork = ProgramFork.taken(os.environ)
         outcome = await execute(
             spec,
             RunDirectory.of(run_id),
@@ -130,6 +132,7 @@ async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabe
             identity=_identity(run_id, spec),
             on_lines=OutputLog(logger),
             on_summary=progress.show,
+            fork=fork,
         )
     except LaunchError as error:
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback

@@ -68,6 +68,7 @@ async def serve(
     on_event: Callable[[str], None] = print,
     project: Project | None = None,
     status_every_s: float | None = None,
+    preload: Sequence[str] | None = None,
 ) -> None:
     """Serve queues until a signal, a user's word on the server, or idleness ends it.
 
@@ -85,6 +86,8 @@ async def serve(
         on_event: is told what happens, a line of text each.
         project: the Prefect project whose flows are imported beforehand; None for none.
         status_every_s: tell what runs so often; None never.
+        preload: modules to import beforehand for the programs of queues that name none, which are forked then; None
+            to fork no program of such a queue.
 
     Raises:
         NotFoundError: a queue does not exist; the message names those that do.
@@ -99,7 +102,7 @@ async def serve(
     heartbeat_s = min(HEARTBEAT_S, get_current_settings().worker.heartbeat_seconds)
     ending = _Signals(on_event)
     presence = Presence(label, queues, places, lambda wanted: ending.ask(_ASKED.get(wanted, Ending.WAIT)))
-    async with ending, Execution(project) as execution, contextlib.AsyncExitStack() as stack:
+    async with ending, Execution(project, on_event) as execution, contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(get_client())
         lost = LostRuns(client, list(dict.fromkeys(queues)), label, places.holds, 3 * heartbeat_s)
         workers = [
@@ -111,6 +114,7 @@ async def serve(
                     heartbeat_interval_seconds=heartbeat_s,
                     slots=places,
                     execution=execution,
+                    preload=preload,
                 )
             )
             for queue in dict.fromkeys(queues)

@@ -18,9 +18,12 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn
 
-from launch_sdk.agent.guard import guard
+from launch_sdk.agent.child import become_flow
+from launch_sdk.agent.guard import Beside, Overseers, guard, settle
+from launch_sdk.agent.wire import read_order
 
 # What a flow run imports on its way to the first line of user code; each is worth milliseconds in every run.
 PREFECT_MODULES = (
@@ -118,10 +121,16 @@ def serve(control: socket.socket, preloaded: Preloaded) -> None:
             os.close(descriptor)
 
 
-def _become_guard(connection: socket.socket, preloaded: Preloaded) -> None:
+def _become_guard(connection: socket.socket, preloaded: Preloaded) -> NoReturn:
     code = 1
     try:
-        code = guard(connection, preloaded)
+        settle()
+        order = read_order(connection)
+        if order is not None:  # else the agent has gone before it was whole
+            beside = Beside(*socket.socketpair()) if order.preloaded is not None else None
+            lifeline = beside.lifeline if beside is not None else None
+            guard(Overseers(connection), partial(become_flow, order, preloaded, lifeline), beside)
+        code = 0
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -133,7 +142,10 @@ def main() -> None:
     preloaded = preload(plan["project"], plan["flows"])
     from prefect.logging.configuration import setup_logging  # not before `preload` has reported faults
 
+    from launch_sdk.agent.warming import warm_up
+
     setup_logging()
+    warm_up()
     if threads := other_threads():
         if not plan["flows"]:
             raise SystemExit(f"launch agent: importing Prefect started threads ({', '.join(threads)})")

@@ -18,7 +18,7 @@ from launch_sdk.environments.sdk_path import sdk_variables
 from launch_sdk.errors import NotFoundError, RunFailedError
 from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
-from launch_sdk.runs.environment import environment_of
+from launch_sdk.runs.environment import CURRENT, environment_of
 from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.notebooks import as_script
 from launch_sdk.runs.packing import pack_source
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
+    from launch_sdk.runs.program_fork import ProgramFork
     from launch_sdk.runs.run_directory import RunDirectory
     from launch_sdk.runs.store import RunStore
     from launch_sdk.specs.run_spec import RunSpec
@@ -82,6 +83,7 @@ async def execute(
     on_lines: Callable[[list[str]], None],
     on_summary: Callable[[Mapping[str, Any]], None] = lambda _summary: None,
     pass_fds: Sequence[int] = (),
+    fork: ProgramFork | None = None,
 ) -> Outcome:
     """Run a spec to its end.
 
@@ -93,6 +95,7 @@ async def execute(
         on_lines: given each batch of new lines of output.
         on_summary: given the summary so far, about ten times a second; the same mapping each time.
         pass_fds: descriptors that the program inherits, under the same numbers.
+        fork: where the program may be forked if it runs in this interpreter; None to start it as a new process anyway.
 
     Raises:
         RunFailedError: the run could not be started, or its directory cannot be written; it might next time.
@@ -124,6 +127,7 @@ async def execute(
             on_look=lambda: on_summary(follower.summary),
             timeout_s=policy.run_timeout_s,
             pass_fds=pass_fds,
+            fork=fork if spec.environment == CURRENT else None,
         )
         outcome = await _outcome(spec, run, follower, running)
     if outcome.succeeded:

@@ -13,18 +13,21 @@ import os
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from launch_sdk.errors import RunFailedError
+from launch_sdk.runs.forked_program import NotForkedError, fork_program
 from launch_sdk.runs.output_limit import bound
 from launch_sdk.runs.processes import group_is_alive, terminate_group
 from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from launch_sdk.metrics.collector import Collector
+    from launch_sdk.runs.program_fork import ProgramFork
     from launch_sdk.runs.run_directory import RunDirectory
 
 POLL_S = 0.1
@@ -37,6 +40,40 @@ class TimeIsUpError(RunFailedError):
     """A program ran longer than it may, and was ended."""
 
 
+class Program(Protocol):
+    """A program that was started: a process of this machine, or one in a container.
+
+    `watch` gives an event that is set when it has ended. `end` is called exactly once, whatever happens: it ends
+    what is left of the program, and nothing of it outlives the call.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        ...
+
+    @property
+    def note(self) -> str | None:
+        """What is known of its end beside the exit code, in a sentence; None if nothing is."""
+        ...
+
+    def watch(self) -> AbstractContextManager[asyncio.Event]:
+        """Tell of its end, without a thread of the caller's and without asking again and again."""
+        ...
+
+    def end(self, grace_s: float) -> int:
+        """End it if it runs: SIGTERM, up to `grace_s` seconds to leave, SIGKILL.
+
+        Returns:
+            The exit code; minus the signal's number if a signal ended it.
+        """
+        ...
+
+
+def _nothing(*, at_end: bool) -> None:
+    del at_end
+
+
 @dataclass
 class Follower:
     """Reads what a run has written since the last look.
@@ -47,6 +84,7 @@ class Follower:
         collector: reads metrics that the program does not log itself; None for none.
         summary: last value of each metric so far.
         is_preempting: the program has said that its host takes the machine back.
+        before: called at the beginning of each look, with `at_end`: takes over what the program keeps elsewhere.
     """
 
     run: RunDirectory
@@ -54,11 +92,13 @@ class Follower:
     collector: Collector | None = None
     summary: dict[str, Any] = field(default_factory=dict[str, Any])
     is_preempting: bool = False
+    before: Callable[..., None] = field(default=_nothing)
     _output_offset: int = 0
     _records_offset: int = 0
 
     def look(self, *, at_end: bool = False) -> None:
         """Take in new records and new lines; at the end also a last line without its newline."""
+        self.before(at_end=at_end)
         if self.collector:
             self.collector.look(at_end=at_end)
         self._read_records()
@@ -105,6 +145,121 @@ def _as_shown(line: str) -> str:
     return line.rstrip("\r").rpartition("\r")[2].replace("\0", "\ufffd")  # no database keeps it in a text
 
 
+class ProcessProgram:
+    """A program that leads a process group of its own."""
+
+    note = None
+
+    def __init__(self, process: subprocess.Popen[bytes], name: str) -> None:
+        self.name = name
+        self._process = process
+
+    @contextlib.contextmanager
+    def watch(self) -> Generator[asyncio.Event]:
+        """Give an event that is set when the process ends."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        descriptor = os.pidfd_open(self._process.pid)
+        loop.add_reader(descriptor, ended.set)
+        try:
+            yield ended
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+    def end(self, grace_s: float) -> int:
+        """End what is left of the group."""
+        if self._process.poll() is None or group_is_alive(self._process.pid):
+            terminate_group(self._process.pid, grace_s)
+        return self._process.wait()
+
+
+def start_process(
+    argv: Sequence[str],
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    output: Path,
+    pass_fds: Sequence[int] = (),
+    fork: ProgramFork | None = None,
+) -> Program:
+    """Start a program in its own process group.
+
+    Args:
+        argv: the argument vector; no shell is involved.
+        directory: working directory of the program.
+        environment: all of its variables.
+        output: the file that what it prints is appended to.
+        pass_fds: descriptors that it inherits, under the same numbers.
+        fork: where it may be forked if it runs in this interpreter; None to start it as a new process anyway.
+
+    Raises:
+        RunFailedError: it cannot be started.
+    """
+    with output.open("ab") as file:
+        if fork is not None:
+            try:
+                return fork_program(fork, argv, directory=directory, environment=environment, output=file)
+            except NotForkedError as reason:
+                file.write(f"launch: started anew, not forked from a preloaded process: {reason}\n".encode())
+                file.flush()
+        try:
+            process = subprocess.Popen(
+                argv,
+                cwd=directory,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
+        except (OSError, ValueError) as error:  # ValueError: a word that the system cannot be told
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise RunFailedError(f"{argv[0]!r} cannot be started in {directory}: {reason}") from None
+    return ProcessProgram(process, argv[0])
+
+
+async def supervise(
+    program: Program,
+    follower: Follower,
+    *,
+    on_look: Callable[[], None] = lambda: None,
+    timeout_s: float | None = None,
+    stop_grace_s: float = STOP_GRACE_S,
+) -> int:
+    """Follow a program to its end; nothing of it outlives this call.
+
+    Args:
+        program: as it was just started.
+        follower: told to look every `POLL_S` seconds and once at the end.
+        on_look: called after each look.
+        timeout_s: how long it may run; None for ever.
+        stop_grace_s: how long it may take to leave after SIGTERM, before SIGKILL.
+
+    Returns:
+        The exit code; minus the signal's number if a signal ended it.
+
+    Raises:
+        TimeIsUpError: it ran longer than it may, and was ended.
+    """
+    deadline = time.monotonic() + timeout_s if timeout_s is not None else math.inf
+    code = 0
+    try:
+        with program.watch() as ended:
+            while not await _within(POLL_S, ended):
+                follower.look()
+                on_look()
+                if time.monotonic() > deadline:
+                    raise TimeIsUpError(f"{program.name!r} ran longer than {timeout_s:g} s")
+    finally:
+        try:
+            code = program.end(stop_grace_s)
+        finally:
+            follower.look(at_end=True)
+    return code
+
+
 async def run_program(
     argv: Sequence[str],
     *,
@@ -115,69 +270,14 @@ async def run_program(
     timeout_s: float | None = None,
     stop_grace_s: float = STOP_GRACE_S,
     pass_fds: Sequence[int] = (),
+    fork: ProgramFork | None = None,
 ) -> int:
-    """Run a program in its own process group until it ends; no process of the group outlives this call.
-
-    Args:
-        argv: the argument vector; no shell is involved.
-        directory: working directory of the program.
-        environment: all of its variables.
-        follower: told to look every `POLL_S` seconds and once at the end.
-        on_look: called after each look.
-        timeout_s: how long it may run; None for ever.
-        stop_grace_s: how long the group may take to leave after SIGTERM, before SIGKILL.
-        pass_fds: descriptors that it inherits, under the same numbers.
-
-    Returns:
-        The exit code; minus the signal's number if a signal ended it.
-
-    Raises:
-        RunFailedError: it cannot be started.
-        TimeIsUpError: it ran longer than it may, and was ended.
-    """
-    with follower.run.output.open("ab") as output:
-        try:
-            process = subprocess.Popen(  # noqa: ASYNC220  # a fork and an exec take milliseconds
-                argv,
-                cwd=directory,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                pass_fds=pass_fds,
-            )
-        except (OSError, ValueError) as error:  # ValueError: a word that the system cannot be told
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
-            raise RunFailedError(f"{argv[0]!r} cannot be started in {directory}: {reason}") from None
-    deadline = time.monotonic() + timeout_s if timeout_s is not None else math.inf
-    try:
-        with _watch(process) as ended:
-            while not await _within(POLL_S, ended):
-                follower.look()
-                on_look()
-                if time.monotonic() > deadline:
-                    raise TimeIsUpError(f"{argv[0]!r} ran longer than {timeout_s:g} s")
-    finally:
-        if process.poll() is None or group_is_alive(process.pid):
-            terminate_group(process.pid, stop_grace_s)
-        process.wait()
-        follower.look(at_end=True)
-    return process.returncode
-
-
-@contextlib.contextmanager
-def _watch(process: subprocess.Popen[bytes]) -> Generator[asyncio.Event]:
-    """Give an event that is set when the process ends, without a thread and without asking again and again."""
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    descriptor = os.pidfd_open(process.pid)
-    loop.add_reader(descriptor, ended.set)
-    try:
-        yield ended
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
+    """Run a program as a process of this machine until it ends; see `start_process` and `supervise`."""
+    output = follower.run.output
+    program = start_process(
+        argv, directory=directory, environment=environment, output=output, pass_fds=pass_fds, fork=fork
+    )
+    return await supervise(program, follower, on_look=on_look, timeout_s=timeout_s, stop_grace_s=stop_grace_s)
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:

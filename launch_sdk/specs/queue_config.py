@@ -10,6 +10,7 @@ resource_args:
     DATA_DIR: null                   # the agent must have it
 template_variables:
   threads: {type: integer, default: 4, minimum: 1, maximum: 16}
+preload: [numpy, torch]              # see `specs.preload`
 ```
 """
 
@@ -24,6 +25,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import Document, parse_document, read_document, unusable_values
+from launch_sdk.specs.preload import KEY as PRELOAD
+from launch_sdk.specs.preload import read_preload
 from launch_sdk.specs.template_variables import (
     PLACEHOLDER,
     WrongTypeError,
@@ -43,7 +46,7 @@ EXPANDED = "LAUNCH_QUEUE_MACROS"  # names of the run's variables that hold macro
 NEEDED = "LAUNCH_QUEUE_NEEDS"  # names of the variables that the agent must have; likewise
 PROCESS_NAMES = ("process", "local-process", "local")
 RESOURCE_KEYS = ("env",)
-KEYS = ("description", "access", "resource", "resource_args", "template_variables")
+KEYS = ("description", "access", "resource", "resource_args", "template_variables", PRELOAD)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = ("PREFECT_", "LAUNCH_")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -59,12 +62,15 @@ class QueueConfig:
         owner: the only one who may submit; None for a queue that everybody shares.
         env: variables of every run's program, by name: a template, or None for one that the agent must have.
         variables: what submitters may choose, each with its JSON Schema.
+        preload: modules that agents import beforehand for its programs, which they fork then; None for programs that
+            start in interpreters of their own.
     """
 
     description: str | None = None
     owner: str | None = None
     env: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    preload: tuple[str, ...] | None = None
 
     @property
     def access(self) -> str:
@@ -77,11 +83,14 @@ class QueueConfig:
             "owner": self.owner,
             "env": dict(self.env),
             "variables": {name: dict(schema) for name, schema in self.variables.items()},
+            PRELOAD: None if self.preload is None else list(self.preload),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> QueueConfig:
-        return cls(**{key: values.get(key) or default for key, default in _DEFAULTS.items()})
+        preload = values.get(PRELOAD)
+        others = {key: values.get(key) or default for key, default in _DEFAULTS.items()}
+        return cls(**others, preload=None if preload is None else tuple(preload))
 
     def to_json(self) -> dict[str, Any]:
         """Give what a file of the queue would say."""
@@ -92,6 +101,7 @@ class QueueConfig:
             "resource": PROCESS_NAMES[0],
             "resource_args": {"env": dict(self.env)} if self.env else {},
             "template_variables": {name: dict(schema) for name, schema in self.variables.items()},
+            **({} if self.preload is None else {PRELOAD: list(self.preload)}),
         }
 
     def environment(self, queue: str, chosen: Mapping[str, Any]) -> dict[str, str]:
@@ -223,9 +233,10 @@ def parse_queue_config(document: Document, owner: str) -> QueueConfig:
     variables = read_variables(document, ("template_variables",), faults)
     env = _environment(document, values.get("resource_args"), faults)
     faults += _template_faults(document, env, variables)
+    preload = read_preload(values.get(PRELOAD), document, faults)
     if faults:
         raise InvalidSpecError(document.name, faults)
-    return QueueConfig(description, owner if access == PRIVATE else None, env, variables)
+    return QueueConfig(description, owner if access == PRIVATE else None, env, variables, preload)
 
 
 def resource_fault(resource: object) -> str:
