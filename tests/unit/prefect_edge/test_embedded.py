@@ -38,7 +38,7 @@ def free_port() -> int:
 def test_those_who_start_at_once_take_different_ports_though_all_want_the_same() -> None:
     remember(wanted := free_port())
     with ThreadPoolExecutor(16) as threads:
-        taken = list(threads.map(lambda _: embedded.listen(None), range(16)))
+        taken = list(threads.map(embedded.listen, [None] * 16))
     ports = [one.getsockname()[1] for one in taken]
     for one in taken:
         one.close()
