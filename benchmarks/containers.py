@@ -5,8 +5,8 @@
 One server, one engine, one image with Prefect for both (ours needs none: it is mounted into the bare base image). Times
 are from before the request that enqueues to the time that the program prints, on this machine's one clock. Both workers
 are warm. Prefect's polls every 0.2 s (10 s as it comes), so that what is compared is the start and not the polling. The
-base image is what `scripts/engine up` makes. The image with Prefect is built at the first start, which takes a minute and
-needs a package index.
+base image is what `scripts/engine up` makes. The image with Prefect is built at the first start, which takes a minute
+and needs a package index.
 """
 
 from __future__ import annotations

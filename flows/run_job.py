@@ -32,6 +32,7 @@ from launch_sdk.errors import LaunchError, RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.metric_history import MetricHistory
 from launch_sdk.runs.processes import process_identifier
+from launch_sdk.runs.program_fork import ProgramFork
 from launch_sdk.runs.queue_environment import settle_environment
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
@@ -130,6 +131,7 @@ async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabe
         macros = _macros(run_id, spec)
         settle_environment(os.environ, macros)
         store, around = await patiently(lambda: _surroundings(spec, macros), logger.warning)
+        fork = ProgramFork.taken(os.environ)
         outcome = await execute(
             spec,
             RunDirectory.of(run_id),
@@ -137,6 +139,7 @@ async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabe
             identity=_identity(run_id, spec),
             on_lines=OutputLog(logger),
             on_summary=progress.show,
+            fork=fork,
             around=around,
         )
     except LaunchError as error:

@@ -40,6 +40,7 @@ class Children:
         self.tag = names.sweep_tag(sweep_id)
         self.known: dict[str, SweepRun] = {}
         self.flow_runs: dict[str, FlowRun] = {}  # of the active runs
+        self.unsettled: set[str] = set()  # those whose record on the server may still change
         self.newest: datetime | None = None
         self.parent_id = parent_id
         self.parent: FlowRun | None = None
@@ -54,7 +55,8 @@ class Children:
         )
 
         tags = FlowRunFilterTags(all_=[self.tag])
-        unsettled = [UUID(run_id) for run_id, run in self.known.items() if _may_change(run)]
+        self.unsettled = {run_id for run_id in self.unsettled if _may_change(self.known[run_id])}
+        unsettled = [UUID(run_id) for run_id in self.unsettled]
         unsettled += [self.parent_id] if self.parent_id else []
         if unsettled:
             await self._take(FlowRunFilter(id=FlowRunFilterId(any_=unsettled)))
@@ -91,6 +93,7 @@ class Children:
         if run is None:
             return
         self.known[run.run_id] = run
+        self.unsettled.add(run.run_id)
         if run.is_active:
             self.flow_runs[run.run_id] = flow_run
         else:

@@ -165,7 +165,7 @@ def start_server(port: int | None = None, on_start: Callable[[str], None] = _say
                 )
             _wait_until_ready(server)
             return server
-        with _listen(port) as listening:
+        with listen(port) as listening:
             on_start(f"Starting the embedded server on port {listening.getsockname()[1]} ...")
             server = _spawn(listening)
         _wait_until_ready(server)
@@ -196,7 +196,7 @@ def _start_lock() -> Generator[None]:
         yield
 
 
-def _listen(port: int | None) -> socket.socket:
+def listen(port: int | None) -> socket.socket:
     """Take a port for the server before it starts: two that start at once cannot take each other for themselves."""
     if port is not None:
         if (listening := _listening(port)) is None:

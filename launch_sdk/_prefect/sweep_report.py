@@ -185,16 +185,16 @@ class SweepReport:
 
     async def _notice(self, runs: Sequence[SweepRun]) -> None:
         """Say at once what would otherwise only be seen at the end."""
-        finished = [run for run in runs if run.state is RunState.FINISHED]
+        finished = next((run for run in runs if run.state is RunState.FINISHED), None)
         metric = self.spec.metric
         if metric and finished and not self.metric_seen:
-            values = [run.metric(metric) for run in finished]
+            values = (run.metric(metric) for run in runs if run.state is RunState.FINISHED)
             self.metric_seen = any(value is not None and math.isfinite(value) for value in values)
         if metric and finished and not self.metric_seen:
-            self.add_notice(f"A run has finished, {missing_metric(self.spec, finished[0])}.")
+            self.add_notice(f"A run has finished, {missing_metric(self.spec, finished)}.")
         if metric and self.spec.early_stop and finished and not any(len(run.curve) for run in runs):
             self.add_notice(
-                f"No run can be ended early: run {finished[0].index} has finished and did not log {metric.name!r} while"
+                f"No run can be ended early: run {finished.index} has finished and did not log {metric.name!r} while"
                 f" it ran. Log it at each step: launch.log({{{metric.name!r}: ...}})"
             )
         failed = [run for run in runs if run.state is RunState.FAILED]

@@ -73,6 +73,7 @@ async def serve(
     on_event: Callable[[str], None] = print,
     project: Project | None = None,
     status_every_s: float | None = None,
+    preload: Sequence[str] | None = None,
 ) -> None:
     """Serve queues until a signal, a user's word on the server, or idleness ends it.
 
@@ -90,6 +91,8 @@ async def serve(
         on_event: is told what happens, a line of text each.
         project: the Prefect project whose flows are imported beforehand; None for none.
         status_every_s: tell what runs so often; None never.
+        preload: modules to import beforehand for the programs of queues that name none, which are forked then; None
+            to fork no program of such a queue.
 
     Raises:
         NotFoundError: a queue does not exist; the message names those that do.
@@ -107,7 +110,7 @@ async def serve(
     ending = _Signals(on_event)
     engines = Engines(queues, on_event)
     presence = Presence(label, queues, places, lambda wanted: ending.ask(_ASKED.get(wanted, Ending.WAIT)), engines)
-    async with ending, Execution(project) as execution, contextlib.AsyncExitStack() as stack:
+    async with ending, Execution(project, on_event) as execution, contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(get_client())
         lost = LostRuns(client, list(dict.fromkeys(queues)), label, places.holds, 3 * heartbeat_s)
         workers = [
@@ -120,6 +123,7 @@ async def serve(
                     slots=places,
                     execution=execution,
                     engines=engines,
+                    preload=preload,
                 )
             )
             for queue in dict.fromkeys(queues)

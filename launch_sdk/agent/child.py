@@ -14,10 +14,13 @@ import os
 import random
 import signal
 import sys
+import traceback
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from uuid import UUID
+
+from launch_sdk.runs.program_fork import ProgramFork
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -33,9 +36,30 @@ _DRAIN_TIMEOUT_S = 10.0
 _LAST_CALL_S = 6.0
 
 
-def run_order(order: Order, preloaded: Preloaded) -> int:
-    """Carry out an order in this process; its exit code."""
+def become_flow(order: Order, preloaded: Preloaded, lifeline: int | None = None) -> NoReturn:
+    """Carry out an order in this process and end it.
+
+    Args:
+        order: what is to be run.
+        preloaded: what is imported already.
+        lifeline: what goes with the order of a program that is forked elsewhere; None if none may be.
+    """
+    code = 1
+    try:
+        code = _run_order(order, preloaded, lifeline)
+    except BaseException:  # noqa: BLE001  # nothing may unwind into the guard's frames, which this process inherited
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _run_order(order: Order, preloaded: Preloaded, lifeline: int | None) -> int:
     _settle(order)
+    if order.preloaded is not None or order.no_fork is not None:
+        os.environ.update(ProgramFork(order.preloaded, order.no_fork or "", lifeline).as_variable())
     flow: Flow[..., Any] | None = preloaded.flows.get(order.entrypoint or "")
     if flow is not None and flow.name != order.flow_name:
         flow = None  # another project's file of the same name

@@ -30,11 +30,12 @@ from prefect.states import Cancelling
 from prefect.workers.process import ProcessWorkerResult
 
 from launch_sdk._prefect.recovery import recover, starts_again
+from launch_sdk.agent.preloading import PreloadedProcesses
 from launch_sdk.agent.starter import Project, RunProcess, WarmProcess, parent_environment
 from launch_sdk.runs.processes import process_identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from types import TracebackType
     from typing import Self
     from uuid import UUID
@@ -154,8 +155,15 @@ class _WarmStarter:
 class Execution:
     """Starts and cancels the runs of one agent. Enter it before the agent's workers, in the same event loop."""
 
-    def __init__(self, project: Project | None = None) -> None:
+    def __init__(self, project: Project | None = None, on_event: Callable[[str], None] = _logger.info) -> None:
+        """Make it.
+
+        Args:
+            project: the Prefect project whose flows are imported beforehand; None for none.
+            on_event: is told what happens, a line of text each.
+        """
         self._project = project or Project()
+        self.preloaded = PreloadedProcesses(on_event)
         self._stack = AsyncExitStack()
         self._cancel_at_start: set[UUID] = set()
         self._foreign: set[anyio.CancelScope] = set()
@@ -165,6 +173,7 @@ class Execution:
         enter = self._stack.enter_async_context
         self.warm = WarmProcess(self._project, parent_environment())
         self._stack.callback(self.warm.close)
+        self._stack.callback(self.preloaded.close)
         self.warm.ensure()
         self._client = await enter(get_client())
         self._control = ControlChannel()

@@ -1,8 +1,11 @@
-"""The guard of one run: parent of the flow's process, and heir of everything that this leaves behind.
+"""A guard: parent of one process, and heir of everything that this leaves behind.
 
-The kernel hands it every orphan of the flow (it is their subreaper), so nothing that a run started outlives the run:
-not after a kill -9 of the flow, and not after one of the agent, which the guard notices as the end of its socket.
-It waits in `select` alone and shares the warm process's memory: an idle guard costs nothing.
+The kernel hands it every orphan of that process (it is their subreaper), so nothing outlives the run that started it:
+not after a kill -9 of the process, and not after one of the agent, which the guard notices as the end of its socket.
+It waits in `select` alone and shares the memory of the process that it was forked from: an idle guard costs nothing.
+
+The process is a flow's, or a program that was forked from a preloaded process. The flow of such a program does not
+have it below it, so the guard of the flow has a guard of the program beside it, at the other end of a pair of sockets.
 """
 
 from __future__ import annotations
@@ -12,154 +15,172 @@ import ctypes
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from launch_sdk.agent.child import run_order
-from launch_sdk.agent.wire import KILL, TERMINATE, Order
-
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
-    from launch_sdk.agent.warm import Preloaded
-
+KILL = b"kill\n"
+TERMINATE = b"terminate\n"
 GRACE_S = 10.0  # between SIGTERM and SIGKILL: a flow stops its program, a program writes its checkpoint
-REMOVAL_TIMEOUT_S = 30.0
 _SWEEP_INTERVAL_S = 0.02
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-class _Agent:
-    """The agent, at the other end of the socket."""
+class Overseers:
+    """Those whose word ends the process, and whose death does: each at the other end of a socket.
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.is_gone = False
+    Attributes:
+        is_one_gone: whether any of them has died.
+    """
+
+    def __init__(self, *connections: socket.socket) -> None:
+        """Take the sockets; the first one's overseer is told how the process ends."""
+        self._first = connections[0]
+        self._connections = list(connections)
+        self._all = connections
+        self.is_one_gone = False
 
     @property
     def descriptors(self) -> list[int]:
-        """What to wait on for its words."""
-        return [] if self.is_gone else [self._connection.fileno()]
-
-    def read_order(self) -> Order | None:
-        """Read the first line; None if the agent has gone before it was whole."""
-        with self._connection.makefile("rb", buffering=0) as stream:
-            line = stream.readline()
-        return Order.decode(line) if line.endswith(b"\n") else None
+        """What to wait on for their words."""
+        return [one.fileno() for one in self._connections]
 
     def hear(self) -> bytes:
+        """Read what has been said."""
+        ready, _, _ = select.select(self._connections, [], [], 0)
+        return b"".join(self._heard(one) for one in ready)
+
+    def _heard(self, connection: socket.socket) -> bytes:
         try:
-            message = self._connection.recv(1024)
+            message = connection.recv(1024)
         except OSError:
             message = b""
-        self.is_gone = not message
+        if not message:
+            self._connections.remove(connection)
+            self.is_one_gone = True
         return message
 
     def tell(self, message: bytes) -> None:
         with contextlib.suppress(OSError):
-            self._connection.sendall(message)
+            self._first.sendall(message)
 
     def close(self) -> None:
-        self._connection.close()
+        for one in self._all:
+            one.close()
 
 
-def guard(connection: socket.socket, preloaded: Preloaded) -> int:
-    """Run the order that comes over `connection`; return when nothing of it is left."""
+class Beside:
+    """The guard of a program that the process has had forked elsewhere; there may be none yet, or none any more."""
+
+    def __init__(self, ours: socket.socket, theirs: socket.socket) -> None:
+        """Take a pair of sockets; the process inherits `theirs`, and hands it on."""
+        self._ours, self._theirs = ours, theirs
+        self.lifeline = theirs.fileno()
+
+    def watch(self) -> None:
+        """Keep our end alone: once the other end is closed, nothing of the program is left."""
+        self._theirs.close()
+        self._ours.setblocking(False)
+
+    def is_there(self) -> bool:
+        try:
+            return bool(self._ours.recv(1))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        with contextlib.suppress(OSError):
+            self._ours.sendall(KILL)
+
+    def forget(self) -> None:
+        """In the process itself: our end is its guard's."""
+        self._ours.close()
+
+
+def settle() -> None:
+    """Make this process one that can be a guard: in a session of its own, heir of all orphans below it."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    agent = _Agent(connection)
-    order = agent.read_order()
-    if order is None:
-        return 0
+
+
+def guard(overseers: Overseers, become: Callable[[], NoReturn], beside: Beside | None = None) -> None:
+    """Fork a process; return when nothing of it is left.
+
+    Args:
+        overseers: who may end it.
+        become: what that process does; in a session of its own, and told to end should this one die.
+        beside: the guard of a program that it may have forked elsewhere.
+    """
     guard_pid = os.getpid()
     pid = os.fork()
     if pid == 0:
-        agent.close()
-        _become_flow(order, preloaded, guard_pid)
-    agent.tell(b"pid %d\n" % pid)
-    agent.tell(b"exit %d\n" % _watch(agent, pid))
-    _sweep(agent)
-    _remove_container(order)
-    return 0
-
-
-def _remove_container(order: Order) -> None:
-    """Remove the container that the flow has left, if it was killed and had one."""
-    from launch_sdk.containers.removal import FOLDER
-    from launch_sdk.runs.home import launch_home
-
-    home = launch_home()
-    if (home / FOLDER / f"{order.flow_run_id}.json").exists():
-        with contextlib.suppress(OSError, subprocess.SubprocessError):  # whoever finds the note does it
-            subprocess.run(
-                [sys.executable, "-P", "-m", "launch_sdk.containers.removal", str(home), order.flow_run_id],
-                env=order.env,
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=REMOVAL_TIMEOUT_S,
-                check=False,
-            )
-
-
-def _become_flow(order: Order, preloaded: Preloaded, guard_pid: int) -> NoReturn:
-    code = 1
-    try:
+        overseers.close()
+        if beside is not None:
+            beside.forget()
         os.setsid()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == guard_pid:
-            code = run_order(order, preloaded)
-    except BaseException:  # noqa: BLE001  # nothing may unwind into the guard's frames, which this process inherited
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        if os.getppid() != guard_pid:
+            os._exit(1)
+        become()
+    if beside is not None:
+        beside.watch()
+    overseers.tell(b"pid %d\n" % pid)
+    overseers.tell(b"exit %d\n" % _watch(overseers, pid, beside))
+    _sweep(overseers, beside)
 
 
-def _watch(agent: _Agent, pid: int) -> int:
-    """Wait for the flow's process, passing on what the agent says; its exit code, negative for a signal."""
+def _watch(overseers: Overseers, pid: int, beside: Beside | None) -> int:
+    """Wait for the process, doing as the overseers say; its exit code, negative for a signal."""
     process = os.pidfd_open(pid)
     kill_at: float | None = None
     while True:
         timeout_s = None if kill_at is None else max(0.0, kill_at - time.monotonic())
-        ready, _, _ = select.select([process, *agent.descriptors], [], [], timeout_s)
+        ready, _, _ = select.select([process, *overseers.descriptors], [], [], timeout_s)
         if process in ready:
             os.close(process)
             return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if not ready:
-            _kill_descendants()
+            _kill(beside)
             kill_at = None
             continue
-        message = agent.hear()
+        message = overseers.hear()
         if KILL in message:
-            _kill_descendants()
-        elif TERMINATE in message or agent.is_gone:
+            _kill(beside)
+        elif TERMINATE in message or overseers.is_one_gone:
             _signal_group(pid, signal.SIGTERM)
-        if agent.is_gone:  # nobody else will ever stop this run
+        if overseers.is_one_gone and kill_at is None:  # nobody else will ever stop this run
             kill_at = time.monotonic() + GRACE_S
 
 
-def _sweep(agent: _Agent) -> None:
-    """End what the flow's process has left: SIGTERM once, SIGKILL after the grace or at the agent's word."""
+def _sweep(overseers: Overseers, beside: Beside | None) -> None:
+    """End what the process has left: SIGTERM once, SIGKILL after the grace or at an overseer's word."""
     deadline = time.monotonic() + GRACE_S
     asked: set[int] = set()
-    while _reap():
+    while _reap() or (beside is not None and beside.is_there()):
         left = _descendants()
         for pid in left - asked:
             _signal(pid, signal.SIGTERM)
         asked |= left
         if time.monotonic() > deadline:
-            _kill_descendants()
-        ready, _, _ = select.select(agent.descriptors, [], [], _SWEEP_INTERVAL_S)
-        if ready and KILL in agent.hear():
+            _kill(beside)
+        ready, _, _ = select.select(overseers.descriptors, [], [], _SWEEP_INTERVAL_S)
+        if ready and KILL in overseers.hear():
             deadline = 0.0
+
+
+def _kill(beside: Beside | None) -> None:
+    if beside is not None:
+        beside.kill()
+    for pid in _descendants():
+        _signal(pid, signal.SIGKILL)
 
 
 def _reap() -> bool:
@@ -169,11 +190,6 @@ def _reap() -> bool:
             pass
         return True
     return False
-
-
-def _kill_descendants() -> None:
-    for pid in _descendants():
-        _signal(pid, signal.SIGKILL)
 
 
 def _descendants() -> set[int]:

@@ -13,12 +13,14 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from launch_sdk.agent.wire import KILL, TERMINATE, Order
+from launch_sdk.agent.guard import KILL, TERMINATE
 from launch_sdk.errors import BackendUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from launch_sdk.agent.wire import Order
 
 _ATTEMPTS = 3
 _STOP_TIMEOUT_S = 5.0

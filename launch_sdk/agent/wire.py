@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-TERMINATE = b"terminate\n"
-KILL = b"kill\n"
+if TYPE_CHECKING:
+    import socket
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Order:
         hook_state: a state of Prefect's, as JSON (Crashed or Cancelling): run the flow's hooks for it, not the flow.
         related: what the run's events are about besides it, each with `kind`, `key`, `id`, `name` and `tags`, so that
             the flow's process need not ask the server for each.
+        preloaded: socket of a preloaded process that its program may be forked from; None for none.
+        no_fork: why there is none, though the queue asks for it; None if it does not.
     """
 
     flow_run_id: str
@@ -41,6 +43,8 @@ class Order:
     quiet: bool = False
     hook_state: str | None = None
     related: tuple[dict[str, Any], ...] = ()
+    preloaded: str | None = None
+    no_fork: str | None = None
 
     def encode(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -57,3 +61,10 @@ class Order:
             return replace(order, cpus=tuple(order.cpus), related=tuple(order.related))
         except TypeError as error:
             raise ValueError(f"Not an order: {error}") from None
+
+
+def read_order(connection: socket.socket) -> Order | None:
+    """Read the first line; None if the agent has gone before it was whole."""
+    with connection.makefile("rb", buffering=0) as stream:
+        line = stream.readline()
+    return Order.decode(line) if line.endswith(b"\n") else None

@@ -13,6 +13,7 @@ import contextlib
 import os
 import sys
 import time
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -30,7 +31,7 @@ from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
 from launch_sdk.specs.resources import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Self
     from uuid import UUID
 
@@ -41,11 +42,17 @@ if TYPE_CHECKING:
     from launch_sdk.agent.engines import Engines
     from launch_sdk.agent.execution import Execution
     from launch_sdk.agent.wire import Order
+    from launch_sdk.specs.queue_config import QueueConfig
 
 _RECONNECT_S = 2.0
 _QUEUES_STALE_S = 8.0  # less than the interval of polling
+_FLOWS_STALE_S = 60.0  # a flow's name never changes; its tags, which events of its runs show, may
+_PAGE = 200  # how many runs the server gives at once, `PREFECT_SERVER_API_DEFAULT_LIMIT`
 
 _STATES_THAT_WAIT = ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Resuming")  # names Prefect gives
+
+
+_read_for_run: ContextVar[dict[UUID, Any] | None] = ContextVar("read_for_run", default=None)
 
 
 class LaunchJobConfiguration(ProcessJobConfiguration):
@@ -130,6 +137,7 @@ class LaunchWorker(ProcessWorker):
         slots: Slots | None = None,
         execution: Execution | None = None,
         engines: Engines | None = None,
+        preload: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Make a worker; see Prefect's `BaseWorker` for the arguments not named here.
@@ -139,6 +147,7 @@ class LaunchWorker(ProcessWorker):
             slots: the places of the agent, shared by its workers; None to make them from `limit`.
             execution: what the agent's workers share, entered already; None to have one of its own.
             engines: says which runs an engine could start; None to try them all.
+            preload: what programs of its queue are forked with if the queue does not say; None not to fork them.
             **kwargs: passed on.
         """
         limit = kwargs.pop("limit", None)
@@ -146,6 +155,7 @@ class LaunchWorker(ProcessWorker):
         self._slots = slots or Slots(max_jobs=UNLIMITED if limit is None else limit, devices=devices_of(None))
         self._execution = execution
         self._engines = engines
+        self._preload = preload
         self._own_execution = contextlib.AsyncExitStack()
         self._background: anyio.CancelScope = anyio.CancelScope()
         self._is_watching = False
@@ -183,6 +193,33 @@ class LaunchWorker(ProcessWorker):
     async def _propose_submitting_state(self, flow_run: FlowRun) -> None:
         """A fork takes milliseconds: a state between Pending and Running would only cost the server."""
 
+    async def setup(self) -> None:
+        await super().setup()
+        self._ask_once_for_each_run()
+
+    def _ask_once_for_each_run(self) -> None:
+        """Read a run's deployment once: Prefect reads it to see that it is there, and again for what it says."""
+        client = self.client
+        read_deployment, read_flow = client.read_deployment, client.read_flow
+        flows: dict[UUID, tuple[float, Any]] = {}
+
+        async def deployment_of_run(deployment_id: UUID) -> Any:
+            known = _read_for_run.get()
+            if known is None:
+                return await read_deployment(deployment_id)
+            if deployment_id not in known:
+                known[deployment_id] = await read_deployment(deployment_id)
+            return known[deployment_id]
+
+        async def flow_of_run(flow_id: UUID) -> Any:
+            read_at, flow = flows.get(flow_id, (-inf, None))
+            if time.monotonic() - read_at > _FLOWS_STALE_S:
+                flow = await read_flow(flow_id)
+                flows[flow_id] = (time.monotonic(), flow)
+            return flow
+
+        vars(client).update(read_deployment=deployment_of_run, read_flow=flow_of_run)
+
     async def teardown(self, *exc_info: Any) -> None:
         self._background.cancel()  # the base class waits for all tasks of the worker
         await super().teardown(*exc_info)
@@ -196,6 +233,23 @@ class LaunchWorker(ProcessWorker):
     async def sync_with_backend(self) -> None:
         self.require_same_server()
         await super().sync_with_backend()
+        self._preload_soon()
+
+    def _preload_soon(self) -> None:
+        """Have ready what the queue's runs are forked from, as the queue says by now."""
+        config = self._queue_config()
+        if config is not None and self._execution is not None and (modules := self._modules(config)) is not None:
+            from launch_sdk.agent.starter import parent_environment
+
+            self._execution.preloaded.ensure(modules, parent_environment() | config.default_environment())
+
+    def _queue_config(self) -> QueueConfig | None:
+        from launch_sdk._prefect.placing import pool_config
+
+        return None if self._work_pool is None else pool_config(self._work_pool)
+
+    def _modules(self, config: QueueConfig) -> Sequence[str] | None:
+        return self._preload if config.preload is None else config.preload
 
     def require_same_server(self) -> None:
         """Refuse another home's server that took the port of ours after it ended: its runs are not for this agent."""
@@ -224,24 +278,29 @@ class LaunchWorker(ProcessWorker):
             pass
 
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
-        """Ask for what may start now, one lane at a time, so that a long line in one does not hide the other.
+        """Ask for what may start now; one lane at a time if a long line in one might hide the other.
 
         A run that is to start later takes no place yet, as it would with Prefect: the worker looks again at that time.
         """
         now = datetime.now(UTC)
-        found: list[WorkerFlowRunResponse] = []
         names = await self._names_by_lane()
-        for lane, queues in names.items():
-            if queues and self._slots.is_free(lane):
-                found += await self.client.get_scheduled_flow_runs_for_work_pool(
-                    work_pool_name=self._work_pool_name,
-                    work_queue_names=queues,
-                    scheduled_before=now + timedelta(seconds=self._prefetch_seconds),
-                )
+        free = [queues for lane, queues in names.items() if queues and self._slots.is_free(lane)]
+        found = await self._scheduled([name for queues in free for name in queues], now)
+        if len(found) >= _PAGE and len(free) > 1:
+            found = [entry for queues in free for entry in await self._scheduled(queues, now)]
         starts = [(entry.flow_run.next_scheduled_start_time or now).timestamp() - now.timestamp() for entry in found]
         if later := [in_s for in_s in starts if in_s > 0]:
             asyncio.get_running_loop().call_later(min(later), self._poll_in_a_task)
         return [entry for entry, in_s in zip(found, starts, strict=True) if in_s <= 0]
+
+    async def _scheduled(self, queues: list[str], now: datetime) -> list[WorkerFlowRunResponse]:
+        if not queues:
+            return []
+        return await self.client.get_scheduled_flow_runs_for_work_pool(
+            work_pool_name=self._work_pool_name,
+            work_queue_names=queues,
+            scheduled_before=now + timedelta(seconds=self._prefetch_seconds),
+        )
 
     async def _names_by_lane(self) -> dict[Lane, list[str]]:
         if time.monotonic() - self._queues_read_at > _QUEUES_STALE_S:
@@ -282,6 +341,7 @@ class LaunchWorker(ProcessWorker):
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
         self._require_execution().expect(flow_run.id)
+        _read_for_run.set({})
         await super()._submit_run(flow_run)
 
     def _release_limit_slot(self, flow_run_id: UUID) -> None:
@@ -352,8 +412,19 @@ class LaunchWorker(ProcessWorker):
         with TemporaryDirectory(prefix="launch-run-", ignore_cleanup_errors=True) as scratch:
             order = configuration.order_for(flow_run, str(configuration.working_dir or scratch))
             share = self._slots.devices.share_of(flow_run.id)
-            order = replace(order, env=order.env | share.environment, cpus=share.cpus)
+            order = self._with_fork(replace(order, env=order.env | share.environment, cpus=share.cpus))
             return await self._require_execution().run(flow_run, order, task_status or anyio.TASK_STATUS_IGNORED)
+
+    def _with_fork(self, order: Order) -> Order:
+        """Say in an order where its program may be forked, or why not, if the queue wants that at all."""
+        from launch_sdk._prefect import names
+
+        config = self._queue_config()
+        modules = self._modules(config) if config is not None else None
+        if modules is None or order.flow_name != names.RUN_JOB:
+            return order
+        place, reason = self._require_execution().preloaded.place_for(modules, order.env)
+        return replace(order, preloaded=place, no_fork=reason)
 
     def _require_execution(self) -> Execution:
         if self._execution is None:

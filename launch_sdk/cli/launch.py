@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launch_sdk.cli.command import DONE, Parser, finish, print_json, say
 from launch_sdk.cli.container_options import add_containers, container_of, resource_of
+from launch_sdk.cli.option_faults import OptionFaults
 from launch_sdk.cli.policy_options import add_policy, policy_of
 from launch_sdk.cli.queued_run import follow
 from launch_sdk.cli.replay import find_run, is_run_directory
@@ -219,9 +220,12 @@ def _parser() -> Parser:
 
 def _said(options: argparse.Namespace) -> Said:
     """Read what the command line says, and its launch config."""
-    below = read_launch_config(options.config) if options.config is not None else LaunchConfig()
-    container, counts = container_of(options)
-    asked = parse_resources(options.resources, "--resources") if options.resources else {}
+    faults, none = OptionFaults(), LaunchConfig()
+    config, priority, resources = options.config, options.priority, options.resources
+    entry_point = options.entry_point
+    below = faults.read(f"--config {config}", lambda: read_launch_config(config), none) if config is not None else none
+    container, counts = faults.read("", lambda: container_of(options), (None, dict[str, int]()))
+    asked = faults.read("--resources", lambda: parse_resources(resources, "--resources"), {}) if resources else {}
     said = LaunchConfig(
         uri=options.uri,
         job=options.job,
@@ -231,19 +235,21 @@ def _said(options: argparse.Namespace) -> Said:
         git_version=options.git_version,
         queue=options.queue,
         environment=options.environment,
-        entry_point=split_entry_point(options.entry_point) if options.entry_point else (),
+        entry_point=faults.read("--entry-point", lambda: split_entry_point(entry_point), ()) if entry_point else (),
         args=program_words(options.args),
-        policy=policy_of(options),
+        policy=faults.read("", lambda: policy_of(options), {}),
         resources={**counts, **asked},
-        resource=resource_of(options),
+        resource=faults.read("", lambda: resource_of(options), None),
         container=container,
-        priority=parse_priority(options.priority) if options.priority is not None else None,
-        variables=parse_variables(options.set_var),
+        priority=faults.read("--priority", lambda: parse_priority(priority), None) if priority is not None else None,
+        variables=faults.read("--set-var", lambda: parse_variables(options.set_var), {}),
     )
     if "/" in (said.over(below).job or ""):  # of a deployment, `files` is a parameter like any other
-        return Said(replace(said, config=parse_assignments(options.set, "--set")), below)
-    config, files = parse_overrides(options.set, "--set")
-    return Said(replace(said, config=config, files=files), below)
+        values, files = faults.read("--set", lambda: parse_assignments(options.set, "--set"), {}), {}
+    else:
+        values, files = faults.read("--set", lambda: parse_overrides(options.set, "--set"), ({}, {}))
+    faults.require_none()
+    return Said(replace(said, config=values, files=files), below)
 
 
 def _repeat(options: argparse.Namespace, said: Said, wanted: LaunchConfig, run: EarlierRun) -> int:

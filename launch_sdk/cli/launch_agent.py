@@ -20,6 +20,7 @@ from launch_sdk.specs.agent_config import (
     read_agent_config,
     split_queues,
 )
+from launch_sdk.specs.preload import preload_faults, split_preload
 from launch_sdk.specs.resources import parse_resources
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ def make_parser() -> Parser:
         "--slots", metavar="gpu=N,cpu=N", help="what runs may have for themselves; default: all that the machine has"
     )
     parser.add_argument(
+        "--preload",
+        metavar="MODULE,...",
+        help="import these, and fork the Python programs of queues that say nothing of it; '': fork them only",
+    )
+    parser.add_argument(
         "--preemptible", action="store_true", help="SIGTERM means that the host takes its machine: put the runs back"
     )
     return parser
@@ -99,8 +105,18 @@ def options_config(parser: Parser, options: argparse.Namespace) -> AgentConfig:
         if value is not None and (message := limit_fault(key, value)):
             parser.error(f"--{key.replace('_', '-')} {message}")
     verbosity = None if options.verbose is None else min(options.verbose, 2)
+    preload = None if options.preload is None else split_preload(options.preload)
+    if faults := preload_faults(preload or ()):
+        parser.error("; ".join(f"--preload {told}" for _, told in faults))
     return AgentConfig(
-        queues, options.entity, options.max_jobs, options.max_schedulers, verbosity, options.name, options.log_file
+        queues,
+        options.entity,
+        options.max_jobs,
+        options.max_schedulers,
+        verbosity,
+        options.name,
+        options.log_file,
+        preload,
     )
 
 
@@ -157,6 +173,7 @@ def _serve(config: AgentConfig, options: argparse.Namespace, tell: Callable[[str
             on_event=tell,
             project=Project(project_folder(), names.PRELOADED),
             status_every_s=STATUS_EVERY_S[verbosity],
+            preload=config.preload,
         )
 
     asyncio.run(run())

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from launch_sdk.runs.program_fork import ProgramFork
     from launch_sdk.runs.run_directory import RunDirectory
     from launch_sdk.runs.store import RunStore
     from launch_sdk.specs.run_spec import RunSpec
@@ -82,6 +83,7 @@ async def execute(
     on_summary: Callable[[Mapping[str, Any]], None] = lambda _summary: None,
     pass_fds: Sequence[int] = (),
     around: Surroundings | None = None,
+    fork: ProgramFork | None = None,
 ) -> Outcome:
     """Run a spec to its end.
 
@@ -94,6 +96,7 @@ async def execute(
         on_summary: given the summary so far, about ten times a second; the same mapping each time.
         pass_fds: descriptors that the program inherits, under the same numbers; a container inherits none.
         around: what the run's queue gives to its container; None for a run that is on no queue.
+        fork: where the program may be forked if it runs in this interpreter; None to start it as a new process anyway.
 
     Raises:
         RunFailedError: the run could not be started, or its directory cannot be written; it might next time.
@@ -114,7 +117,7 @@ async def execute(
             if notices:
                 tell(notices)
             started = replace(spec, entry_point=entry_point)
-            prepared = PreparedRun(started, run, start, identity, store, tell, pass_fds)
+            prepared = PreparedRun(started, run, start, identity, store, tell, pass_fds, fork)
             place = await stack.enter_async_context(_place(prepared, around or Surroundings()))
         collector = stack.enter_context(closing(_collector(prepared, place, on_lines)))
         follower = Follower(run, on_lines, collector, before=place.take_over)

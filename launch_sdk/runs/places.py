@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from launch_sdk.environments import wandb
 from launch_sdk.environments.current import program_arguments, program_environment
 from launch_sdk.environments.sdk_path import sdk_variables
-from launch_sdk.runs.environment import ProgramEnvironment, environment_of
+from launch_sdk.runs.environment import CURRENT, ProgramEnvironment, environment_of
 from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.supervise import Program, start_process
 from launch_sdk.specs.command import ARGS_FILE
@@ -21,6 +21,7 @@ from launch_sdk.tracking.values import encode
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
+    from launch_sdk.runs.program_fork import ProgramFork
     from launch_sdk.runs.run_directory import RunDirectory
     from launch_sdk.runs.store import RunStore
     from launch_sdk.specs.run_spec import RunSpec
@@ -40,6 +41,7 @@ class PreparedRun:
         store: where the source is.
         tell: is told what happens before the program starts.
         pass_fds: descriptors for a process to inherit; to a container's program the one socket among them is bridged.
+        fork: where a process may be forked, if it runs in this interpreter.
     """
 
     spec: RunSpec
@@ -49,6 +51,7 @@ class PreparedRun:
     store: RunStore
     tell: Callable[[list[str]], None]
     pass_fds: Sequence[int] = ()
+    fork: ProgramFork | None = None
 
     def arguments(self, interpreter: str, args_file: str) -> list[str]:
         """Give the argument vector; `${args_json_file}` in it becomes the path of a file with the config.
@@ -126,6 +129,7 @@ class ProcessPlace:
             environment=self._variables(self._environment.inherited),
             output=one.run.output,
             pass_fds=one.pass_fds,
+            fork=one.fork if one.spec.environment == CURRENT else None,
         )
 
     def _variables(self, inherited: Mapping[str, str]) -> dict[str, str]:

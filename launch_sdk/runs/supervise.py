@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from launch_sdk.errors import RunFailedError
+from launch_sdk.runs.forked_program import NotForkedError, fork_program
 from launch_sdk.runs.output_limit import bound
 from launch_sdk.runs.processes import group_is_alive, terminate_group
 from launch_sdk.tracking import protocol
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from launch_sdk.metrics.collector import Collector
+    from launch_sdk.runs.program_fork import ProgramFork
     from launch_sdk.runs.run_directory import RunDirectory
 
 POLL_S = 0.1
@@ -179,7 +181,8 @@ def start_process(
     environment: Mapping[str, str],
     output: Path,
     pass_fds: Sequence[int] = (),
-) -> ProcessProgram:
+    fork: ProgramFork | None = None,
+) -> Program:
     """Start a program in its own process group.
 
     Args:
@@ -188,11 +191,18 @@ def start_process(
         environment: all of its variables.
         output: the file that what it prints is appended to.
         pass_fds: descriptors that it inherits, under the same numbers.
+        fork: where it may be forked if it runs in this interpreter; None to start it as a new process anyway.
 
     Raises:
         RunFailedError: it cannot be started.
     """
     with output.open("ab") as file:
+        if fork is not None:
+            try:
+                return fork_program(fork, argv, directory=directory, environment=environment, output=file)
+            except NotForkedError as reason:
+                file.write(f"launch: started anew, not forked from a preloaded process: {reason}\n".encode())
+                file.flush()
         try:
             process = subprocess.Popen(
                 argv,
@@ -260,10 +270,12 @@ async def run_program(
     timeout_s: float | None = None,
     stop_grace_s: float = STOP_GRACE_S,
     pass_fds: Sequence[int] = (),
+    fork: ProgramFork | None = None,
 ) -> int:
     """Run a program as a process of this machine until it ends; see `start_process` and `supervise`."""
+    output = follower.run.output
     program = start_process(
-        argv, directory=directory, environment=environment, output=follower.run.output, pass_fds=pass_fds
+        argv, directory=directory, environment=environment, output=output, pass_fds=pass_fds, fork=fork
     )
     return await supervise(program, follower, on_look=on_look, timeout_s=timeout_s, stop_grace_s=stop_grace_s)
 

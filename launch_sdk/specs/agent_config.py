@@ -7,6 +7,7 @@ max_schedulers: 2
 verbosity: 1
 name: machine-room
 log_file: agent.log    # -: standard output
+preload: [numpy]       # for queues that name none themselves
 ```
 """
 
@@ -20,6 +21,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import Document, read_document, unusable_values
+from launch_sdk.specs.preload import KEY as PRELOAD
+from launch_sdk.specs.preload import read_preload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +31,7 @@ DEFAULT_QUEUES = ("default",)
 FILE_NAME = "launch-config.yaml"
 UNLIMITED = -1
 MAX_VERBOSITY = 2
-KEYS = ("queues", "queue", "entity", "max_jobs", "max_schedulers", "verbosity", "name", "log_file")
+KEYS = ("queues", "queue", "entity", "max_jobs", "max_schedulers", "verbosity", "name", "log_file", PRELOAD)
 ENVIRONMENT: Mapping[str, tuple[str, ...]] = {  # by key, the variables that give it; the first one wins
     "queues": ("LAUNCH_AGENT_QUEUES",),
     "max_jobs": ("LAUNCH_AGENT_MAX_JOBS", "WANDB_LAUNCH_MAX_JOBS"),
@@ -62,6 +65,7 @@ class AgentConfig:
         verbosity: 0; 1 for a line on its state every 20 s; 2 for what Prefect logs too.
         name: what the Prefect UI calls it.
         log_file: where it writes what it says: a path, or `-` for standard output; standard error if nobody says.
+        preload: modules that it imports beforehand for programs of queues that name none, see `specs.preload`.
     """
 
     queues: tuple[str, ...] | None = None
@@ -71,6 +75,7 @@ class AgentConfig:
     verbosity: int | None = None
     name: str | None = None
     log_file: str | None = None
+    preload: tuple[str, ...] | None = None
 
     def over(self, lower: AgentConfig) -> AgentConfig:
         """Lay this over another: what it says wins, and its queues replace the other's."""
@@ -116,6 +121,7 @@ def parse_agent_config(document: Document) -> AgentConfig:
         "queues": _queues(values.get("queues"), values.get("queue"), document, faults),
         **{key: _number(key, values.get(key), document, faults) for key in ("max_jobs", "max_schedulers", "verbosity")},
         **{key: _text(key, values.get(key), document, faults) for key in ("entity", "name", "log_file")},
+        PRELOAD: read_preload(values.get(PRELOAD), document, faults),
     }
     if faults:
         raise InvalidSpecError(subject, faults)

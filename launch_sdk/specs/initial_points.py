@@ -84,7 +84,10 @@ class _Point:
                 self.read(place, path, value)
             else:
                 near = difflib.get_close_matches(str(name), names, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+                there_are = (
+                    f"there are {', '.join(names)}" if names else "name it under parameters, with what it may be"
+                )
+                hint = f"did you mean {near[0]}?" if near else there_are
                 self.fault(place, f"is no parameter of the sweep; {hint}")
 
     def _take(self, at: Path_, path: ParameterPath, value: object) -> None:

@@ -10,6 +10,7 @@ resource_args:
     DATA_DIR: null                   # the agent must have it
 template_variables:
   threads: {type: integer, default: 4, minimum: 1, maximum: 16}
+preload: [numpy, torch]              # see `specs.preload`
 ```
 """
 
@@ -26,6 +27,8 @@ from typing import TYPE_CHECKING, Any, cast
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.container import CONTAINER_NAMES
 from launch_sdk.specs.document import Document, parse_document, read_document, unusable_values
+from launch_sdk.specs.preload import KEY as PRELOAD
+from launch_sdk.specs.preload import read_preload
 from launch_sdk.specs.queue_containers import QueueContainers, queue_container_faults
 from launch_sdk.specs.queue_templates import (
     MACRO,
@@ -52,7 +55,7 @@ NEEDED = "LAUNCH_QUEUE_NEEDS"  # names of the variables that the agent must have
 CHOSEN = "LAUNCH_QUEUE_CHOSEN"  # what the submitter chose of what the queue's containers leave open; likewise
 PROCESS_NAMES = ("process", "local-process", "local")
 RESOURCE_KEYS = ("env",)
-KEYS = ("description", "access", "resource", "resource_args", "template_variables")
+KEYS = ("description", "access", "resource", "resource_args", "template_variables", PRELOAD)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = ("PREFECT_", "LAUNCH_")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -70,6 +73,8 @@ class QueueConfig:
         variables: what submitters may choose, each with its JSON Schema.
         container: what it says of the containers of its runs, with templates, as `specs.queue_containers` has it; None
             for a queue whose runs are processes.
+        preload: modules that agents import beforehand for its programs, which they fork then; None for programs that
+            start in interpreters of their own.
     """
 
     description: str | None = None
@@ -77,6 +82,7 @@ class QueueConfig:
     env: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     container: Mapping[str, Any] | None = None
+    preload: tuple[str, ...] | None = None
 
     @property
     def resource(self) -> str:
@@ -94,12 +100,15 @@ class QueueConfig:
             "env": dict(self.env),
             "variables": {name: dict(schema) for name, schema in self.variables.items()},
             "container": None if self.container is None else dict(self.container),
+            PRELOAD: None if self.preload is None else list(self.preload),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> QueueConfig:
-        found = {key: values.get(key) or default for key, default in _DEFAULTS.items()}
-        return cls(**found, container=values.get("container"))  # an empty mapping is not None
+        preload = values.get(PRELOAD)
+        others = {key: values.get(key) or default for key, default in _DEFAULTS.items()}
+        container = values.get("container")  # an empty mapping is not None
+        return cls(**others, container=container, preload=None if preload is None else tuple(preload))
 
     def to_json(self) -> dict[str, Any]:
         """Give what a file of the queue would say."""
@@ -110,6 +119,7 @@ class QueueConfig:
             "resource": self.resource,
             "resource_args": {**({"env": dict(self.env)} if self.env else {}), **(self.container or {})},
             "template_variables": {name: dict(schema) for name, schema in self.variables.items()},
+            **({} if self.preload is None else {PRELOAD: list(self.preload)}),
         }
 
     def environment(self, queue: str, chosen: Mapping[str, Any]) -> dict[str, str]:
@@ -268,9 +278,10 @@ def parse_queue_config(document: Document, owner: str) -> QueueConfig:
     env = _environment(document, at, arguments, faults)
     container = _container(document, at, resource, arguments, variables, faults)
     faults += template_faults(document, env, container or {}, variables)
+    preload = read_preload(values.get(PRELOAD), document, faults)
     if faults:
         raise InvalidSpecError(document.name, faults)
-    return QueueConfig(description, owner if access == PRIVATE else None, env, variables, container)
+    return QueueConfig(description, owner if access == PRIVATE else None, env, variables, container, preload)
 
 
 def resource_fault(resource: object) -> str:

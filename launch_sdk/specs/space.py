@@ -70,13 +70,20 @@ class Space:
                 flat[path] = value
         return flat
 
-    def nest(self, flat: Mapping[ParameterPath, Any]) -> dict[str, Any]:
-        """Make nested parameters of flat ones, the caller's own; the inverse of `flatten`."""
-        nested: dict[str, Any] = {}
+    def nest(self, flat: Mapping[ParameterPath, Any], over: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Make nested parameters of flat ones, the caller's own; the inverse of `flatten`.
+
+        Args:
+            flat: values by the paths of their parameters.
+            over: nested parameters that stay as they are where `flat` has none.
+        """
+        nested: dict[str, Any] = copy.deepcopy(dict(over or {}))
         for path, value in flat.items():
             place = nested
             for name in path[:-1]:
-                place = place.setdefault(name, {})
+                if not isinstance(place.get(name), dict):
+                    place[name] = {}
+                place = cast("dict[str, Any]", place[name])
             place[path[-1]] = copy.deepcopy(value)
         return nested
 

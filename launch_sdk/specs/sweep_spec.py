@@ -141,15 +141,18 @@ class SweepSpec:
     @property
     def needs_values(self) -> bool:
         """Whether the sweep wants every value of the metric that a run logs, not only the last."""
-        by_code = self.optuna is not None and self.optuna.source is not None  # it may have a pruner
-        wanted = bool(self.early_stop) or by_code or self.scheduler.job is not None
+        wanted = bool(self.early_stop) or self.searches_by_code or self.scheduler.job is not None
         return self.metric is not None and (self.metric.needs_values or wanted)
+
+    @property
+    def searches_by_code(self) -> bool:
+        """Whether the sweep names an `optuna_source`: it may have a search space, a sampler and a pruner."""
+        return self.optuna is not None and self.optuna.source is not None
 
     @property
     def has_functions(self) -> bool:
         """Whether functions in the code of the program or job have a say in the sweep."""
-        by_code = self.optuna is not None and self.optuna.source is not None
-        return by_code or any(rule.type == "python" for rule in self.early_stop)
+        return self.searches_by_code or any(rule.type == "python" for rule in self.early_stop)
 
     @property
     def searched(self) -> str:

@@ -15,7 +15,7 @@ from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts, metric_v
 from launch_sdk.sweeps.samplers import Observation, Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from launch_sdk.specs.sweep_spec import Impute, Metric, SweepSpec
     from launch_sdk.sweeps.early_stop import EarlyStop
@@ -89,10 +89,11 @@ def plan(
         The actions in the order to carry them out; empty means wait.
     """
     current = latest_attempts(runs)
-    active = [run for run in current if run.is_active]
-    again = {run.run_id for run in current if _starts_again(run) or _is_retried(spec, run, runs)}
-    settled = [run for run in current if run.state.is_terminal and run.run_id not in again]
-    if ending := _ending(spec, settled) or _time_is_up(spec, runs, now) or _too_costly(spec, runs):
+    unsettled = [run for run in current if not run.is_settled]
+    active = [run for run in unsettled if run.is_active]
+    again = {run.run_id for run in unsettled if _starts_again(run) or _is_retried(spec, run, runs)}
+    broken = [run for run in unsettled if not run.is_active and run.run_id not in again]
+    if ending := _ending(spec, current, broken) or _time_is_up(spec, runs, now) or _too_costly(spec, runs):
         return [Stop(run.run_id, ending.reason) for run in active] if active else [ending]
     reasons = _too_long(spec, active, now) | dict(early_stop.decide(_histories(current)) if early_stop else ())
     stops = [Stop(run_id, reason) for run_id, reason in reasons.items()]
@@ -101,8 +102,8 @@ def plan(
     if wish is not None or closing is not None:
         return [*stops] if active or closing is None else [closing]
     free = spec.num_workers - len(active)
-    repeated = [Launch(run.index, run.parameters, run.attempt + 1) for run in current if run.run_id in again]
-    seen = [*prior, *(_observation(spec, run, will_run=run.run_id in again) for run in current)]
+    repeated = [Launch(run.index, run.parameters, run.attempt + 1) for run in unsettled if run.run_id in again]
+    seen = [*prior, *(_observation(spec, run, again) for run in current)]
     launches = [*repeated[: max(free, 0)], *_suggestions(spec, current, free - len(repeated), sampler, seen)]
     if launches or active:
         return [*stops, *launches]
@@ -121,12 +122,9 @@ def _suggestions(
     """Fill the free workers with what the sampler suggests."""
     launches: list[Launch] = []
     observations = list(seen)
-    taken = {run.index for run in current}
-    for index in itertools.count():  # an index may be missing: a sweep was cut off while it started several
+    for index in _free_indices(current):
         if len(launches) >= free or (spec.run_cap is not None and index >= spec.run_cap):
             break
-        if index in taken:
-            continue
         parameters = _parameters(spec, sampler, observations, index)
         if parameters is None:
             break
@@ -135,17 +133,29 @@ def _suggestions(
     return launches
 
 
+def _free_indices(current: Sequence[SweepRun]) -> Iterator[int]:
+    """Give the indices that no run has; one may be missing where a sweep was cut off while it started several."""
+    top = current[-1].index + 1 if current else 0
+    if top > len(current):
+        taken = {run.index for run in current}
+        yield from (index for index in range(top) if index not in taken)
+    yield from itertools.count(top)
+
+
 def _parameters(
     spec: SweepSpec, sampler: Sampler, observations: Sequence[Observation], index: int
 ) -> Mapping[str, Any] | None:
-    """Give an initial point, with what it lacks from the sampler; after those, the sampler's own."""
+    """Give an initial point, with what it lacks from the sampler; after those, the sampler's own.
+
+    Code of the user's may add parameters that the file does not name, so it is asked even where a point is whole.
+    """
     point = spec.initial[index] if index < len(spec.initial) else None
-    if point is not None and spec.space.contains(point):
+    if point is not None and spec.space.contains(point) and not spec.searches_by_code:
         return point
     suggested = sampler.suggest(spec.space, observations, index)
     if suggested is None or point is None:
         return suggested
-    return spec.space.nest(spec.space.flatten(suggested) | spec.space.flatten(point))
+    return spec.space.nest(spec.space.flatten(point), over=suggested)
 
 
 def _starts_again(run: SweepRun) -> bool:
@@ -164,18 +174,28 @@ def _is_retried(spec: SweepSpec, run: SweepRun, runs: Sequence[SweepRun]) -> boo
     return failures <= spec.limits.retries
 
 
-def _observation(spec: SweepSpec, run: SweepRun, *, will_run: bool) -> Observation:
-    if will_run:
+def _observation(spec: SweepSpec, run: SweepRun, again: Container[str]) -> Observation:
+    """Give a run as the sampler sees it; `again` holds the ids of those that start again."""
+    if run.is_settled:
+        return _result(run, spec.metric)
+    if run.run_id in again:
         value, status = None, "running"
     elif run.is_active:
         value = _imputed(run, spec.metric, spec.metric.impute_while_running if spec.metric else None)
         status = "running" if value is None else "finished"
-    elif run.state.has_result:
-        value, status = run.metric(spec.metric), "finished"
     else:
         value = _imputed(run, spec.metric, spec.metric.impute if spec.metric else None)
         status = "failed" if value is None else "finished"
     return Observation(index=run.index, parameters=run.parameters, value=value, status=status)
+
+
+def _result(run: SweepRun, metric: Metric | None) -> Observation:
+    """Give a settled run as the sampler sees it; it stays with the run, for a long sweep has thousands."""
+    known: tuple[Metric | None, Observation] | None = run.kept
+    if known is None or known[0] is not metric:
+        seen = Observation(index=run.index, parameters=run.parameters, value=run.metric(metric), status="finished")
+        run.keep(known := (metric, seen))
+    return known[1]
 
 
 def _imputed(run: SweepRun, metric: Metric | None, by: Impute | None) -> float | None:
@@ -191,33 +211,45 @@ def _imputed(run: SweepRun, metric: Metric | None, by: Impute | None) -> float |
     return values[-1]
 
 
-def _ending(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:
+def _ending(spec: SweepSpec, current: Sequence[SweepRun], broken: Sequence[SweepRun]) -> Finish | None:
     """Say why the sweep should end before its runs are used up; None if it should not.
 
     Args:
         spec: the sweep.
-        ended: its runs that have ended and do not start again.
+        current: the latest attempts, perhaps thousands, of which those that are settled count.
+        broken: those that have ended without a result and do not start again.
     """
-    best = best_run(ended, spec.metric)
-    value = best.metric(spec.metric) if best else None
-    if spec.metric and best and value is not None and spec.metric.reaches_target(value):
-        return Finish("finished", f"run {best.index} reached the target: {spec.metric.name} is {value:g}")
-    if failing := too_many_failures(spec, ended):
+    if spec.metric and spec.metric.target is not None:
+        best = best_run([run for run in current if run.is_settled], spec.metric)
+        value = best.metric(spec.metric) if best else None
+        if best and value is not None and spec.metric.reaches_target(value):
+            return Finish("finished", f"run {best.index} reached the target: {spec.metric.name} is {value:g}")
+    if failing := _too_many_failures(spec, current, broken):
         return failing
-    if spec.method in {*LEARNING, "custom"} and spec.metric and best is None:
-        finished = [run for run in ended if run.state is RunState.FINISHED]
+    if (
+        spec.method in {*LEARNING, "custom"}
+        and spec.metric
+        and not any(_has_value(run, spec.metric) for run in current)
+    ):
+        finished = [run for run in current if run.is_settled and run.state is RunState.FINISHED]
         if len(finished) >= FINISHED_WITHOUT_METRIC and all(run.metric(spec.metric) is None for run in finished):
             return Finish("failed", f"{len(finished)} runs finished, {missing_metric(spec, finished[0])}")
     return None
 
 
-def too_many_failures(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | None:
+def _has_value(run: SweepRun, metric: Metric | None) -> bool:
+    value = run.metric(metric) if run.is_settled else None
+    return value is not None and math.isfinite(value)
+
+
+def _too_many_failures(spec: SweepSpec, current: Sequence[SweepRun], broken: Sequence[SweepRun]) -> Finish | None:
     """Say that more runs have failed than the sweep takes; None if not.
 
     They are judged in order of time: what ends afterwards, being stopped for this reason, must not take it back.
     """
-    if not any(run.state is RunState.FAILED for run in ended):
+    if not any(run.state is RunState.FAILED for run in broken):
         return None
+    ended = [*(run for run in current if run.is_settled), *broken]
     told = sorted((run for run in ended if not run.was_cut_short), key=lambda run: (run.ended or 0.0, run.index))
     limit, failed = spec.limits.max_failed, list[SweepRun]()
     for count, run in enumerate(told, start=1):
@@ -236,8 +268,10 @@ def too_many_failures(spec: SweepSpec, ended: Sequence[SweepRun]) -> Finish | No
 
 def _time_is_up(spec: SweepSpec, runs: Sequence[SweepRun], now: float | None) -> Finish | None:
     limit = spec.limits.max_time_s
-    started = min((run.started for run in runs if run.started is not None), default=None)
-    if limit is None or now is None or started is None or now - started < limit:
+    if limit is None or now is None:
+        return None
+    started = min((run.started for run in runs if run.started is not None), default=now)
+    if now - started < limit:
         return None
     return Finish("finished", f"its max_time of {duration(limit)} is over")
 

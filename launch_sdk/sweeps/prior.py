@@ -32,8 +32,8 @@ class PriorRun:
 
 def prior_run(spec: SweepSpec, run_id: str, config: Mapping[str, Any], summary: Mapping[str, Any]) -> PriorRun:
     """Take what a sweep can learn from a run out of its config and summary."""
-    by_code = spec.optuna is not None and spec.optuna.source is not None  # it says later what it looks for
-    parameters = dict(config) if by_code else spec.space.nest(spec.space.flatten(config))
+    # Code says later what it looks for.
+    parameters = dict(config) if spec.searches_by_code else spec.space.nest(spec.space.flatten(config))
     run = SweepRun(0, 0, run_id, run_id, RunState.FINISHED, parameters, summary)
     return PriorRun(run_id, parameters, run.metric(spec.metric))
 

@@ -40,6 +40,9 @@ class SweepRun:
         stop_reason: why it was asked to end early; None if it was not.
         url: its page in the Prefect UI.
         curve: the values of the metric one by one; empty if the sweep ends no run early.
+        is_active: it has not ended.
+        is_settled: it has ended with a result, and nobody wants it again: nothing will become of it any more.
+        kept: what `keep` has noted; no part of what the run is.
     """
 
     index: int
@@ -57,10 +60,18 @@ class SweepRun:
     stop_reason: str | None = None
     url: str | None = None
     curve: Curve = field(default_factory=Curve)
+    is_active: bool = field(init=False, repr=False, compare=False)
+    is_settled: bool = field(init=False, repr=False, compare=False)
+    kept: Any = field(init=False, repr=False, compare=False, default=None)
+    _value: tuple[Metric, float | None] | None = field(init=False, repr=False, compare=False, default=None)
 
-    @property
-    def is_active(self) -> bool:
-        return not self.state.is_terminal
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_active", not self.state.is_terminal)
+        object.__setattr__(self, "is_settled", self.state.has_result and not self.again)
+
+    def keep(self, what: object) -> None:
+        """Keep what its planner makes of it, which is asked for in every cycle, in place of what was kept before."""
+        object.__setattr__(self, "kept", what)
 
     @property
     def was_cut_short(self) -> bool:
@@ -75,9 +86,10 @@ class SweepRun:
         """Return the metric's value in the summary; None if it was not logged or is no number."""
         if metric is None:
             return None
-        known = self.__dict__.get("_known")  # a long sweep asks every run again and again
+        known = self._value
         if known is None or known[0] is not metric:
-            known = self.__dict__["_known"] = (metric, self._look_up(metric))
+            known = (metric, self._look_up(metric))
+            object.__setattr__(self, "_value", known)
         return known[1]
 
     def _look_up(self, metric: Metric) -> float | None:
@@ -106,7 +118,8 @@ def latest_attempts(runs: Iterable[SweepRun]) -> list[SweepRun]:
     """Keep the latest attempt of each index, in order of index."""
     latest: dict[int, SweepRun] = {}
     for run in runs:
-        if run.index not in latest or run.attempt > latest[run.index].attempt:
+        known = latest.get(run.index)
+        if known is None or run.attempt > known.attempt:
             latest[run.index] = run
     return [latest[index] for index in sorted(latest)]
 

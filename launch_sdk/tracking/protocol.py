@@ -16,7 +16,7 @@ from launch_sdk.tracking.values import dumps, is_array, is_object, loads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any, TypeAlias
 
     Record: TypeAlias = dict[str, Any]
@@ -195,14 +195,6 @@ def read_snapshot(run_dir: Directory) -> Snapshot:
         snapshot.config = read_object(run_dir, CONFIG)
         snapshot.summary = read_object(run_dir, SUMMARY)
     return snapshot
-
-
-def summary_of(records: Iterable[Record]) -> dict[str, Any]:
-    """Return the summary that the records add up to."""
-    summary: dict[str, Any] = {}
-    for record in records:
-        summary_update(summary, record)
-    return summary
 
 
 def summary_update(summary: dict[str, Any], record: Record) -> None:

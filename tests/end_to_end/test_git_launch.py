@@ -27,7 +27,7 @@ sys.exit(os.path.exists(FLAG))
 """
 
 
-def _git(folder: Path, *words: str) -> str:
+def git(folder: Path, *words: str) -> str:
     name = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     done = subprocess.run(["git", *name, *words], cwd=folder, check=True, capture_output=True, text=True)
     return done.stdout.strip()
@@ -39,13 +39,13 @@ def test_a_git_address_is_run_on_a_queue_made_a_job_and_started_again_when_it_fa
 ) -> None:
     work, flag = tmp_path / "served", tmp_path / "fails"
     work.mkdir()
-    _git(work, "init", "-q", "-b", "main")
+    git(work, "init", "-q", "-b", "main")
 
     def commit(value: int) -> str:
         (work / "train.py").write_text(PROGRAM.replace("VALUE", str(value)).replace("FLAG", repr(str(flag))))
-        _git(work, "add", "-A")
-        _git(work, "commit", "-qm", f"value {value}", "--allow-empty")
-        return _git(work, "rev-parse", "HEAD")
+        git(work, "add", "-A")
+        git(work, "commit", "-qm", f"value {value}", "--allow-empty")
+        return git(work, "rev-parse", "HEAD")
 
     first = commit(1)
     queue = new_queue(home, "from-git")
@@ -54,7 +54,7 @@ def test_a_git_address_is_run_on_a_queue_made_a_job_and_started_again_when_it_fa
         words = ("launch", url, "-E", "train.py", "-q", queue)
         view = home.json(*words, "-s", "lr=0.5")
         assert (view["state"], view["summary"]) == ("finished", {"value": 1, "lr": 0.5}), view["error"]
-        assert view["parameters"]["source"].partition("#")[2] == _git(work, "rev-parse", "HEAD^{tree}")
+        assert view["parameters"]["source"].partition("#")[2] == git(work, "rev-parse", "HEAD^{tree}")
 
         planned = home.json("launch", view["url"], "-q", queue, "-s", "lr=0.25", "--dry-run")
         assert (planned["replays"], planned["code"]["commit"]) == (view["run_id"], first)
@@ -105,9 +105,9 @@ def test_a_replay_of_the_digits_has_the_same_metrics_to_the_last_bit_whatever_be
 ) -> None:
     work = tmp_path / "digits"
     shutil.copytree(REPOSITORY / "examples" / "digits", work)
-    _git(work, "init", "-q")
-    _git(work, "add", "-A")
-    _git(work, "commit", "-qm", "as it is")
+    git(work, "init", "-q")
+    git(work, "add", "-A")
+    git(work, "commit", "-qm", "as it is")
     program = work / "train.py"
     committed = program.read_text()
     program.write_text(committed.replace('"hidden": 32', '"hidden": 24'))  # what the first run has, and nobody commits

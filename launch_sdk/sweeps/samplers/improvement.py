@@ -42,10 +42,12 @@ class Improvement:
 
     Attributes:
         expected: the expected results at `points`, of shape (runs,).
+        pending: the number of points in flight.
     """
 
     def __init__(self, kernel: Kernel, points: Array, targets: Array, pending: Array, seed: int) -> None:
         self._kernel = kernel
+        self.pending = len(pending)
         whiten = whitener(kernel.among(points, len(points)))
         self._mean = constant_mean(whiten, targets)
         pull = whiten.T @ (whiten @ (targets - self._mean))

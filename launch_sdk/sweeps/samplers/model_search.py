@@ -16,7 +16,7 @@ from launch_sdk.sweeps.samplers.gaussian_process import GaussianProcessSampler, 
 from launch_sdk.sweeps.samplers.latent import Latent
 from launch_sdk.sweeps.samplers.random_search import RandomSampler, seed_of
 from launch_sdk.sweeps.samplers.surrogate import MOST_PENDING, MOST_POINTS
-from launch_sdk.sweeps.samplers.telling import Telling, most_telling, result_of
+from launch_sdk.sweeps.samplers.telling import Telling, most_telling
 from launch_sdk.sweeps.samplers.untried import Levels, TriedPoints, away_from
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _trials(
     """Turn observations inside the space into trials."""
     for observation in observations:
         flat = space.flatten(observation.parameters)
-        value = result_of(observation)
+        value = observation.result
         if value is None and observation.status != "running":
             value = failed_value
         state = TrialState.COMPLETE if value is not None else TrialState.FAIL

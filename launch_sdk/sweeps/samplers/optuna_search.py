@@ -16,7 +16,6 @@ from launch_sdk.specs.optuna_spec import DEFAULT_SAMPLER, GRID, Part
 from launch_sdk.sweeps.samplers.define_by_run import FileQuestion, SourceQuestion
 from launch_sdk.sweeps.samplers.random_search import seed_of
 from launch_sdk.sweeps.samplers.replay import Studies, Told, told_run
-from launch_sdk.sweeps.samplers.telling import result_of
 from launch_sdk.sweeps.samplers.untried import Levels, TriedPoints, away_from
 
 if TYPE_CHECKING:
@@ -175,7 +174,7 @@ def _type(error: Exception) -> str:
 def _outcome(observation: Observation) -> tuple[TrialState, float | None]:
     if observation.status == "running":
         return TrialState.RUNNING, None
-    result = result_of(observation)
+    result = observation.result
     return (TrialState.FAIL, None) if result is None else (TrialState.COMPLETE, result)
 
 

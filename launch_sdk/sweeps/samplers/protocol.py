@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -31,6 +33,13 @@ class Observation:
     parameters: Mapping[str, Any] = field(hash=False)
     value: float | None
     status: Status
+
+    @cached_property
+    def result(self) -> float | None:
+        """The finite result of a finished run; None of any other."""
+        if self.status != "finished" or self.value is None or not isfinite(self.value):
+            return None
+        return float(self.value)
 
 
 class Sampler(Protocol):

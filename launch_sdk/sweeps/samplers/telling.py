@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from math import isfinite
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,13 +30,6 @@ class Telling:
     others: int
 
 
-def result_of(observation: Observation) -> float | None:
-    """Give the finite result of a run; None if it has none."""
-    if observation.status != "finished" or observation.value is None or not isfinite(observation.value):
-        return None
-    return float(observation.value)
-
-
 def most_telling(
     space: Space, observations: Iterable[Observation], goal: Goal, telling: Telling
 ) -> tuple[list[Observation], float | None]:
@@ -45,18 +39,18 @@ def most_telling(
         The runs in order of their index; and the worst result of all, None if there is none.
     """
     ordered = sorted(observations, key=lambda one: one.index)
-    results = [(value, place) for place, one in enumerate(ordered) if (value := result_of(one)) is not None]
-    sign = -1.0 if goal == "maximize" else 1.0
-    ranked = [place for _, place in sorted(results, key=lambda pair: (sign * pair[0], pair[1]))]
+    with_result = [place for place, one in enumerate(ordered) if one.result is not None]
+    values = np.array([ordered[place].result for place in with_result], dtype=np.float64)
+    order: list[int] = np.argsort(-values if goal == "maximize" else values, kind="stable").tolist()
+    ranked = [with_result[one] for one in order]
     best = set(_inside(space, ordered, ranked, telling.best))
-    latest = (place for _, place in reversed(results) if place not in best)
-    with_result = {place for _, place in results}
-    others = (place for place in range(len(ordered) - 1, -1, -1) if place not in with_result)
+    latest = (place for place in reversed(with_result) if place not in best)
+    others = (place for place in range(len(ordered) - 1, -1, -1) if ordered[place].result is None)
     chosen = best.union(
         _inside(space, ordered, latest, telling.latest), _inside(space, ordered, others, telling.others)
     )
     worst = next(iter(_inside(space, ordered, reversed(ranked), 1)), None)
-    return [ordered[place] for place in sorted(chosen)], None if worst is None else result_of(ordered[worst])
+    return [ordered[place] for place in sorted(chosen)], None if worst is None else ordered[worst].result
 
 
 def _inside(space: Space, ordered: Sequence[Observation], places: Iterable[int], most: int) -> list[int]:

@@ -37,7 +37,7 @@ class TriedPoints:
     def _point(self, space: Space, observation: Observation) -> Levels | None:
         parameters = observation.parameters
         known = self._known.get(observation.index)
-        if known is None or known[0] != parameters:
+        if known is None or (known[0] is not parameters and known[0] != parameters):
             point = _levels(space, space.flatten(parameters)) if space.contains(parameters) else None
             known = self._known[observation.index] = (parameters, point)
         return known[1]

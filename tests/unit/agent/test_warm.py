@@ -8,8 +8,6 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
 from launch_sdk.agent.warm import settings_of
 
 if TYPE_CHECKING:
@@ -47,12 +45,13 @@ def test_it_ends_with_its_agent(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("code", ["1 / 0", "import no_such_module", "raise SystemError"])
-def test_a_flow_that_cannot_be_imported_is_reported_and_left_out(tmp_path: Path, code: str) -> None:
-    (tmp_path / "broken.py").write_text(code)
-    ended = end_of_warm_process(tmp_path, {"broken.py:f": "broken:f"})
+def test_flows_that_cannot_be_imported_are_reported_and_left_out(tmp_path: Path) -> None:
+    broken = {"divides": "1 / 0", "imports": "import no_such_module", "exits": "raise SystemError"}
+    for name, code in broken.items():
+        (tmp_path / f"{name}.py").write_text(code)
+    ended = end_of_warm_process(tmp_path, {f"{name}.py:f": f"{name}:f" for name in broken})
     assert ended.returncode == 0
-    assert "cannot preload broken" in ended.stderr
+    assert all(f"cannot preload {name}" in ended.stderr for name in broken)
 
 
 def test_a_flow_whose_import_starts_a_thread_is_not_forked_beside_it(tmp_path: Path) -> None:

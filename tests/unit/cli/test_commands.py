@@ -365,3 +365,27 @@ def test_two_runs_in_the_foreground_are_compared_without_a_server(code: Path, tm
     assert not (tmp_path / "home" / "server").exists()
     status, _, err = _run(tmp_path, "launch", "run", "diff", before, "home/nope")
     assert (status, "home/nope is no directory of a run" in err) == (2, True)
+
+
+def test_all_that_is_wrong_with_a_launch_is_said_at_once(code: Path, tmp_path: Path) -> None:
+    words = [
+        "--retries",
+        "-2",
+        "--resources",
+        "gpu=x",
+        "-P",
+        "urgent",
+        "--set-var",
+        "x",
+        "-E",
+        "'",
+        "-c",
+        '{"nope": 1}',
+    ]
+    status, out, err = _run(tmp_path, "launch", str(code), "-q", "gpu", *words)
+    assert (status, out) == (2, "")
+    assert "The command has 6 faults" in err
+    for option in ('--config {"nope": 1} nope: line 1', "--entry-point:", "--retries:", "--resources gpu:"):
+        assert f"\n  {option}" in err
+    assert "\n  --priority: 'urgent' is no priority" in err
+    assert "\n  --set-var: must be" in err

@@ -159,3 +159,30 @@ def test_an_interrupt_is_never_swallowed() -> None:
         study.tell(study.ask(space), 1.0)
     with pytest.raises(KeyboardInterrupt):
         study.ask(space)
+
+
+def test_with_eight_in_flight_some_points_roam_and_most_stay_near_the_best_result() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.random((30, 4))
+    values = ((points - 0.4) ** 2).sum(axis=1) + rng.normal(0, 0.05, 30)
+    evidence = Evidence(points, values, rng.random((7, 4)))
+    found = np.array([propose(evidence, (0,) * 4, seed) for seed in range(24)])
+    centre = points[np.argsort(values)[:5]]
+    near = np.abs(found[:, np.newaxis] - centre).max(axis=2).min(axis=1) <= 2.5 / 30 + 1e-9
+    assert 12 <= near.sum() <= 24
+    assert len({tuple(one) for one in found}) > 12
+
+
+def test_integers_and_choices_are_searched_with_many_in_flight_until_none_is_left() -> None:
+    space = space_of(n={"min": 1, "max": 6}, kind={"values": ["a", "b", "c"]})
+    sampler = make_sampler("bayes", goal="minimize", seed=3)
+    observations: list[Observation] = []
+    for index in range(18):
+        parameters = sampler.suggest(space, observations, index)
+        assert parameters is not None
+        observations.append(Observation(index, parameters, None, "running"))
+        if index >= 8:
+            done = observations[index - 8].parameters
+            observations[index - 8] = Observation(index - 8, done, float(done["n"]), "finished")
+    assert len({(one.parameters["n"], one.parameters["kind"]) for one in observations}) == 18
+    assert sampler.suggest(space, observations, 18) is None

@@ -78,8 +78,7 @@ def search(sampler: Sampler, space: Space, runs: int, pending: int) -> list[Obse
     return observations
 
 
-@pytest.mark.parametrize("pending", [0, 1, 4])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "pending"), [*((kind, 4) for kind in KINDS), ("floats", 0), ("everything", 1)])
 def test_the_process_makes_30_suggestions_itself(kind: str, pending: int, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "launch_sdk.sweeps"):
         search(make_sampler("bayes", goal="minimize", seed=2), space_of(KINDS[kind]), 30, pending)
@@ -117,3 +116,19 @@ def test_a_search_that_has_found_the_bound_tries_the_bound_itself_and_no_point_t
         observations.append(Observation(index, parameters, parameters["x"], "finished"))
     smallest = min(one.parameters["x"] for one in observations)
     assert smallest == 0.0
+
+
+@pytest.mark.parametrize("values", [[5, 0, 7], [False, 0, "", None, "0"]])
+def test_values_that_python_holds_false_are_points_of_their_own(values: list[Any]) -> None:
+    space = space_of({"a": {"values": values}})
+    tried = search(make_sampler("bayes", goal="minimize", seed=1), space, len(values), pending=0)
+    assert sorted(str([one.parameters["a"]]) for one in tried) == sorted(str([value]) for value in values)
+    assert make_sampler("bayes", goal="minimize", seed=1).suggest(space, tried, len(values)) is None
+
+
+def test_a_run_from_before_with_a_choice_that_is_none_now_is_left_out() -> None:
+    space = space_of({"a": {"values": ["x", "y"]}, "b": FLOAT})
+    known = [Observation(place - 6, {"a": "xyz"[place % 3], "b": place / 9}, 0.0, "finished") for place in range(6)]
+    sampler = make_sampler("bayes", goal="minimize", seed=1)
+    inside = [one for one in known if one.parameters["a"] != "z"]
+    assert sampler.suggest(space, known, 0) == sampler.suggest(space, inside, 0)

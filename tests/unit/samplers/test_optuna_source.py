@@ -12,6 +12,7 @@ from launch_sdk.specs.document import Document
 from launch_sdk.specs.optuna_spec import OptunaSpec
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.early_stop import Curve, History, make_early_stop
+from launch_sdk.sweeps.planning import Launch, plan
 from launch_sdk.sweeps.samplers import Observation, sampler_of
 from launch_sdk.sweeps.samplers.optuna_search import OptunaSampler
 from launch_sdk.sweeps.samplers.optuna_source import OptunaSource, load_optuna_source
@@ -271,3 +272,26 @@ def test_runs_of_before_that_lack_what_the_code_asks_for_do_not_count(tmp_path: 
     spec, source = load(tmp_path, CONDITIONAL)
     strangers = [Observation(-2, {}, 1.0, "finished"), Observation(-1, {"kind": "tree", "depth": 99}, 1.0, "finished")]
     assert sampler_of(spec, source).suggest(spec.space, strangers, 0) is not None
+
+
+BESIDE = """
+def search_space(trial):
+    return {"kind": trial.suggest_categorical("kind", ["tree", "line"]), "added": 1}
+"""
+
+
+def test_first_points_of_the_file_go_with_what_the_code_asks_for_and_adds(tmp_path: Path) -> None:
+    named = {"a": {"min": 1, "max": 9}, "b": {"min": 1, "max": 9}}
+    spec, source = load(tmp_path, BESIDE, parameters=named, initial=[{"a": 7, "b": 2}, {"a": 8}], run_cap=3)
+    sampler = sampler_of(spec, source)
+    runs = [action for action in plan(spec, [], sampler) if isinstance(action, Launch)]
+    assert [set(run.parameters) for run in runs] == [{"a", "b", "kind", "added"}] * 3
+    assert [runs[0].parameters["a"], runs[0].parameters["b"], runs[1].parameters["a"]] == [7, 2, 8]
+    seen = [Observation(run.index, run.parameters, 1.0, "finished") for run in runs]
+    assert isinstance(sampler, OptunaSampler)
+    assert [trial.params["a"] for trial in sampler.study_of(spec.space, seen).trials][:2] == [7, 8]
+
+
+def test_a_first_point_names_only_what_stands_under_parameters(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpecError, match=r"initial\[0\]\.kind: is no parameter of the sweep; name it under"):
+        write(tmp_path, BESIDE, initial=[{"kind": "tree"}])

@@ -120,6 +120,20 @@ def test_a_resumed_scheduler_knows_every_run_and_its_state() -> None:
     assert [run.parameters["x"] for run in again.runs] == [0.5, 0.25, 0.125, 0.0625]
 
 
+def test_first_points_come_before_the_scheduler_and_what_they_lack_is_its_own() -> None:
+    class Both(Scheduler):
+        def _get_next_sweep_run(self, worker_id: int) -> SweepRun | None:
+            del worker_id
+            return (
+                None if len(self.runs) > 2 else SweepRun(args={"x": {"value": 0.25}, "own": {"value": len(self.runs)}})
+            )
+
+    space = {"x": {"min": 0.0, "max": 1.0}, "y": {"values": [1, 2]}}
+    trial = try_scheduler(Both, own(3, initial=[{"x": 1.0, "y": 2}, {"y": 1}]) | {"parameters": space}, loss)
+    tried = [{"x": 1.0, "y": 2}, {"x": 0.25, "own": 1, "y": 1}, {"x": 0.25, "own": 2}]
+    assert (trial.outcome, [run.parameters for run in trial.runs]) == ("finished", tried)
+
+
 class Ending(Scheduler):
     def _poll(self) -> None:
         if len(self.runs) == 2:

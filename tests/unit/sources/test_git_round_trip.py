@@ -21,7 +21,7 @@ from launch_sdk.sources.git_replay import replay
 from launch_sdk.sources.packed import GitSource
 from tests.unit.sources.conftest import USER_ENVIRONMENT
 
-EXAMPLES = int(os.environ.get("ROUND_TRIPS", "40"))
+EXAMPLES = int(os.environ.get("ROUND_TRIPS", "20"))
 ENVIRONMENT = USER_ENVIRONMENT | {"GIT_OPTIONAL_LOCKS": "0"}
 
 NAMES = st.sampled_from(

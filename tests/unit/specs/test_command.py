@@ -66,3 +66,8 @@ def test_the_macro_of_a_json_file_is_left_to_what_starts_the_run() -> None:
     command = ["${interpreter}", "${program}", "${args_json_file}"]
     assert not command_faults(command)
     assert render_command(command, "train.py", PARAMETERS) == ["python", "train.py", "${args_json_file}"]
+
+
+def test_several_macros_of_arguments_are_each_written_out_and_values_that_are_false_are_kept() -> None:
+    words = render_command(["${env}", "x", "${args_no_hyphens}", "--", "${args_json}"], "t.py", {"b": 0, "s": ""})
+    assert words == ["x", "b=0", "s=", "--", '{"b": 0, "s": ""}']
