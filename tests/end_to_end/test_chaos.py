@@ -9,12 +9,15 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.timeout(300)  # SETTLE_S of the benchmark is 240
 def test_whatever_is_killed_every_run_ends_and_none_runs_twice_at_once(tmp_path: Path) -> None:
     chaos = REPOSITORY / "benchmarks" / "chaos.py"
     figures = tmp_path / "figures.json"
@@ -27,7 +30,7 @@ def test_whatever_is_killed_every_run_ends_and_none_runs_twice_at_once(tmp_path:
         start_new_session=True,
     )
     try:
-        output, _ = process.communicate(timeout=170)
+        output, _ = process.communicate(timeout=270)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGINT)  # it ends what it has started
         output, _ = process.communicate()
