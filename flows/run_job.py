@@ -25,6 +25,9 @@ from launch_sdk._prefect.project import NO_RESULTS
 from launch_sdk._prefect.recovery import recover_terminated
 from launch_sdk._prefect.run_ending import register, write_end
 from launch_sdk._prefect.run_store import store_holding
+from launch_sdk._prefect.surroundings import surroundings_of
+from launch_sdk.containers.engine import EngineLostError
+from launch_sdk.containers.settled import Surroundings
 from launch_sdk.errors import LaunchError, RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.metric_history import MetricHistory
@@ -34,7 +37,7 @@ from launch_sdk.runs.queue_environment import settle_environment
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.job_form import touched
-from launch_sdk.specs.queue_config import MACROS
+from launch_sdk.specs.queue_templates import MACROS
 from launch_sdk.specs.run_policy import Ending
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.tracking import protocol
@@ -71,6 +74,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
     lock: dict[str, Any] | None = None,
     policy: dict[str, Any] = {},  # noqa: B006
     resources: dict[str, int] = {},  # noqa: B006
+    container: dict[str, Any] | None = None,
 ) -> State[Any]:
     """Run one program to its end. The words below stand in the form of the Prefect UI.
 
@@ -89,6 +93,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         lock: Packages of the run that is repeated, for the environments 'lock' and 'auto'.
         policy: When it starts again and how long it may take, as in {"retries": 2, "run_timeout_s": 3600}.
         resources: What it has for itself of the agent's machine, as in {"gpu": 1, "cpu": 4}.
+        container: Container that it runs in, as in {"image": "python:3.12"}; empty lets the queue decide.
     """
     logger = get_run_logger()
     run_id = str(current.id)
@@ -108,6 +113,7 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
         "lock": decode(lock),
         "policy": policy,
         "resources": resources,
+        "container": decode(container),
     }
     try:
         return await _to_its_end(run_id, values, progress, logger)
@@ -122,8 +128,9 @@ async def run_job(  # noqa: PLR0917  # each is a field of the form in the Prefec
 async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabel, logger: Logger) -> State[Any]:
     try:
         spec = _as_meant(values)
-        store = await patiently(lambda: _store_of(spec), logger.warning)
-        settle_environment(os.environ, _macros(run_id, spec))
+        macros = _macros(run_id, spec)
+        settle_environment(os.environ, macros)
+        store, around = await patiently(lambda: _surroundings(spec, macros), logger.warning)
         fork = ProgramFork.taken(os.environ)
         outcome = await execute(
             spec,
@@ -133,11 +140,13 @@ async def _to_its_end(run_id: str, values: dict[str, Any], progress: SummaryLabe
             on_lines=OutputLog(logger),
             on_summary=progress.show,
             fork=fork,
+            around=around,
         )
     except LaunchError as error:
         logger.error("%s", error)  # noqa: TRY400  # a user's mistake needs no traceback
         if isinstance(error, RunFailedError):  # another time it might start
-            await _start_again(run_id, Ending.FAILED, str(error), None, logger)
+            ending = Ending.LOST if isinstance(error, EngineLostError) else Ending.FAILED
+            await _start_again(run_id, ending, str(error), None, logger)
         return Failed(message=str(error))
     await progress.settle()
     await patiently(lambda: _keep(run_id, spec, outcome, store, logger), logger.warning)
@@ -297,13 +306,15 @@ class SummaryLabel:
             await write_labels(client, self.run_id, labels)
 
 
-async def _store_of(spec: RunSpec) -> RunStore:
+async def _surroundings(spec: RunSpec, macros: Mapping[str, str]) -> tuple[RunStore, Surroundings]:
+    """Read where the source is, and what the queue gives to a container."""
+    queue = _flow_run().work_pool_name
     async with get_client() as client:
-        return await store_holding(client, spec.source)
+        return await store_holding(client, spec.source), await surroundings_of(client, queue, macros)
 
 
 def _macros(run_id: str, spec: RunSpec) -> dict[str, str]:
-    """Give what the owner of a queue may have put into its variables: all of `specs.queue_config.MACROS`."""
+    """Give what the owner of a queue may have put into its variables: all of `specs.queue_templates.MACROS`."""
     queue = _flow_run().work_pool_name or ""
     values = (run_id, current.name, spec.project or "", queue)
     return {name: value or "" for name, value in zip(MACROS, values, strict=True)}

@@ -12,8 +12,11 @@ from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
 from launch_sdk.queue_calls import Queue
 from launch_sdk.runs.store import RunStore
+from launch_sdk.specs.container import IMAGE_SOURCE
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.git_address import is_git_address, parse_git_address
+from launch_sdk.specs.launch_config import LaunchConfig
+from launch_sdk.specs.launch_config_file import parse_launch_config
 from launch_sdk.specs.placement import Placement, Priority, parse_priority
 from launch_sdk.specs.queue_config import QueueConfig, parse_queue_config, submitter
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point, values_faults
@@ -37,6 +40,12 @@ def launch(
     template_variables: Mapping[str, Any] | None = None,
     name: str | None = None,
     project: str | None = None,
+    docker_image: str | None = None,
+    base_image: str | None = None,
+    dockerfile: str | None = None,
+    user_id: int | None = None,
+    resource: str | None = None,
+    resource_args: Mapping[str, Any] | None = None,
     wait: bool = True,
 ) -> LaunchedRun:
     r"""Put a directory or a git repository on a queue as a run, or start a run of a job or of somebody's deployment.
@@ -59,14 +68,21 @@ def launch(
         template_variables: values for the template variables of the queue.
         name: what to call the run.
         project: what it belongs to.
+        docker_image: the image to run, which has the packages; without `uri` and `job` what it starts itself.
+        base_image: an image that the code is mounted into, in place of building one.
+        dockerfile: what to build the image with: a file of the source.
+        user_id: of the program in its container; 1000 by default.
+        resource: `container` or `process`; None for what the queue says.
+        resource_args: what the container gets, as in `{"memory": "2g"}`, and counts of devices, `{"gpu": 1}`.
         wait: whether to return only when it is over.
 
     Raises:
         NotFoundError: the directory, the repository, its version, the deployment or the queue does not exist.
         InvalidSpecError: neither or both of `uri` and `job` are given, a value is wrong, or the job does not take it.
     """
-    if (uri is None) == (job is None):
-        raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job")])
+    if (uri is None) == (job is None) and not (uri is None and docker_image):
+        raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job, or an image alone")])
+    wanted = _container(docker_image, base_image, dockerfile, user_id, resource, resource_args)
     of_job = {"metric_sources": metric_sources, "environment": environment, "git_version": git_version}
     if job is not None and (faults := [Fault(key, A_JOB_HAS_ITS_OWN) for key, value in of_job.items() if value]):
         raise InvalidSpecError("The run", faults)
@@ -78,12 +94,13 @@ def launch(
         run = LaunchClient().launch_job(job, config or {}, name=name, placement=placement)
     elif job is not None:
         given: dict[str, Any] = {"config": config, "files": files, "args": args or (), "name": name, "project": project}
+        given |= {"container": wanted.wanted_container(), "resources": wanted.resources}
         run = LaunchClient().launch_own_job(job, queue=queue, placement=placement, **given)
     else:
         spec = RunSpec.from_dict(
             {
-                "source": uri,
-                "entry_point": split_entry_point(entry_point or "main.py"),
+                "source": uri or f"{IMAGE_SOURCE}{docker_image}",
+                **({"entry_point": split_entry_point(entry_point)} if entry_point else {}),
                 "args": list(args or ()),
                 "config": config or {},
                 "files": files or {},
@@ -91,13 +108,35 @@ def launch(
                 "project": project,
                 "metric_sources": metric_sources,
                 "environment": environment,
+                "resources": wanted.resources,
+                "container": wanted.wanted_container(),
             }
         )
-        source = _source(uri or "", git_version)
+        source = spec.source if uri is None else _source(uri, git_version)
         run = LaunchClient().launch(replace(spec, source=source), queue=queue or DEFAULT_QUEUE, placement=placement)
     if wait:
         run.wait()
     return run
+
+
+def _container(  # noqa: PLR0917  # as they stand in `launch`
+    docker_image: str | None,
+    base_image: str | None,
+    dockerfile: str | None,
+    user_id: int | None,
+    resource: str | None,
+    resource_args: Mapping[str, Any] | None,
+) -> LaunchConfig:
+    """Read what is said of a container as a launch config has it."""
+    docker = {key: value for key, value in (("docker_image", docker_image), ("user_id", user_id)) if value is not None}
+    values = {
+        "docker": docker,
+        "base_image": base_image,
+        "overrides": {"dockerfile": dockerfile},
+        "resource": resource,
+        "resource_args": dict(resource_args or {}),
+    }
+    return parse_launch_config(Document({key: value for key, value in values.items() if value}, "The run"))
 
 
 def _source(uri: str, git_version: str | None) -> str:
@@ -146,7 +185,7 @@ class Api(LaunchClient):
 
         Args:
             name: of the queue.
-            type: `local-process`; every run is a process.
+            type: `local-process`, or `local-container`.
             entity: a team of W&B; it changes nothing, as a server is one team.
             prioritization_mode: changes nothing: every queue has priorities.
             config: `{"resource_args": {"local-process": {"env": {...}}}}`.

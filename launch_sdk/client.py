@@ -25,6 +25,7 @@ from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.prior import PriorRun, prior_run
 
 if TYPE_CHECKING:
+    from launch_sdk.specs.image_deployment import ImageDeployment
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.job_history import JobHistory, SavedJob
     from launch_sdk.views import RunView, SweepView
@@ -132,6 +133,7 @@ class LaunchClient(QueueCalls):
         queue: str | None = None,
         policy: Mapping[str, Any] | None = None,
         resources: Mapping[str, int] | None = None,
+        container: Mapping[str, Any] | None = None,
         placement: Placement = DEFAULT_PLACEMENT,
     ) -> LaunchedRun:
         """Start a run of a job.
@@ -146,6 +148,7 @@ class LaunchClient(QueueCalls):
             queue: where to put it; None for the job's own queue.
             policy: laid over the job's own, see `RunSpec`.
             resources: laid over what the job asks for, see `RunSpec`.
+            container: laid over which container the job wants, see `RunSpec`.
             placement: how urgent it is, and its values for the variables of the queue.
 
         Raises:
@@ -154,7 +157,8 @@ class LaunchClient(QueueCalls):
         """
         gateway = self._session.gateway
         job = self.job(reference)
-        spec = job.spec_with(config or {}, files or {}, args, name, project, policy=policy, resources=resources)
+        over: dict[str, Any] = {"policy": policy, "resources": resources, "container": container}
+        spec = job.spec_with(config or {}, files or {}, args, name, project, **over)
         queue = queue or job.queue
         if queue != job.queue:
             self.ensure_queue(queue)
@@ -193,6 +197,7 @@ class LaunchClient(QueueCalls):
         queue: str | None = None,
         first_queue: str = DEFAULT_QUEUE,
         aliases: Sequence[str] = (),
+        description: str | None = None,
     ) -> Job:
         """Make a job of a program, or the next version of one; a local directory is packed first.
 
@@ -202,6 +207,7 @@ class LaunchClient(QueueCalls):
             queue: where its runs go; None for where they go already.
             first_queue: where the runs of a new job go, without `queue`.
             aliases: names for the version, taken from other versions of the job that have them.
+            description: what people read of it, in Markdown; None for what they read of the version before.
 
         Returns:
             The version with this content: a new one, or the newest if that is it already.
@@ -211,7 +217,8 @@ class LaunchClient(QueueCalls):
             InvalidSpecError: the name or an alias cannot be one; every fault at once.
             NotFoundError: the directory or the queue does not exist.
         """
-        return self.save_job(spec, name=name, queue=queue, first_queue=first_queue, aliases=aliases).job
+        more: dict[str, Any] = {"first_queue": first_queue, "aliases": aliases, "description": description}
+        return self.save_job(spec, name=name, queue=queue, **more).job
 
     def save_job(
         self,
@@ -221,15 +228,23 @@ class LaunchClient(QueueCalls):
         queue: str | None = None,
         first_queue: str = DEFAULT_QUEUE,
         aliases: Sequence[str] = (),
+        description: str | None = None,
     ) -> SavedJob:
         """Do what `create_job` does, and say what has changed."""
         name = suggested_name(spec) if name is None else name
         check_name(name, aliases)
         packed = self._packed(spec)
-        return self._session.do(self._session.gateway.save_job(name, packed, queue, first_queue, aliases))
+        saving = self._session.gateway.save_job(name, packed, queue, first_queue, aliases, description=description)
+        return self._session.do(saving)
 
     def create_job_from_run(
-        self, run_id: str, *, name: str | None = None, queue: str | None = None, aliases: Sequence[str] = ()
+        self,
+        run_id: str,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        aliases: Sequence[str] = (),
+        description: str | None = None,
     ) -> Job:
         """Make a job of a finished run: its code and start, its recorded config and what it declared as inputs.
 
@@ -238,15 +253,40 @@ class LaunchClient(QueueCalls):
             InvalidSpecError: the name or an alias cannot be one; every fault at once.
             NotFoundError: it does not exist.
         """
-        return self.save_job_from_run(run_id, name=name, queue=queue, aliases=aliases).job
+        more: dict[str, Any] = {"aliases": aliases, "description": description}
+        return self.save_job_from_run(run_id, name=name, queue=queue, **more).job
 
     def save_job_from_run(
-        self, run_id: str, *, name: str | None = None, queue: str | None = None, aliases: Sequence[str] = ()
+        self,
+        run_id: str,
+        *,
+        name: str | None = None,
+        queue: str | None = None,
+        aliases: Sequence[str] = (),
+        description: str | None = None,
     ) -> SavedJob:
         """Do what `create_job_from_run` does, and say what has changed."""
         view = self._session.do(self._session.gateway.read_run(run_id))
         first = view.queue or DEFAULT_QUEUE
-        return self.save_job(job_spec(view), name=name, queue=queue, first_queue=first, aliases=aliases)
+        more: dict[str, Any] = {"first_queue": first, "aliases": aliases, "description": description}
+        return self.save_job(job_spec(view), name=name, queue=queue, **more)
+
+    def deploy_image(self, wanted: ImageDeployment, *, only_check: bool = False) -> str:
+        """Make, or bring up to date, the deployment of an image that starts its own run on a Prefect work pool.
+
+        Args:
+            wanted: the deployment.
+            only_check: raise what would be raised, and make none.
+
+        Returns:
+            Its name, `run-job/NAME`.
+
+        Raises:
+            NotFoundError: the pool does not exist.
+            ConflictError: its runs are no containers.
+            InvalidSpecError: it has no such variable, or a value reaches out of the container; every fault at once.
+        """
+        return self._session.do(self._session.gateway.deploy_image(wanted, only_check=only_check))
 
     def delete_job(self, reference: str) -> Job:
         """Delete a job, or one version of it, or an alias; the runs stay.

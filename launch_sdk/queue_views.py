@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ class AgentView:
         runs: what it has taken, as it last said, or the first of it.
         more_runs, more_sweeps: how many it has taken beside these.
         wanted: what a user asked of it: `stop` or `cancel`; None for nothing.
+        trouble: by queue, why it can start none of its runs now.
     """
 
     name: str
@@ -59,6 +60,7 @@ class AgentView:
     more_runs: int = 0
     more_sweeps: int = 0
     wanted: str | None = None
+    trouble: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def state(self) -> str:
@@ -94,6 +96,7 @@ class AgentView:
             "runs": [{"run_id": run.run_id, "name": run.name, "is_sweep": run.is_sweep} for run in self.runs],
             "more_runs": self.more_runs + self.more_sweeps,
             "last_seen": self.last_seen,
+            "trouble": dict(self.trouble),
         }
 
 
@@ -109,6 +112,7 @@ class QueueView:
         waiting, running: how many runs do, parents of sweeps included.
         concurrency_limit: of the work pool, as set in the Prefect UI; None for none.
         kind: the type of the work pool; `launch` for a queue of ours.
+        trouble: by the name of an agent, why that can start none of its runs now.
     """
 
     name: str
@@ -120,6 +124,7 @@ class QueueView:
     running: int = 0
     concurrency_limit: int | None = None
     kind: str = "launch"
+    trouble: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def state(self) -> str:
@@ -135,6 +140,7 @@ class QueueView:
             "waiting": self.waiting,
             "running": self.running,
             "concurrency_limit": self.concurrency_limit,
+            "trouble": dict(self.trouble),
             **self.config.to_json(),
             "url": self.url,
         }
@@ -240,6 +246,8 @@ class Waiting:
         if not taking:
             names = ", ".join(agent.name for agent in online)
             return f"{names} takes nothing new, as it was asked to stop. Start one: launch-agent --queues {self.queue}"
+        if self.queue is not None and not self.is_sweep and all(self.queue in agent.trouble for agent in taking):
+            return "; ".join(f"agent {agent.name}: {agent.trouble[self.queue]}" for agent in taking)
         if not all(agent.is_full(sweeps=self.is_sweep) for agent in taking):
             return None
         full = "; ".join(

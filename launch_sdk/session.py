@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from launch_sdk.edits import Edits
     from launch_sdk.queue_views import AgentView, QueueItem, QueueView
     from launch_sdk.runs.store import RunStore
+    from launch_sdk.specs.image_deployment import ImageDeployment
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.job_history import JobHistory, SavedJob
     from launch_sdk.specs.queue_config import QueueConfig
@@ -64,8 +65,16 @@ class Gateway(Protocol):
         self, job: str, parameters: Mapping[str, Any], name: str | None, placement: Placement = DEFAULT
     ) -> str: ...
     async def save_job(
-        self, name: str, spec: RunSpec, queue: str | None, first_queue: str, aliases: Sequence[str] = ()
+        self,
+        name: str,
+        spec: RunSpec,
+        queue: str | None,
+        first_queue: str,
+        aliases: Sequence[str] = (),
+        *,
+        description: str | None = None,
     ) -> SavedJob: ...
+    async def deploy_image(self, wanted: ImageDeployment, *, only_check: bool = False) -> str: ...
     async def read_job(self, reference: str) -> Job: ...
     async def job_history(self, name: str) -> JobHistory: ...
     async def list_jobs(self) -> list[JobHistory]: ...

@@ -17,7 +17,7 @@ from httpx import HTTPStatusError
 from launch_sdk.queue_views import HeldRun
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from prefect.client.orchestration import PrefectClient
 
@@ -41,6 +41,7 @@ class AgentRecord:
         queues, max_jobs, max_schedulers: what it takes.
         runs: what it has taken, or the first of it: a variable holds 5,000 characters.
         more_runs, more_sweeps: how many it has taken beside these.
+        trouble: by queue, why it can start none of its runs now.
     """
 
     name: str
@@ -51,6 +52,7 @@ class AgentRecord:
     runs: tuple[HeldRun, ...] = field(default_factory=tuple)
     more_runs: int = 0
     more_sweeps: int = 0
+    trouble: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def holding(cls, held: Sequence[HeldRun], **about: Any) -> AgentRecord:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from launch_sdk._prefect import embedded, names
 from launch_sdk._prefect.children import Children
+from launch_sdk._prefect.image_deployments import deploy_image
 from launch_sdk._prefect.jobs import delete_job, job_deployment, list_jobs, read_history, read_job, save_job, start_job
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.parents import end_flow_run, find_parent, sweep_ids, sweep_state
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from launch_sdk.edits import Edits
     from launch_sdk.queue_views import AgentView, QueueItem, QueueView
+    from launch_sdk.specs.image_deployment import ImageDeployment
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.job_history import JobHistory, SavedJob
     from launch_sdk.specs.queue_config import QueueConfig
@@ -121,9 +123,22 @@ class PrefectGateway:
 
     @told
     async def save_job(
-        self, name: str, spec: RunSpec, queue: str | None, first_queue: str, aliases: Sequence[str] = ()
+        self,
+        name: str,
+        spec: RunSpec,
+        queue: str | None,
+        first_queue: str,
+        aliases: Sequence[str] = (),
+        *,
+        description: str | None = None,
     ) -> SavedJob:
-        return await save_job(self.client, name, spec, queue, first_queue=first_queue, aliases=aliases)
+        return await save_job(
+            self.client, name, spec, queue, first_queue=first_queue, aliases=aliases, description=description
+        )
+
+    @told
+    async def deploy_image(self, wanted: ImageDeployment, *, only_check: bool = False) -> str:
+        return await deploy_image(self.client, wanted, only_check=only_check)
 
     @told
     async def read_job(self, reference: str) -> Job:

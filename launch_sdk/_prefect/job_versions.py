@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TYPE_NAME = "Launch Job Version"
 TYPE_SLUG = "launch-job-version"
-FIELDS = ("job", "queue", "number", "alias", "content", "created")
+FIELDS = ("job", "queue", "number", "alias", "content", "created", "description")
 PAGE = 200
 _DIGITS = 20
 
@@ -57,7 +57,7 @@ class Kept:
             return
         content = data.get("content")
         spec = RunSpec.from_dict(cast("dict[str, Any]", decode(json.loads(content)))) if content else None
-        self.versions[number] = JobVersion(number, spec, data.get("created"))
+        self.versions[number] = JobVersion(number, spec, data.get("created"), data.get("description"))
         if number == min(self.versions):
             self.queue = data.get("queue")
 
@@ -74,12 +74,20 @@ async def read_all_kept(client: PrefectClient) -> dict[str, Kept]:
 
 
 async def take_number(
-    client: PrefectClient, kept: Kept, number: int, spec: RunSpec, *, queue: str, created: float | None = None
+    client: PrefectClient,
+    kept: Kept,
+    number: int,
+    spec: RunSpec,
+    *,
+    queue: str,
+    created: float | None = None,
+    description: str | None = None,
 ) -> bool:
     """Make a version under a number; False if another has taken the number."""
     made = time.time() if created is None else created
     data = {"job": kept.name, "queue": queue, "number": number, "created": made}
     data["content"] = json.dumps(spec.to_parameters())
+    data |= {"description": description} if description else {}
     return await _create(client, _version_document(kept.name, number), data)
 
 
@@ -91,6 +99,11 @@ async def set_alias(client: PrefectClient, kept: Kept, alias: str, number: int) 
         found = kept.documents.get(document) or (await read_kept(client, kept.name)).documents.get(document)
         if found is not None:
             await _update(client, found, data)
+
+
+async def describe_version(client: PrefectClient, kept: Kept, number: int, description: str) -> None:
+    """Let people read something else of a version."""
+    await _update(client, kept.documents[_version_document(kept.name, number)], {"description": description})
 
 
 async def forget_version(client: PrefectClient, kept: Kept, number: int) -> None:

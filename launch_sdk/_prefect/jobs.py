@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from launch_sdk._prefect import names
 from launch_sdk._prefect.job_versions import (
     Kept,
+    describe_version,
     forget_alias,
     forget_job,
     forget_version,
@@ -91,6 +92,7 @@ async def save_job(
     first_queue: str = names.DEFAULT_QUEUE,
     aliases: Sequence[str] = (),
     based_on: str | None = None,
+    description: str | None = None,
 ) -> SavedJob:
     """Make a job, or the next version of one; the content of the newest version again makes none.
 
@@ -102,6 +104,7 @@ async def save_job(
         first_queue: where the runs of a new job go, without `queue`.
         aliases: names for the version, taken from other versions of the job that have them.
         based_on: the digest that the newest version must have for a next one to be made; None for any.
+        description: what people read of the version; None for what they read of the one before.
 
     Raises:
         ConflictError: a flow of somebody else has this name, or the job is on another queue.
@@ -119,11 +122,14 @@ async def save_job(
         there = there or queue or first_queue
         await ensure_queue(client, there)
         wanted = content(spec, name)
-        if saved := await _numbered(client, kept, before, wanted, queue=there, based_on=based_on):
+        said = description or (before.description if before is not None else None)
+        if saved := await _numbered(client, kept, before, wanted, queue=there, based_on=based_on, description=said):
             break
     else:
         raise ConflictError(f"Job {name!r} is changed by others all the time. Create it again in a moment.")
     number, is_new = saved
+    if description and before is not None and not is_new and before.description != description:
+        await describe_version(client, await read_kept(client, name), number, description)
     history = await _publish(client, flow_id, name)
     moved = await _name_version(client, name, number, aliases)
     if moved:
@@ -133,7 +139,14 @@ async def save_job(
 
 
 async def _numbered(
-    client: PrefectClient, kept: Kept, before: JobVersion | None, wanted: RunSpec, *, queue: str, based_on: str | None
+    client: PrefectClient,
+    kept: Kept,
+    before: JobVersion | None,
+    wanted: RunSpec,
+    *,
+    queue: str,
+    based_on: str | None,
+    description: str | None,
 ) -> tuple[int, bool] | None:
     """Try to give the content a number: that of the newest version if it has the content, else the next.
 
@@ -147,7 +160,8 @@ async def _numbered(
         if is_based_on_another or is_unchanged(before.spec, wanted):
             return before.number, False
     number = max([*kept.versions, -1 if before is None else before.number]) + 1
-    return (number, True) if await take_number(client, kept, number, wanted, queue=queue) else None
+    is_mine = await take_number(client, kept, number, wanted, queue=queue, description=description)
+    return (number, True) if is_mine else None
 
 
 async def _name_version(client: PrefectClient, name: str, number: int, aliases: Sequence[str]) -> dict[str, int | None]:

@@ -89,6 +89,7 @@ def _of_record(record: AgentRecord, heard: dict[str, list[Any]], wanted: str | N
         more_runs=record.more_runs,
         more_sweeps=record.more_sweeps,
         wanted=wanted,
+        trouble=record.trouble,
     )
 
 
@@ -145,6 +146,7 @@ async def queue_view(client: PrefectClient, pool: WorkPool, agents: Sequence[Age
         running=await count_on(client, pool.name, ACTIVE),
         concurrency_limit=pool.concurrency_limit,
         kind=pool.type,
+        trouble={one.name: one.trouble[pool.name] for one in agents if one.is_online and pool.name in one.trouble},
     )
 
 

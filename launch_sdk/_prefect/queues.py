@@ -121,7 +121,7 @@ async def ensure_deployment(client: PrefectClient, flow_name: str, queue: str) -
     )
     if deployment is not None and is_current:
         return deployment.id
-    flow = _load_flow(flow_name)
+    flow = load_flow(flow_name)
     return await client.create_deployment(
         await client.create_flow(flow),
         queue,
@@ -162,7 +162,7 @@ async def find_deployment(client: PrefectClient, name: str) -> Any:
 
 
 @cache
-def _load_flow(flow_name: str) -> Flow[..., Any]:
+def load_flow(flow_name: str) -> Flow[..., Any]:
     """Load one of our flows from the project folder, under a name that no user's module can have."""
     path, _, attribute = names.ENTRYPOINTS[flow_name].partition(":")
     return cast("Flow[..., Any]", load_project_attribute(project_folder() / path, attribute))

@@ -16,7 +16,7 @@ from launch_sdk.runs.packing import pack_source
 from launch_sdk.runs.used_files import lock_of
 from launch_sdk.sources.packed import content_of, is_packed
 from launch_sdk.specs.inputs import infer_inputs
-from launch_sdk.specs.job import check_name, suggested_name
+from launch_sdk.specs.job import check_name, suggested_aliases, suggested_name
 from launch_sdk.specs.secrets import secret_paths, without_paths
 from launch_sdk.tracking import protocol
 from launch_sdk.tracking.key_paths import join_path
@@ -103,7 +103,7 @@ async def register(client: PrefectClient, run: RunDirectory, spec: RunSpec, queu
     made = with_inputs(spec, snapshot.inputs, recorded, run.provenance())
     if spec.job is not None:
         return await _complete(client, name, made)
-    return (await save_job(client, name, made, None, first_queue=queue)).job
+    return (await save_job(client, name, made, None, first_queue=queue, aliases=suggested_aliases(made))).job
 
 
 async def _complete(client: PrefectClient, name: str, made: RunSpec) -> Job | None:

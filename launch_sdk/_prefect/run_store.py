@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launch_sdk.runs.store import RunStore
-from launch_sdk.sources.packed import is_packed
+from launch_sdk.sources.packed import IMAGE, is_packed
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -47,4 +47,6 @@ async def store_holding(client: PrefectClient, source: str) -> RunStore:
         source: a packed source, or the path of a local directory, which any store can take in.
     """
     local = RunStore.local()
+    if source.startswith(IMAGE):
+        return local
     return local if is_packed(source) and local.holds(source) else await run_store(client)

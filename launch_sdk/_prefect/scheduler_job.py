@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from launch_sdk._prefect import names
 from launch_sdk._prefect.jobs import read_job
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.run_store import store_holding
+from launch_sdk._prefect.surroundings import surroundings_of
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.scheduler_program import scheduler_program
+from launch_sdk.specs.container import merged_containers
 from launch_sdk.sweeps.custom_scheduler import CustomScheduler
 from launch_sdk.tracking.values import dumps, loads
 
@@ -116,15 +119,28 @@ async def scheduler_job(
     job = await read_job(client, spec.scheduler.job)
     store = await store_holding(client, job.spec.source)
 
+    container = spec.scheduler.container
+    queue = (await client.read_flow_run(identity.parent_id)).work_pool_name
+    around = await surroundings_of(client, queue, {"queue_name": queue or ""})
+    is_contained = container is not None or around.containers is not None
+
     async with scheduler_program(
-        job.spec,
+        replace(job.spec, container=_wanted(spec.scheduler) if is_contained else None),
         RunDirectory(RunDirectory.of(str(identity.parent_id)).path / "scheduler"),
         store=store,
         timeout_s=spec.scheduler.timeout_s,
-        variables=_variables(spec.scheduler),
+        variables={} if is_contained else _variables(spec.scheduler),
+        around=around,
         on_lines=SchedulerLog(logger),
     ) as talk:
         yield SchedulerJob(client, identity, CustomScheduler(talk, job.reference, spec, sampler), logger)
+
+
+def _wanted(spec: SchedulerSpec) -> Mapping[str, Any]:
+    """Give the container of its program; variables that it names are asked for like any run's."""
+    words = [name if value is None else f"{name}={value}" for name, value in spec.environment.items()]
+    wanted = {"args": {"env": words}} if words else {}
+    return merged_containers(spec.container or {}, wanted) or {}
 
 
 def _variables(spec: SchedulerSpec) -> Mapping[str, str]:

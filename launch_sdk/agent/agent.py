@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import time
+from dataclasses import replace
 from enum import IntEnum
 from functools import partial
 from http import HTTPStatus
@@ -21,7 +22,9 @@ from prefect.settings import get_current_settings
 
 from launch_sdk._prefect.agent_records import CANCEL
 from launch_sdk._prefect.lost_runs import HEARTBEAT_S, LOOK_EVERY_S, LostRuns
+from launch_sdk._prefect.placing import pool_config
 from launch_sdk.agent.devices import devices_of
+from launch_sdk.agent.engines import Engines
 from launch_sdk.agent.execution import Execution
 from launch_sdk.agent.presence import Presence
 from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
@@ -48,6 +51,8 @@ class Ending(IntEnum):
     KILL = 3
 
 
+# What a flow's process imports for a container; 0.3 s, which the warm process has spent already.
+CONTAINER_MODULES = ("docker", "docker.types", "docker.utils.socket", "launch_sdk.runs.container_place")
 _ASKED = {CANCEL: Ending.CANCEL}  # by a user, on the server; anything else is Ending.WAIT
 _SAYING = {
     Ending.WAIT: "Taking nothing new; waiting for what runs. Again to cancel it.",
@@ -96,12 +101,15 @@ async def serve(
         BackendUnavailableError: the server cannot be reached.
     """
     devices = devices_of(slots)
-    await _require_queues(queues)
+    has_containers = await _require_queues(queues)
+    if has_containers:
+        project = replace(project or Project(), modules=CONTAINER_MODULES)
     label = name or f"agent-{socket.gethostname()}-{os.getpid()}"
     places = Slots(max_jobs=max_jobs, max_schedulers=max_schedulers, devices=devices)
     heartbeat_s = min(HEARTBEAT_S, get_current_settings().worker.heartbeat_seconds)
     ending = _Signals(on_event)
-    presence = Presence(label, queues, places, lambda wanted: ending.ask(_ASKED.get(wanted, Ending.WAIT)))
+    engines = Engines(queues, on_event)
+    presence = Presence(label, queues, places, lambda wanted: ending.ask(_ASKED.get(wanted, Ending.WAIT)), engines)
     async with ending, Execution(project, on_event) as execution, contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(get_client())
         lost = LostRuns(client, list(dict.fromkeys(queues)), label, places.holds, 3 * heartbeat_s)
@@ -115,6 +123,7 @@ async def serve(
                     slots=places,
                     execution=execution,
                     preload=preload,
+                    engines=engines,
                 )
             )
             for queue in dict.fromkeys(queues)
@@ -128,6 +137,7 @@ async def serve(
                 loops.start_soon(_keep, worker.sync_with_backend, worker.heartbeat_interval_seconds, told)
             recover = partial(_recover, lost, workers[0], on_event)
             loops.start_soon(_keep, recover, min(LOOK_EVERY_S, heartbeat_s), _Trouble(queues[0], on_event))
+            loops.start_soon(engines.keep, client)
             loops.start_soon(presence.keep, workers[0].require_same_server)
             if status_every_s is not None:
                 loops.start_soon(_tell_status, label, places, status_every_s, on_event)
@@ -158,7 +168,8 @@ async def _tell_status(label: str, slots: Slots, every_s: float, on_event: Calla
         on_event(f"Agent {label} runs {len(names)}{most}{led}" + (f": {', '.join(names)}" if names else "."))
 
 
-async def _require_queues(queues: Sequence[str]) -> None:
+async def _require_queues(queues: Sequence[str]) -> bool:
+    """Check that all queues can be served; whether runs of any are containers."""
     pools = {pool.name: pool for pool in await _read_pools()}
     known = (
         ", ".join(f"'{name}'" for name, pool in sorted(pools.items()) if pool.type == LaunchWorker.type) or "none yet"
@@ -172,6 +183,7 @@ async def _require_queues(queues: Sequence[str]) -> None:
             raise ConflictError(
                 f"'{queue}' is a work pool of type '{pools[queue].type}'; agents serve type 'launch': {known}."
             )
+    return any(pool_config(pools[queue]).container is not None for queue in queues)
 
 
 async def _read_pools() -> list[WorkPool]:

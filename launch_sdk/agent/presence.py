@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
     from prefect.client.orchestration import PrefectClient
 
+    from launch_sdk.agent.engines import Engines
     from launch_sdk.agent.slots import Slots
 
 WRITE_EVERY_S = 5.0  # at most; one write costs the server 37 ms
 LOOK_EVERY_S = 1.0
 LISTEN_EVERY_S = 5.0
 LEAVE_TIMEOUT_S = 3.0
+_TOLD = 400  # characters: the record has room for 5,000
 
 
 class Presence:
@@ -37,10 +39,19 @@ class Presence:
         queues: that it polls.
         slots: its places.
         on_wanted: is told `stop` or `cancel` once a user asks for it.
+        engines: of its queues.
     """
 
-    def __init__(self, name: str, queues: Sequence[str], slots: Slots, on_wanted: Callable[[str], None]) -> None:
+    def __init__(  # all that an agent is
+        self,
+        name: str,
+        queues: Sequence[str],
+        slots: Slots,
+        on_wanted: Callable[[str], None],
+        engines: Engines | None = None,
+    ) -> None:
         self._slots = slots
+        self._engines = engines
         self._on_wanted = on_wanted
         self._written: AgentRecord | None = None
         self._heard: str | None = None
@@ -61,7 +72,8 @@ class Presence:
             HeldRun(str(run), self._slots.name_of(run), is_sweep=lane is Lane.SCHEDULERS)
             for run, lane in self._slots.holders()
         ]
-        return AgentRecord.holding(held, **self._about)
+        trouble = {queue: text[:_TOLD] for queue, text in (self._engines.trouble if self._engines else {}).items()}
+        return AgentRecord.holding(held, **self._about, trouble=trouble)
 
     async def keep(self, require_same_server: Callable[[], None]) -> None:
         """Write what changes and listen, for ever; a server that does not answer is asked again later.

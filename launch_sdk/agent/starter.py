@@ -34,13 +34,17 @@ class Project:
     Attributes:
         folder: the folder that holds `flows/`.
         flows: where to import each deployment's flow, by entry point: `flows/a.py:a` -> `flows.a:a`.
+        modules: what else to import; one that is not installed is left out.
     """
 
     folder: Path | None = None
     flows: Mapping[str, str] = field(default_factory=dict[str, str])
 
+    modules: tuple[str, ...] = ()
+
     def as_argument(self) -> str:
-        return json.dumps({"project": str(self.folder) if self.folder else None, "flows": dict(self.flows)})
+        folder = str(self.folder) if self.folder else None
+        return json.dumps({"project": folder, "flows": dict(self.flows), "modules": self.modules})
 
 
 class RunProcess:

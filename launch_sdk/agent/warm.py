@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -19,11 +20,15 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from launch_sdk.agent.child import become_flow
 from launch_sdk.agent.guard import Beside, Overseers, guard, settle
+from launch_sdk.agent.left_container import remove_left_container
 from launch_sdk.agent.wire import read_order
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # What a flow run imports on its way to the first line of user code; each is worth milliseconds in every run.
 PREFECT_MODULES = (
@@ -73,10 +78,13 @@ def settings_of(env: dict[str, str]) -> dict[str, str]:
     return {k: v for k, v in env.items() if k.startswith("PREFECT_") and not k.startswith("PREFECT__")}
 
 
-def preload(project: str | None, flows: dict[str, str]) -> Preloaded:
+def preload(project: str | None, flows: dict[str, str], modules: Sequence[str] = ()) -> Preloaded:
     """Import Prefect and the named flows; one that cannot be imported is left to the child, which reports why."""
     for module in PREFECT_MODULES:
         _import(module)
+    for module in modules:
+        if importlib.util.find_spec(module.partition(".")[0]) is not None:
+            _import(module)
     if project is not None:
         sys.path.insert(0, project)
     ready: dict[str, Any] = {}
@@ -104,7 +112,7 @@ def other_threads() -> list[str]:
 def _start_again_without_flows(threads: list[str]) -> NoReturn:
     print(f"launch agent: preloading started threads ({', '.join(threads)}); going on without", file=sys.stderr)  # noqa: T201  # no logger: see above
     sys.stderr.flush()
-    plan = json.dumps({"project": None, "flows": {}})
+    plan = json.dumps({"project": None, "flows": {}, "modules": []})
     os.execv(sys.executable, [sys.executable, "-P", "-m", "launch_sdk.agent.warm", plan])  # noqa: S606  # the same program again
 
 
@@ -130,6 +138,7 @@ def _become_guard(connection: socket.socket, preloaded: Preloaded) -> NoReturn:
             beside = Beside(*socket.socketpair()) if order.preloaded is not None else None
             lifeline = beside.lifeline if beside is not None else None
             guard(Overseers(connection), partial(become_flow, order, preloaded, lifeline), beside)
+            remove_left_container(order)
         code = 0
     finally:
         sys.stdout.flush()
@@ -139,7 +148,7 @@ def _become_guard(connection: socket.socket, preloaded: Preloaded) -> NoReturn:
 
 def main() -> None:
     plan = json.loads(sys.argv[1])
-    preloaded = preload(plan["project"], plan["flows"])
+    preloaded = preload(plan["project"], plan["flows"], plan["modules"])
     from prefect.logging.configuration import setup_logging  # not before `preload` has reported faults
 
     from launch_sdk.agent.warming import warm_up

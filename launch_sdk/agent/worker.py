@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import WorkerFlowRunResponse
     from prefect.events import Event
 
+    from launch_sdk.agent.engines import Engines
     from launch_sdk.agent.execution import Execution
     from launch_sdk.agent.wire import Order
     from launch_sdk.specs.queue_config import QueueConfig
@@ -136,6 +137,7 @@ class LaunchWorker(ProcessWorker):
         slots: Slots | None = None,
         execution: Execution | None = None,
         preload: Sequence[str] | None = None,
+        engines: Engines | None = None,
         **kwargs: Any,
     ) -> None:
         """Make a worker; see Prefect's `BaseWorker` for the arguments not named here.
@@ -145,6 +147,7 @@ class LaunchWorker(ProcessWorker):
             slots: the places of the agent, shared by its workers; None to make them from `limit`.
             execution: what the agent's workers share, entered already; None to have one of its own.
             preload: what programs of its queue are forked with if the queue does not say; None not to fork them.
+            engines: says which runs an engine could start; None to try them all.
             **kwargs: passed on.
         """
         limit = kwargs.pop("limit", None)
@@ -152,6 +155,7 @@ class LaunchWorker(ProcessWorker):
         self._slots = slots or Slots(max_jobs=UNLIMITED if limit is None else limit, devices=devices_of(None))
         self._execution = execution
         self._preload = preload
+        self._engines = engines
         self._own_execution = contextlib.AsyncExitStack()
         self._background: anyio.CancelScope = anyio.CancelScope()
         self._is_watching = False
@@ -162,6 +166,8 @@ class LaunchWorker(ProcessWorker):
         self._serves_embedded = False
         self._timed: set[asyncio.Task[None]] = set()
         self._slots.on_free(self._poll_soon)
+        if engines is not None:
+            engines.on_better(self._poll_soon)
 
     async def __aenter__(self) -> Self:
         from launch_sdk._prefect.embedded import uses_embedded_server
@@ -313,11 +319,16 @@ class LaunchWorker(ProcessWorker):
             needs = needs_of(entry.flow_run)
             if not self._slots.devices.could_hold(needs):
                 await self._tell_unfit(entry.flow_run, needs)
+            elif lane is Lane.JOBS and not await self._can_start(entry.flow_run):
+                continue
             elif entry.flow_run.id not in self._submitting_flow_run_ids and self._slots.take(
                 entry.flow_run.id, lane, entry.flow_run.name, needs
             ):
                 placed.append(entry)
         return await super()._submit_scheduled_flow_runs(placed)
+
+    async def _can_start(self, flow_run: FlowRun) -> bool:
+        return self._engines is None or await self._engines.can_start(self._work_pool_name, flow_run)
 
     async def _tell_unfit(self, flow_run: FlowRun, needs: dict[str, int]) -> None:
         """Say of a run that it asks for more than this agent has; it waits for another one."""

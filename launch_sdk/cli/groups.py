@@ -45,6 +45,7 @@ ELSEWHERE = {
         "queue": "queues",
         "agent": "agents",
         "environment": "environments",
+        "image": "images",
     }.items()
 }
 Action = Callable[["LaunchClient", "argparse.Namespace"], None]

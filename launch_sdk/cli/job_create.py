@@ -10,10 +10,11 @@ from launch_sdk.cli.command import print_json, say
 from launch_sdk.cli.kept_runs import directory_of, kept_run
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.job_making import job_spec
+from launch_sdk.specs.container import IMAGE_SOURCE, image_job_name, image_of_source, tag_of
 from launch_sdk.specs.document import read_document
 from launch_sdk.specs.git_address import parse_git_address
 from launch_sdk.specs.inputs import infer_inputs
-from launch_sdk.specs.job import check_name, suggested_name
+from launch_sdk.specs.job import LATEST, check_name, suggested_aliases, suggested_name
 from launch_sdk.specs.launch_config import LaunchConfig
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point
 
@@ -26,19 +27,15 @@ if TYPE_CHECKING:
     from launch_sdk.specs.job_history import SavedJob
 
 DEFAULT_ENTRY_POINT = "main.py"
-NO_IMAGES = "no image is built or run here; the program runs as a process of the agent"
-KINDS = {
-    "code": "",
-    "git": "",
-    "image": f"{NO_IMAGES}. Make the job of its code: launch job create code DIR",
-}
+KINDS = {"code": "code needs the DIR of the program", "git": "git needs the URL", "image": "image needs its NAME[:TAG]"}
 REFUSED = {
-    "description": (("-d", "--description"), "is not kept; name a version with --alias"),
     "runtime": (("-r", "--runtime"), "write it into .python-version of the code, and say --environment auto"),
-    "build_context": (("-b", "--build-context"), f"{NO_IMAGES}; name the directory as DIR, or in the entry point"),
-    "base_image": (("-B", "--base-image"), NO_IMAGES),
-    "dockerfile": (("-D", "--dockerfile"), NO_IMAGES),
     "service": (("-s", "--service"), "no services are started here; start them beside the agent"),
+}
+CONTAINER = {
+    "base_image": (("-B", "--base-image", "--base_image"), "IMAGE", "mount the code into this image; build none"),
+    "dockerfile": (("-D", "--dockerfile"), "PATH", "build its image with this file of the code"),
+    "build_context": (("-b", "--build-context", "--build_context"), "DIR", "folder of the code that it is built in"),
 }
 OF_CODE = {
     "entry_point": "--entry-point",
@@ -46,23 +43,31 @@ OF_CODE = {
     "schema": "--schema",
     "git_version": "--git-hash",
     "environment": "--environment",
+    **{key: flags[1] for key, (flags, _, _) in CONTAINER.items()},
 }
+NOT_OF_IMAGES = ("git_version", "environment", *CONTAINER)
 
 
 def add_options(parser: Parser) -> None:
     """Add the options of `launch job create` to its parser."""
     parser.add_argument(
-        "kind", nargs="?", metavar="code|git", help="what to make it of: code DIR or git URL; or give --run"
+        "kind",
+        nargs="?",
+        metavar="code|git|image",
+        help="what to make it of: code DIR, git URL or image NAME; or give --run",
     )
-    parser.add_argument("directory", nargs="?", metavar="DIR|URL", help="directory or git repository of the program")
+    place = "directory or git repository of the program, or an image"
+    parser.add_argument("directory", nargs="?", metavar="DIR|URL|NAME[:TAG]", help=place)
     parser.add_argument("--run", metavar="RUN", help="make it of this finished run")
     parser.add_argument(
-        "-E", "--entry-point", "--entry_point", help=f"program to start; default: {DEFAULT_ENTRY_POINT}"
+        *("-E", "--entry-point", "--entry_point"),
+        help=f"program to start; default: {DEFAULT_ENTRY_POINT}; of an image what it starts by itself",
     )
     parser.add_argument("-n", "--name", help="of the job; default: made from the project and the program")
     parser.add_argument(
         "-a", "--alias", action="append", default=[], metavar="NAME", help="name for the version; several may be given"
     )
+    parser.add_argument("-d", "--description", metavar="TEXT", help="what people read of it, in Markdown")
     parser.add_argument("-p", "--project", help="what its runs belong to")
     parser.add_argument("-e", "--entity", help="W&B's; changes nothing")
     parser.add_argument("-q", "--queue", help="where its runs go; default: the queue of the run, or 'default'")
@@ -74,6 +79,8 @@ def add_options(parser: Parser) -> None:
         help="branch, tag or commit; default: of git URL its default branch, of code DIR what is there",
     )
     parser.add_argument("--environment", metavar="WHAT", help="what it runs in, as launch --environment")
+    for key, (flags, metavar, text) in CONTAINER.items():
+        parser.add_argument(*flags, dest=key, metavar=metavar, help=text)
     for key, (flags, why) in REFUSED.items():
         names = [*flags, flags[1].replace("-", "_").replace("__", "--")] if "-" in flags[1][2:] else flags
         parser.add_argument(*names, dest=key, action="append", metavar="VALUE", help=f"W&B's, refused: {why}")
@@ -87,16 +94,16 @@ def check_options(parser: Parser, options: argparse.Namespace) -> None:
     """
     faults = [f"{'/'.join(flags)}: {why}" for key, (flags, why) in REFUSED.items() if getattr(options, key)]
     if bool(options.run) == bool(options.kind):
-        faults.append("name either --run RUN, code DIR or git URL")
+        faults.append("name either --run RUN, code DIR, git URL or image NAME")
     elif options.run:
         given = [flag for key, flag in OF_CODE.items() if getattr(options, key)]
         faults += [f"{flag}: --run takes it from the run" for flag in given]
     elif options.kind not in KINDS:
-        faults.append(f"{options.kind!r} is no kind of source; it is code DIR or git URL")
-    elif KINDS[options.kind]:
-        faults.append(f"{options.kind}: {KINDS[options.kind]}")
+        faults.append(f"{options.kind!r} is no kind of source; it is code DIR, git URL or image NAME")
     elif not options.directory:
-        faults.append("code needs the DIR of the program" if options.kind == "code" else "git needs the URL")
+        faults.append(KINDS[options.kind])
+    elif options.kind == "image":
+        faults += [f"{OF_CODE[key]}: an image has this already" for key in NOT_OF_IMAGES if getattr(options, key)]
     if faults:
         parser.error("; ".join(faults) if len(faults) == 1 else "\n  ".join(["several faults:", *faults]))
     if options.kind == "git":
@@ -111,8 +118,9 @@ def create(client: LaunchClient, options: argparse.Namespace) -> None:
         check_name(options.name if options.name is not None else "later", options.alias)
         saved = _of_run(client, options)
     else:
-        name, spec = _git(options) if options.kind == "git" else _code(options)
-        saved = client.save_job(spec, name=name, queue=options.queue, aliases=options.alias)
+        name, spec = {"git": _git, "code": _code, "image": _image}[options.kind](options)
+        aliases = list(dict.fromkeys([*options.alias, *_tag_alias(spec)]))
+        saved = client.save_job(spec, name=name, queue=options.queue, aliases=aliases, description=options.description)
     if options.json:
         print_json({**saved.job.to_json(), "is_new": saved.is_new})
         return
@@ -125,6 +133,7 @@ def _of_run(client: LaunchClient, options: argparse.Namespace) -> SavedJob:
     path = directory_of(options.run)
     view = kept_run(path) if path is not None else None
     given: dict[str, Any] = {"name": options.name, "queue": options.queue, "aliases": options.alias}
+    given["description"] = options.description
     if view is None or view.spec is None:
         return client.save_job_from_run(options.run, **given)
     return client.save_job(job_spec(view), **given)
@@ -167,6 +176,37 @@ def _git(options: argparse.Namespace) -> tuple[str, RunSpec]:
     return name, replace(made, source=fetched(address, options.git_version, made.entry_point).source)
 
 
+def _image(options: argparse.Namespace) -> tuple[str, RunSpec]:
+    """Give a job's name and content from an image, which has its program and its packages.
+
+    Raises:
+        InvalidSpecError: something cannot be; every fault at once.
+    """
+    words = split_entry_point(options.entry_point) if options.entry_point else ()
+    about = {"entry_point": words, "project": options.project, "inputs": _inputs(options.schema)}
+    faults: list[Fault] = []
+    made = None
+    try:
+        made = RunSpec.from_dict({"source": f"{IMAGE_SOURCE}{options.directory}", **about})
+    except InvalidSpecError as error:
+        faults += [replace(fault, path="NAME") if fault.path == "source" else fault for fault in error.faults]
+    name = options.name if options.name is not None else image_job_name(options.directory)
+    try:
+        check_name(name, options.alias)
+    except InvalidSpecError as error:
+        faults += error.faults
+    if faults or made is None:
+        raise InvalidSpecError("The job", faults)
+    return name, made
+
+
+def _tag_alias(spec: RunSpec) -> tuple[str, ...]:
+    tag, aliases = tag_of(image_of_source(spec.source) or ""), suggested_aliases(spec)
+    if tag not in {None, LATEST, *aliases}:
+        say(f"The tag {tag!r} becomes no alias: a version of a job cannot be called so. Name one with --alias.")
+    return aliases
+
+
 def _checked(
     options: argparse.Namespace, source: str, *, repository: str | None = None, directory: Path | None = None
 ) -> tuple[str, RunSpec]:
@@ -177,6 +217,8 @@ def _checked(
     """
     words = split_entry_point(options.entry_point or DEFAULT_ENTRY_POINT)
     about = {"entry_point": words, "project": options.project, "environment": options.environment}
+    container = {key: value for key in CONTAINER if (value := getattr(options, key)) is not None}
+    about |= {"container": container or None}
     made = RunSpec.from_dict({"source": source, **about, "inputs": _inputs(options.schema)})
     name = options.name
     if name is None:

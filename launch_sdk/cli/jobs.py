@@ -11,7 +11,7 @@ from launch_sdk.cli.command import DONE, Parser, print_json, say
 from launch_sdk.cli.job_create import add_options, check_options, create
 from launch_sdk.cli.tables import print_table
 from launch_sdk.specs.job import LATEST, parse_reference, version_number
-from launch_sdk.specs.job_history import changes
+from launch_sdk.specs.job_history import changes, started
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +25,7 @@ EXAMPLES = """\
   launch job create --run RUN -n digits      from a finished run: its code, and its config as the inputs
   launch job create code DIR -E train.py     from a directory; its first run says what it takes
   launch job create code DIR -n digits -a good   changed content is the next version; it is digits:good, too
+  launch job create image ghcr.io/me/train:v2    from an image, which starts by itself; it is job-...:v2, too
   launch job list
   launch job describe digits                 what it takes, its versions, what changed since the one before
   launch job delete digits:v0                one version; digits:good the alias alone, digits the whole job
@@ -78,7 +79,7 @@ def _list(client: LaunchClient, options: argparse.Namespace) -> None:
 def _row(history: JobHistory) -> tuple[object, ...]:
     job = history.latest
     named = [f"{alias}={one.version}" for one in history.versions for alias in one.own_aliases]
-    return job.name, job.version, ", ".join(named), len(history.versions), job.queue, " ".join(job.spec.entry_point)
+    return job.name, job.version, ", ".join(named), len(history.versions), job.queue, started(job.spec)
 
 
 def _describe(client: LaunchClient, options: argparse.Namespace) -> None:
@@ -99,7 +100,9 @@ def _describe(client: LaunchClient, options: argparse.Namespace) -> None:
         ("digest", job.digest),
         ("made", _when(job.created)),
         ("queue", job.queue),
+        ("description", job.description or ""),
         ("entry point", " ".join(job.spec.entry_point)),
+        ("container", ", ".join(f"{key} {_short(value)}" for key, value in (job.spec.container or {}).items())),
         ("arguments", " ".join(job.spec.args)),
         *code_rows(client.record_of(job.spec.source) or {"source": job.spec.source}),
     ]

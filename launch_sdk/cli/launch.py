@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launch_sdk.cli.command import DONE, Parser, finish, print_json, say
+from launch_sdk.cli.container_options import add_containers, container_of, resource_of
 from launch_sdk.cli.option_faults import OptionFaults
 from launch_sdk.cli.policy_options import add_policy, policy_of
 from launch_sdk.cli.queued_run import follow
@@ -15,7 +16,7 @@ from launch_sdk.errors import ConflictError, NotFoundError
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import checked
 from launch_sdk.specs.launch_config import LaunchConfig, merged, program_words
-from launch_sdk.specs.launch_config_file import NOT_TAKEN, PROCESSES, read_launch_config
+from launch_sdk.specs.launch_config_file import read_launch_config
 from launch_sdk.specs.placement import Priority, parse_priority, parse_variables
 from launch_sdk.specs.resources import parse_resources
 from launch_sdk.specs.run_spec import split_entry_point
@@ -30,11 +31,10 @@ if TYPE_CHECKING:
 
 DEFAULT_QUEUE = "default"
 OF_JOB = ("entry_point", "environment", "metric_sources", "git_version", "git_repo")
-OF_IMAGES = {"d": "docker-image", "A": "docker-args"}
-OF_DEPLOYMENT = (*OF_JOB, "args", "policy", "resources")
+OF_DEPLOYMENT = (*OF_JOB, "args", "policy", "resources", "resource", "container")
 GIVEN_TO_JOB = ("config", "files", "args", "name", "project", "policy", "resources")
 DEPLOYMENT_HAS = "a deployment has its own entry point, arguments and queue; set its parameters with -s"
-GROUPS = ("run", "sweep", "job", "queue", "agent", "environment", "server")
+GROUPS = ("run", "sweep", "job", "queue", "agent", "environment", "image", "server")
 STARTED_AGAIN = (RunState.FAILED, RunState.LOST)
 EXAMPLES = """\
   launch DIR -E train.py                     run a local directory once, here
@@ -53,6 +53,8 @@ EXAMPLES = """\
                                              start again after a failure; wait for a GPU of its own
   launch -c launch.yaml                      what a launch config says (uri, queue, overrides, ...); options win
   launch --job flow/deployment -s x=1        start a run of any other deployment
+  launch -d python:3.12 DIR -E train.py      run it in a container of this image, which has what it needs
+  launch -q gpu -d NAME:TAG -A memory=2g     run what an image starts by itself
 
 other commands (each has --help):
   launch run    list | show | logs | stop | cancel
@@ -61,6 +63,7 @@ other commands (each has --help):
   launch queue  create | list | show | items | update | pause | resume | delete
   launch agent  list | show | stop
   launch environment list | delete | prune
+  launch image  build
   launch server start | stop | status | url"""
 
 
@@ -78,8 +81,8 @@ def _main(arguments: Sequence[str]) -> int:
     _check_options(parser, options)
     said = _said(options)
     wanted = _with_uri(said.options.over(said.config))
-    if bool(wanted.uri) == bool(wanted.job):
-        parser.error("name either a URI (a directory, a git address or a run) or a --job")
+    if bool(wanted.uri) == bool(wanted.job) and not (wanted.image and not wanted.uri):
+        parser.error("name either a URI (a directory, a git address or a run), a --job, or an image alone (-d)")
     failed = _failed_run(wanted) if options.rerun_failed else None
     if failed is not None:
         wanted = replace(wanted, queue=wanted.queue or failed.view.queue)
@@ -96,16 +99,8 @@ def _main(arguments: Sequence[str]) -> int:
 
 
 def _check_options(parser: Parser, options: argparse.Namespace) -> None:
-    """End the command, with every fault at once, if an option of W&B's has no meaning here, or the URI stands twice."""
-    faults = [
-        f"-{letter}/--{name}: has no meaning here: {NOT_TAKEN['docker',]}. Leave it out"
-        for letter, name in OF_IMAGES.items()
-        if getattr(options, name.replace("-", "_")) is not None
-    ]
     if options.uri is not None and options.uri_option is not None:
-        faults.append(f"the URI stands twice, as {options.uri!r} and behind --uri; name it once")
-    if faults:
-        parser.error("; ".join(faults))
+        parser.error(f"the URI stands twice, as {options.uri!r} and behind --uri; name it once")
     options.uri = options.uri or options.uri_option
 
 
@@ -119,7 +114,9 @@ def _with_uri(wanted: LaunchConfig) -> LaunchConfig:
 
 
 def _launch_uri(options: argparse.Namespace, said: Said, wanted: LaunchConfig) -> int:
-    uri = wanted.uri or ""
+    if wanted.uri is None:
+        return _launch_spec(options, said, wanted.spec_of_image(), wanted)
+    uri = wanted.uri
     directory = Path(uri).expanduser()
     if directory.is_dir() and not is_run_directory(directory):
         return _launch_spec(options, said, _spec_of_directory(wanted, directory.resolve()), wanted)
@@ -213,12 +210,8 @@ def _parser() -> Parser:
     parser.add_argument("-n", "--name", help="what to call the run")
     parser.add_argument("-p", "--project", help="what the run belongs to")
     parser.add_argument("-e", "--entity", help="W&B's; changes nothing")
-    parser.add_argument(
-        "-r", "--resource", choices=PROCESSES, help="W&B's; every run is a process on its agent's machine"
-    )
-    for letter, name in OF_IMAGES.items():
-        parser.add_argument(f"-{letter}", f"--{name}", f"--{name.replace('-', '_')}", help="W&B's, refused")
     add_policy(parser)
+    add_containers(parser)
     parser.add_argument("--detach", action="store_true", help="with a queue or a job: return at once")
     parser.add_argument("--dry-run", "--dry_run", action="store_true", help="print the RunSpec and start nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
@@ -230,7 +223,9 @@ def _said(options: argparse.Namespace) -> Said:
     faults, none = OptionFaults(), LaunchConfig()
     config, priority, resources = options.config, options.priority, options.resources
     entry_point = options.entry_point
+    asked = faults.read("--resources", lambda: parse_resources(resources, "--resources"), {}) if resources else {}
     below = faults.read(f"--config {config}", lambda: read_launch_config(config), none) if config is not None else none
+    container, counts = faults.read("", lambda: container_of(options), (None, {}))
     said = LaunchConfig(
         uri=options.uri,
         job=options.job,
@@ -243,9 +238,9 @@ def _said(options: argparse.Namespace) -> Said:
         entry_point=faults.read("--entry-point", lambda: split_entry_point(entry_point), ()) if entry_point else (),
         args=program_words(options.args),
         policy=faults.read("", lambda: policy_of(options), {}),
-        resources=faults.read("--resources", lambda: parse_resources(resources, "--resources"), {})
-        if resources
-        else {},
+        resources={**counts, **asked},
+        resource=faults.read("", lambda: resource_of(options), None),
+        container=container,
         priority=faults.read("--priority", lambda: parse_priority(priority), None) if priority is not None else None,
         variables=faults.read("--set-var", lambda: parse_variables(options.set_var), {}),
     )
@@ -336,6 +331,7 @@ def _launch_job(options: argparse.Namespace, said: Said, wanted: LaunchConfig, n
         OF_JOB, "the job has its own entry point, environment, metrics and code; launch its code to change them"
     )
     given: dict[str, Any] = {key: getattr(wanted, key) for key in GIVEN_TO_JOB}
+    given["container"] = wanted.wanted_container()
     with LaunchClient() as client:
         if wanted.config and not wanted.args and (inputs := client.job(name).inputs) is not None and inputs.is_open:
             key = next(iter(wanted.config))

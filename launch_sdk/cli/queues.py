@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.cli.command import DONE, Parser, print_json, say
 from launch_sdk.cli.tables import print_table
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.container import CONTAINER_NAMES
 from launch_sdk.specs.queue_config import (
     PRIVATE,
     PROCESS_NAMES,
     SHARED,
     QueueConfig,
     check_queue_name,
-    read_queue_config,
+    parse_queue_config,
+    queue_document,
     resource_fault,
     submitter,
 )
@@ -68,7 +70,7 @@ def _add_config(command: argparse.ArgumentParser) -> None:
         metavar="FILE|JSON",
         help="description, access, resource_args.env, template_variables: a YAML or JSON file, or JSON",
     )
-    command.add_argument("-r", "--resource", default=PROCESS_NAMES[0], help="process: the only kind there is")
+    command.add_argument("-r", "--resource", help="process (the default) or container: what its runs are")
     command.add_argument("--description", help="for people")
     access = command.add_mutually_exclusive_group()
     access.add_argument("--private", action="store_const", const=PRIVATE, dest="access", help="only you may submit")
@@ -80,14 +82,26 @@ def _config(options: argparse.Namespace, below: QueueConfig | None = None) -> Qu
     owner = submitter()
     if options.action == "create":
         check_queue_name(options.name)
-    if options.resource not in PROCESS_NAMES:
-        raise InvalidSpecError("The command line", [Fault("--resource", resource_fault(options.resource))])
-    given = read_queue_config(options.config, owner) if options.config is not None else below or QueueConfig()
+    resource = options.resource
+    if resource is not None and resource not in (*PROCESS_NAMES, *CONTAINER_NAMES):
+        raise InvalidSpecError("The command line", [Fault("--resource", resource_fault(resource))])
+    given = _read(options, owner) if options.config is not None else below or QueueConfig()
+    if resource is not None and (resource in CONTAINER_NAMES) != (given.container is not None):
+        given = replace(given, container={} if resource in CONTAINER_NAMES else None)
     if options.description is not None:
         given = replace(given, description=options.description)
     if options.access is not None:
         given = replace(given, owner=owner if options.access == PRIVATE else None)
     return given
+
+
+def _read(options: argparse.Namespace, owner: str) -> QueueConfig:
+    """Read the file; `--resource` stands for a `resource` that it does not say."""
+    document = queue_document(options.config)
+    value: Any = document.value
+    if options.resource is not None and isinstance(value, dict) and "resource" not in value:
+        document = replace(document, value={**cast("dict[str, Any]", value), "resource": options.resource})
+    return parse_queue_config(document, owner)
 
 
 def _create(client: LaunchClient, options: argparse.Namespace) -> None:
@@ -116,6 +130,8 @@ def _show(client: LaunchClient, options: argparse.Namespace) -> None:
     if view.config.env:
         env = [(name, "(the agent's)" if value is None else value) for name, value in view.config.env.items()]
         print_table(("variable of its programs", "value"), env)
+    if view.config.container:
+        print_table(("of its containers", "value"), [(key, _value(one)) for key, one in view.config.container.items()])
     if view.config.variables:
         rows = [(name, _described(schema)) for name, schema in view.config.variables.items()]
         print_table(("--set-var", "takes"), rows)
@@ -127,13 +143,19 @@ def _rows(view: QueueView) -> list[tuple[str, str]]:
         ("name", view.name),
         ("state", view.state),
         *([("description", view.config.description)] if view.config.description else []),
+        ("runs are", "containers" if view.config.container is not None else "processes"),
         ("access", f"private to {view.config.owner}" if view.config.owner else SHARED),
         ("agents", ", ".join(view.agents) or f"none; start one: launch-agent --queues {view.name}"),
+        *[("trouble", f"{agent}: {told}") for agent, told in view.trouble.items()],
         ("waiting", str(view.waiting)),
         ("running", str(view.running)),
         *([("concurrency limit", f"{limit}, set in the Prefect UI")] if limit is not None else []),
         ("url", view.url),
     ]
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _described(schema: Any) -> str:
@@ -169,7 +191,7 @@ def _items(client: LaunchClient, options: argparse.Namespace) -> None:
 
 
 def _update(client: LaunchClient, options: argparse.Namespace) -> None:
-    if options.config is None and options.description is None and options.access is None:
+    if options.config is options.description is options.access is options.resource is None:
         fault = Fault("", f"nothing to change: launch queue update {options.name} -c FILE, --description, --private")
         raise InvalidSpecError("The command line", [fault])
     queue = client.queue(options.name)

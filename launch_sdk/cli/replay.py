@@ -11,7 +11,7 @@ from launch_sdk.cli.code_rows import described
 from launch_sdk.cli.kept_runs import directory_of, kept_run, wait_for_capture, why_no_code
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.runs.store import RunStore
-from launch_sdk.sources.packed import is_packed
+from launch_sdk.sources.packed import IMAGE, is_packed
 from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class EarlierRun:
             NotFoundError: nobody has kept its code, or the store does not hold it any more.
         """
         source = self.code.get("source") or spec.source
+        if source.startswith(IMAGE):  # all its code is that
+            return spec
         if not is_packed(source):
             raise NotFoundError(
                 f"The code of run {self.view.run_id} was not kept; it was in {source}. Launch that as it is now:"

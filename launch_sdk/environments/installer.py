@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from launch_sdk.environments.requirements import SOURCE, without_password
+from launch_sdk.environments.requirements import without_password
+from launch_sdk.environments.steps import RESOLVED, is_folder, steps_of
 from launch_sdk.errors import NotFoundError, RunFailedError
 
 if TYPE_CHECKING:
@@ -21,15 +22,8 @@ if TYPE_CHECKING:
     from launch_sdk.environments.plan import Plan
 
 LAST_LINES: Final = 25
-OPTIONS_OF_THE_COMMAND: Final = {
-    "--pre": ("--prerelease", "allow"),
-    "--require-hashes": ("--require-hashes",),
-    "--prefer-binary": (),
-    "--torch-backend": ("--torch-backend",),
-}
 # Nothing of the server, of a run around this one, or of the environment that this process has itself.
 _NOT_INHERITED = ("PREFECT_", "LAUNCH_", "WANDB_", "PYTHON", "VIRTUAL_ENV", "CONDA_", "UV_PROJECT_ENVIRONMENT")
-_ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 
 async def install(plan: Plan, source: Path, target: Path, scratch: Path) -> None:
@@ -45,22 +39,20 @@ async def install(plan: Plan, source: Path, target: Path, scratch: Path) -> None
         RunFailedError: it cannot be made; with the last words of the installer.
         NotFoundError: there is no installer.
     """
-    uv = _Uv(plan, source, scratch)
+    top = await asyncio.to_thread(source.resolve)
+    steps = steps_of(plan, source=str(top), target=str(target), scratch=str(scratch))
+    uv = _Uv(plan, steps.directory)
     base = plan.python or str(getattr(sys, "_base_executable", sys.executable))
     await uv("venv", "--relocatable", "--no-project", "--python", base, str(target))
-    if plan.kind == "uv.lock":
-        words = ("--frozen", "--no-dev", "--no-install-project", "--no-install-local", "--compile-bytecode")
-        await uv("sync", *words, "--python", str(target / "bin" / "python"), UV_PROJECT_ENVIRONMENT=str(target))
-        return
-    interpreter = ("--python", str(target / "bin" / "python"))
-    if plan.kind == "project" and not _has_other_folders(plan):
-        await uv("pip", "install", *interpreter, "--compile-bytecode", "-r", Path(plan.origin).name)
-        return
-    stated = await _stated(plan, uv, source, scratch, interpreter)
-    if plan.kind == "exact":
-        interpreter = (*interpreter, "--no-deps")
-    if _has_requirements(stated):
-        await uv("pip", "install", *interpreter, *_command_options(plan), "--compile-bytecode", "-r", str(stated))
+    for name, content in steps.files.items():
+        (scratch / name).write_text(content)
+    if steps.resolve:
+        await uv(*steps.resolve)
+        resolved = scratch / RESOLVED
+        kept = [line for line in resolved.read_text().splitlines() if not is_folder(line)]
+        resolved.write_text("".join(f"{line}\n" for line in kept))
+    if steps.install:
+        await uv(*steps.install, UV_PROJECT_ENVIRONMENT=str(target))
 
 
 def find_uv() -> str:
@@ -86,11 +78,10 @@ def find_uv() -> str:
 class _Uv:
     """Calls uv where a plan wants it called."""
 
-    def __init__(self, plan: Plan, source: Path, scratch: Path) -> None:
+    def __init__(self, plan: Plan, directory: str) -> None:
         self.plan = plan
         self.program = find_uv()
-        is_of_project = plan.kind in {"project", "uv.lock"}
-        self.directory = (source / plan.origin).parent if is_of_project else scratch
+        self.directory = Path(directory)
 
     async def __call__(self, *words: str, **more: str) -> None:
         code, said = await _run((self.program, *words), self.directory, installer_environment(os.environ) | more)
@@ -107,77 +98,6 @@ class _Uv:
             f"\nThe source asks for Python {self.plan.python}. Install it where the agent runs, or let uv fetch it:"
             " UV_PYTHON_DOWNLOADS=automatic where the agent starts."
         )
-
-
-async def _stated(plan: Plan, uv: _Uv, source: Path, scratch: Path, interpreter: Sequence[str]) -> Path:
-    """Write what to install; packages of the source itself are replaced by those that they need."""
-    found = plan.requirements
-    options = _file_options(plan)
-    constraints = scratch / "constraints.txt"
-    constraints.write_text("".join(f"{_placed(line, source)}\n" for line in found.constraints))
-    stated = scratch / "requirements.txt"
-    lines = [_placed(line, source) for line in found.lines]
-    head = [*options, f"-c {constraints}"] if found.constraints else options
-    stated.write_text("".join(f"{line}\n" for line in (*head, *lines)))
-    if not _has_folders(plan):
-        return stated
-    resolved = scratch / "resolved.txt"
-    given = Path(plan.origin).name if plan.kind == "project" else str(stated)
-    hashes = ("--generate-hashes",) if any("--hash" in line for line in lines) else ()
-    words = ("--no-header", "--no-annotate", *hashes, *_command_options(plan), "-o", str(resolved))
-    await uv("pip", "compile", *interpreter, *words, given)
-    kept = [line for line in resolved.read_text().splitlines() if not _is_folder(line)]
-    resolved.write_text("".join(f"{line}\n" for line in (*options, *kept)))
-    return resolved
-
-
-def _has_requirements(stated: Path) -> bool:
-    return any(line and not line.startswith("-") for line in stated.read_text().splitlines())
-
-
-def _has_folders(plan: Plan) -> bool:
-    is_stated = any(line.startswith(SOURCE) and not _is_archive(line) for line in plan.requirements.lines)
-    return is_stated if plan.kind == "requirements" else plan.kind == "project" and _has_other_folders(plan)
-
-
-def _has_other_folders(plan: Plan) -> bool:
-    own = Path(plan.origin).parent.as_posix()
-    return any(folder != own for folder in plan.requirements.folders)
-
-
-def _is_folder(line: str) -> bool:
-    place = line.partition(" ;")[0].strip()
-    return ("file://" in place or place.startswith(("-e ", "/", "."))) and not _is_archive(place)
-
-
-def _is_archive(line: str) -> bool:
-    return line.partition("[")[0].endswith(_ARCHIVES)
-
-
-def _placed(line: str, source: Path) -> str:
-    return line.replace(SOURCE, str(source.resolve()))
-
-
-def _file_options(plan: Plan) -> list[str]:
-    """Give the options that stand in a file rather than on the command line, where anybody could read a password."""
-    words = iter(plan.requirements.options)
-    lines: list[str] = []
-    for word in words:
-        if word in OPTIONS_OF_THE_COMMAND:
-            _ = next(words, "") if word == "--torch-backend" else ""
-        else:
-            lines.append(word if word == "--no-index" else f"{word} {next(words, '')}")
-    return lines
-
-
-def _command_options(plan: Plan) -> list[str]:
-    words = iter(plan.requirements.options)
-    found: list[str] = []
-    for word in words:
-        found += OPTIONS_OF_THE_COMMAND.get(word, ())
-        if word == "--torch-backend":
-            found.append(next(words, "auto"))
-    return found
 
 
 def installer_environment(inherited: Mapping[str, str]) -> dict[str, str]:

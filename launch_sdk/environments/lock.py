@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.environments.requirements import URLS, Requirements
+from launch_sdk.environments.torch import BACKEND, backend_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ def requirements_of(lock: Mapping[str, Any]) -> tuple[Requirements, list[str]]:
         else:
             left_out.append(f"{name} {package['version']} was installed from {url}, which is not in the source")
     if backend := _torch_backend(lock):
-        found.options += ["--torch-backend", backend]
+        found.options += [BACKEND, backend]
     return found, left_out
 
 
@@ -99,10 +100,7 @@ def _from_url(package: Mapping[str, str], url: str) -> str | None:
 
 
 def _torch_backend(lock: Mapping[str, Any]) -> str | None:
-    """PyTorch's builds for CUDA, ROCm or the CPU alone have an index each; the version says which: 2.4.0+cu121."""
-    torch = next((package["version"] for package in packages_of(lock) if package["name"] == "torch"), "")
-    backend = torch.partition("+")[2]
-    return backend if re.fullmatch(r"cpu|xpu|cu\d+|rocm[\d.]+", backend) else None
+    return backend_of(next((package["version"] for package in packages_of(lock) if package["name"] == "torch"), ""))
 
 
 def _is_inside(path: object) -> bool:

@@ -23,6 +23,7 @@ from launch_sdk.environments.project_files import (
     read_uv_lock,
 )
 from launch_sdk.environments.requirements import SOURCE, Requirements, read_file, without_password
+from launch_sdk.environments.torch import backend_options
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.tracking.environment import platform_name
 
@@ -142,6 +143,7 @@ def _plan_file(source: Path, name: str) -> Plan:
             _add(found, read_uv_lock(source, name))
     else:
         found = read_file(source, name)
+    found.options += backend_options(found) if kind == "requirements" else []
     if found.faults:
         raise InvalidSpecError(f"The requirements of {name}", found.faults)
     return _planned(name, kind, python, found, notices)

@@ -92,6 +92,7 @@ def collector_of(
     output: Path,
     declarations: str,
     on_notice: Callable[[str], None],
+    is_confined: bool = False,
 ) -> Collector:
     """Make the collector of a run: its W&B runs, and the sources that its spec names.
 
@@ -103,8 +104,9 @@ def collector_of(
         output: what the program prints.
         declarations: name of the file in which the W&B hook tells what it has seen.
         on_notice: given each line that the user should see.
+        is_confined: the program may not be believed: no file is read outside of these two directories.
     """
-    sources: list[Source] = [WandbRuns(run_dir, work, declarations)]
+    sources: list[Source] = [WandbRuns(run_dir, work, declarations, is_confined=is_confined)]
     parsed, _ = parse_metric_sources(list(metric_sources))
     for source in parsed:
         if isinstance(source, StdoutSource):

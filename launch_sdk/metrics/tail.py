@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from stat import S_ISREG
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CHUNK_BYTES = 1 << 16
 
@@ -41,6 +38,8 @@ class Tail:
         except OSError:
             return b"", False
         try:
+            if self.within is not None and not is_within(Path(f"/proc/self/fd/{descriptor}"), self.within):
+                return b"", False  # somebody has put a link there since
             return self._read(descriptor)
         except OSError:
             return b"", False

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.metrics.lines import LineReader
-from launch_sdk.metrics.tail import Tail
+from launch_sdk.metrics.tail import Tail, is_within
 from launch_sdk.metrics.wandb_file import LogReader
 from launch_sdk.metrics.wandb_records import Translator
 from launch_sdk.tracking.added_schemas import added_schemas
@@ -36,15 +36,17 @@ PATTERNS = ("wandb/offline-run-*/run-*.wandb", "wandb/run-*/run-*.wandb")
 class WandbRuns:
     """Follows every W&B run of a program. A program without wandb costs two looks into the run directory a second."""
 
-    def __init__(self, run_dir: Path, work: Path, declarations: str) -> None:
+    def __init__(self, run_dir: Path, work: Path, declarations: str, *, is_confined: bool = False) -> None:
         """Follow the runs of a program.
 
         Args:
             run_dir: the run directory, which is the client's `WANDB_DIR`.
             work: where the program was started.
             declarations: name of the hook's file in the run directory.
+            is_confined: whether logs anywhere else are left alone, whatever the hook's file says.
         """
         self._places = (run_dir, work)
+        self._is_confined = is_confined
         self._declared = LineReader(Tail(run_dir / declarations, within=run_dir))
         self._inputs = DeclaredInputs()
         self._logs: dict[Path, RunLog] = {}
@@ -99,8 +101,11 @@ class WandbRuns:
 
     def _follow(self, path: Path) -> None:
         real = path.resolve()
-        if real not in self._logs and len(self._logs) < MAX_RUNS:
-            self._logs[real] = RunLog(real)
+        if real in self._logs or len(self._logs) >= MAX_RUNS:
+            return
+        within = next((place for place in self._places if is_within(real, place)), None)
+        if within is not None or not self._is_confined:
+            self._logs[real] = RunLog(real, within if self._is_confined else None)
 
     def _next_step(self, log: RunLog) -> int:
         """A run that begins when all others are over goes on counting; one beside others counts for itself."""
@@ -113,9 +118,9 @@ class WandbRuns:
 class RunLog:
     """One `.wandb` file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, within: Path | None = None) -> None:
         self.path = path
-        self._tail = Tail(path)
+        self._tail = Tail(path, within)
         self._reader = LogReader()
         self._translator: Translator | None = None
         self._refusal_told = False

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 CURRENT = "current"
+PROGRAM_PYTHON = "LAUNCH_PROGRAM_PYTHON"  # in an image that has its programs' packages apart from its launcher's
 # What says which environment this process is in; a program in another one must not inherit it.
 _OF_AN_ENVIRONMENT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
 
@@ -66,8 +67,9 @@ async def environment_of(
         LaunchError: it cannot be made; the message says why.
     """
     if spec.environment == CURRENT:
-        await asyncio.to_thread(_record, spec, run, locks.capture(root=str(run.work)), None, on_lines)
-        yield ProgramEnvironment(sys.executable, os.environ)
+        interpreter = os.environ.get(PROGRAM_PYTHON) or sys.executable
+        await asyncio.to_thread(_record, spec, run, _present(interpreter, str(run.work)), None, on_lines)
+        yield ProgramEnvironment(interpreter, os.environ)
         return
     plan = await asyncio.to_thread(plan_environment, spec.environment, run.work, spec.lock, start)
     if plan.notices:
@@ -129,6 +131,16 @@ def _record(
         said["differs"] = differs
         on_lines(["launch: this differs from the run that is repeated:", *(f"  {line}" for line in shown(differs))])
     protocol.write_atomically(run.path, protocol.ENVIRONMENT, dumps({**found, **said}))
+
+
+def _present(interpreter: str, root: str) -> dict[str, Any]:
+    """Describe what programs run in that have no environment of their own."""
+    path = Path(interpreter).parent.parent
+    return (
+        _captured(path, root)
+        if (path / "pyvenv.cfg").is_file() and interpreter != sys.executable
+        else locks.capture(root=root)
+    )
 
 
 def _captured(path: Path, root: str) -> dict[str, Any]:

@@ -12,27 +12,26 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from launch_sdk.containers.settled import Surroundings
 from launch_sdk.environments import wandb
-from launch_sdk.environments.current import program_arguments, program_environment
-from launch_sdk.environments.sdk_path import sdk_variables
 from launch_sdk.errors import NotFoundError, RunFailedError
 from launch_sdk.metrics.collector import Collector, collector_of
 from launch_sdk.runs.config_files import patch_files
-from launch_sdk.runs.environment import CURRENT, environment_of
 from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.notebooks import as_script
 from launch_sdk.runs.packing import pack_source
+from launch_sdk.runs.places import Place, PreparedRun, process_place
 from launch_sdk.runs.provenance import tell_provenance
-from launch_sdk.runs.supervise import Follower, TimeIsUpError, run_program
+from launch_sdk.runs.supervise import Follower, Program, TimeIsUpError, supervise
 from launch_sdk.runs.used_files import hand_over
-from launch_sdk.specs.command import ARGS_FILE
+from launch_sdk.specs.container import image_of_source
 from launch_sdk.specs.job import checked
 from launch_sdk.specs.run_policy import Ending, RunPolicy
 from launch_sdk.tracking import protocol
-from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from launch_sdk.runs.program_fork import ProgramFork
@@ -84,6 +83,7 @@ async def execute(
     on_summary: Callable[[Mapping[str, Any]], None] = lambda _summary: None,
     pass_fds: Sequence[int] = (),
     fork: ProgramFork | None = None,
+    around: Surroundings | None = None,
 ) -> Outcome:
     """Run a spec to its end.
 
@@ -95,7 +95,9 @@ async def execute(
         on_lines: given each batch of new lines of output.
         on_summary: given the summary so far, about ten times a second; the same mapping each time.
         pass_fds: descriptors that the program inherits, under the same numbers.
+        pass_fds: descriptors that the program inherits, under the same numbers; a container inherits none.
         fork: where the program may be forked if it runs in this interpreter; None to start it as a new process anyway.
+        around: what the run's queue gives to its container; None for a run that is on no queue.
 
     Raises:
         RunFailedError: the run could not be started, or its directory cannot be written; it might next time.
@@ -115,21 +117,17 @@ async def execute(
             entry_point, notices = await asyncio.to_thread(as_script, spec.entry_point, start)
             if notices:
                 tell(notices)
-            environment = await stack.enter_async_context(environment_of(spec, run, tell, start))
-        collector = stack.enter_context(closing(_collector(spec, run, start, on_lines)))
-        follower = Follower(run, on_lines, collector)
+            started = replace(spec, entry_point=entry_point)
+            prepared = PreparedRun(started, run, start, identity, store, tell, pass_fds, fork)
+            place = await stack.enter_async_context(_place(prepared, around or Surroundings()))
+        collector = stack.enter_context(closing(_collector(prepared, place, on_lines)))
+        follower = Follower(run, on_lines, collector, before=place.take_over)
         follower.skip()
-        running = run_program(
-            _arguments(replace(spec, entry_point=entry_point), run, environment.interpreter),
-            directory=start,
-            environment=_variables(spec, run, identity, environment.inherited),
-            follower=follower,
-            on_look=lambda: on_summary(follower.summary),
-            timeout_s=policy.run_timeout_s,
-            pass_fds=pass_fds,
-            fork=fork if spec.environment == CURRENT else None,
+        program = await place.start_program()
+        running = supervise(
+            program, follower, on_look=lambda: on_summary(follower.summary), timeout_s=policy.run_timeout_s
         )
-        outcome = await _outcome(spec, run, follower, running)
+        outcome = await _outcome(spec, run, follower, program, running)
     if outcome.succeeded:
         with suppress(OSError):  # a disk that is full takes nothing from what the program has done
             protocol.write_atomically(run.path, FINISHED, json.dumps({"version": protocol.VERSION, "exit_code": 0}))
@@ -137,7 +135,18 @@ async def execute(
     return outcome
 
 
-async def _outcome(spec: RunSpec, run: RunDirectory, follower: Follower, running: Coroutine[Any, Any, int]) -> Outcome:
+def _place(prepared: PreparedRun, around: Surroundings) -> AbstractAsyncContextManager[Place]:
+    """Choose where the program runs: in a container if its run or its queue says so."""
+    if prepared.spec.container is None and around.containers is None:
+        return process_place(prepared)
+    from launch_sdk.runs.container_place import container_place
+
+    return container_place(prepared, around)
+
+
+async def _outcome(
+    spec: RunSpec, run: RunDirectory, follower: Follower, program: Program, running: Coroutine[Any, Any, int]
+) -> Outcome:
     try:
         exit_code = await running
     except TimeIsUpError as late:
@@ -146,7 +155,7 @@ async def _outcome(spec: RunSpec, run: RunDirectory, follower: Follower, running
     if not exit_code:
         return Outcome(0, follower.summary, None)
     is_preempted = follower.is_preempting or exit_code in TOLD_TO_END
-    return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code), is_preempted)
+    return Outcome(exit_code, follower.summary, describe_failure(spec, run, exit_code, program.note), is_preempted)
 
 
 @asynccontextmanager
@@ -174,16 +183,6 @@ async def _on_a_disk(run: RunDirectory) -> AsyncGenerator[None]:
         ) from error
 
 
-def _arguments(spec: RunSpec, run: RunDirectory, interpreter: str) -> list[str]:
-    """Give the argument vector; `${args_json_file}` in it becomes the path of a file with the config."""
-    words = program_arguments(spec.entry_point, spec.args, interpreter)
-    if ARGS_FILE not in words:
-        return words
-    path = run.path / "args.json"
-    path.write_text(json.dumps(encode(spec.config)), encoding="utf-8")
-    return [str(path) if word == ARGS_FILE else word for word in words]
-
-
 def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = protocol.LAUNCH_LAYER) -> Path:
     """Make the run's directory: its copy of the source with its config files written, and its overrides.
 
@@ -199,7 +198,7 @@ def prepare(spec: RunSpec, run: RunDirectory, store: RunStore, layer: str = prot
     start = store.lay_out(spec.source, run.work)
     protocol.write_code(run.path, store.record(spec.source))
     hand_over(spec.lock, run, store)
-    program = spec.entry_point[0]
+    program = spec.entry_point[0] if spec.entry_point else ""
     if program.endswith(".py") and not (start / program).is_file():
         scripts = sorted(p.relative_to(start).as_posix() for p in start.rglob("*.py"))[:8]
         raise NotFoundError(
@@ -235,25 +234,6 @@ def _goes_on(run: RunDirectory) -> bool:
     return any(record.get(protocol.PREEMPTING) is True for record in records)
 
 
-def _variables(
-    spec: RunSpec, run: RunDirectory, identity: Mapping[str, str], inherited: Mapping[str, str]
-) -> dict[str, str]:
-    """Give all variables of the program: the run protocol's, and those that the W&B client reads."""
-    contract = wandb.wandb_environment(
-        inherited,
-        run_dir=run.path,
-        run_id=identity.get(protocol.RUN_ID),
-        name=identity.get(protocol.RUN_NAME),
-        project=identity.get(protocol.PROJECT),
-        sweep_id=identity.get(protocol.SWEEP_ID),
-        config=spec.config,
-        files=spec.files,
-    )
-    own = {**contract, **sdk_variables(launch_home()), protocol.RUN_DIR: str(run.path), **identity}
-    own[protocol.CHECKPOINT_DIR] = str(run.checkpoints)
-    return program_environment(own, inherited)
-
-
 def _telling(run: RunDirectory, on_lines: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
     """Tell at once what happens before the program starts, and keep it where the program's output goes."""
 
@@ -265,25 +245,28 @@ def _telling(run: RunDirectory, on_lines: Callable[[list[str]], None]) -> Callab
     return tell
 
 
-def _collector(spec: RunSpec, run: RunDirectory, start: Path, on_lines: Callable[[list[str]], None]) -> Collector:
+def _collector(prepared: PreparedRun, place: Place, on_lines: Callable[[list[str]], None]) -> Collector:
     """Make what reads the metrics that the program does not log through the run protocol."""
+    spec, run, start = prepared.spec, prepared.run, prepared.start
     if notice := wandb.mode_notice(os.environ):
         on_lines([notice])
     return collector_of(
         spec.metric_sources,
-        run_dir=run.path,
+        run_dir=place.folder,
         work=start,
         records=run.records,
         output=run.output,
         declarations=wandb.DECLARATIONS,
         on_notice=lambda line: on_lines([line]),
+        is_confined=place.is_confined,
     )
 
 
-def describe_failure(spec: RunSpec, run: RunDirectory, exit_code: int) -> str:
-    """Say how a program failed, with its last lines."""
+def describe_failure(spec: RunSpec, run: RunDirectory, exit_code: int, note: str | None = None) -> str:
+    """Say how a program failed, with what is known beside its exit code, and with its last lines."""
     how = f"was ended by signal {-exit_code}" if exit_code < 0 else f"exited with code {exit_code}"
-    return f"{program_name(spec)} {how}. Its last lines:\n{_last_lines(run)}"
+    known = f"{note} " if note else ""
+    return f"{program_name(spec)} {how}. {known}Its last lines:\n{_last_lines(run)}"
 
 
 def _last_lines(run: RunDirectory) -> str:
@@ -292,4 +275,5 @@ def _last_lines(run: RunDirectory) -> str:
 
 def program_name(spec: RunSpec) -> str:
     """Return what a person calls the program: the script, not the interpreter that starts it."""
-    return next((word for word in spec.entry_point if word.endswith(".py")), spec.entry_point[0])
+    started = spec.entry_point[0] if spec.entry_point else image_of_source(spec.source) or "the image"
+    return next((word for word in spec.entry_point if word.endswith(".py")), started)

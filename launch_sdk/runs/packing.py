@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launch_sdk.errors import InvalidSpecError
-from launch_sdk.sources.packed import is_packed
+from launch_sdk.sources.packed import IMAGE, is_packed
 from launch_sdk.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def pack_source(spec: RunSpec, store: RunStore, tell: Callable[[str], object] = 
         store: where to.
         tell: is told, line by line, what a run of it will not have: secrets, large files, what links lead to.
     """
-    if is_packed(spec.source):
+    if is_packed(spec.source) or spec.source.startswith(IMAGE):
         return spec
     source = _packed(Path(spec.source).expanduser(), store, tell)
     return RunSpec.from_dict({**spec.to_dict(), "source": source})

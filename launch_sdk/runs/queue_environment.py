@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from launch_sdk.errors import NotFoundError
-from launch_sdk.specs.queue_config import EXPANDED, NEEDED, expand_macros
+from launch_sdk.specs.queue_config import EXPANDED, NEEDED
+from launch_sdk.specs.queue_templates import expand_macros
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping

@@ -23,6 +23,7 @@ from launch_sdk.tracking.values import is_object, to_text
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
+    from launch_sdk.containers.settled import Surroundings
     from launch_sdk.runs.run_directory import RunDirectory
     from launch_sdk.runs.store import RunStore
     from launch_sdk.specs.run_spec import RunSpec
@@ -105,6 +106,7 @@ async def scheduler_program(
     timeout_s: float,
     variables: Mapping[str, str],
     on_lines: Callable[[list[str]], None],
+    around: Surroundings | None = None,
 ) -> AsyncGenerator[ProgramTalk]:
     """Run the program of a scheduler for the length of the block.
 
@@ -115,12 +117,13 @@ async def scheduler_program(
         timeout_s: how long it may take for one answer.
         variables: its own, beside those that any program has.
         on_lines: given each batch of new lines of its output.
+        around: what the sweep's queue gives to its container, if it is to have one.
     """
     ours, its = socket.socketpair()
     talk = ProgramTalk(ours, timeout_s)
     identity: dict[str, Any] = {**variables, VARIABLE: str(its.fileno())}
     program = asyncio.create_task(
-        execute(spec, run, store=store, identity=identity, on_lines=on_lines, pass_fds=(its.fileno(),))
+        execute(spec, run, store=store, identity=identity, on_lines=on_lines, pass_fds=(its.fileno(),), around=around)
     )
 
     def note_end(task: asyncio.Task[Outcome]) -> None:

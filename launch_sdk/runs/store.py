@@ -15,7 +15,7 @@ from launch_sdk.sources.directory import Pack, origin_of_pack, pack_directory, u
 from launch_sdk.sources.git_fetch import FetchedTree, fetch_tree
 from launch_sdk.sources.git_pack import PackedCapture, files_of, origin_of_tree, pack_work_tree
 from launch_sdk.sources.git_replay import replay
-from launch_sdk.sources.packed import GIT, GitSource, file_of, is_packed, program_directory
+from launch_sdk.sources.packed import GIT, IMAGE, GitSource, file_of, is_packed, program_directory
 from launch_sdk.sources.store_files import new_file
 from launch_sdk.specs.git_address import GitAddress
 
@@ -95,6 +95,8 @@ class RunStore:
 
     def record(self, source: str) -> dict[str, Any]:
         """Say what a packed source is: its name, its tree and folder, and what is known of its origin."""
+        if source.startswith(IMAGE):
+            return {"source": source}
         if not source.startswith(GIT):
             return {"source": source, **origin_of_pack(source, self.sources).to_dict()}
         named = GitSource.parse(source)
@@ -112,7 +114,8 @@ class RunStore:
         """Make `target` the run's own copy of a source.
 
         Args:
-            source: a packed source, or the path of a local directory, which is packed first.
+            source: a packed source; the path of a local directory, which is packed first; or an image, whose copy is
+                an empty folder.
             target: a directory that does not exist yet, or an earlier copy, which is replaced.
 
         Returns:
@@ -122,6 +125,10 @@ class RunStore:
             NotFoundError: the store does not hold the source.
             InvalidSpecError: it is not what its name says, or cannot be laid out safely.
         """
+        if source.startswith(IMAGE):
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            return target
         if not is_packed(source):
             source = self.put_directory(Path(source).expanduser()).source
         target.parent.mkdir(parents=True, exist_ok=True)

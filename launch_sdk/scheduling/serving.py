@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from launch_sdk.scheduling.scheduler import Scheduler
 
 VARIABLE = "LAUNCH_SCHEDULER_FD"  # number of the inherited socket
+SOCKET = "LAUNCH_SCHEDULER_SOCKET"  # path of a socket to connect to, of a program that inherits none
 
 
 def descriptor() -> int | None:
     """Return the number of the sweep's socket; None if no sweep has started this program."""
+    if path := os.environ.pop(SOCKET, ""):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(path)
+        return connection.detach()
     text = os.environ.get(VARIABLE, "")
     return int(text) if text.isascii() and text.isdigit() else None
 

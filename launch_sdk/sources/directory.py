@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import ConflictError, Fault, InvalidSpecError, LaunchError, NotFoundError
 from launch_sdk.sources.capture_rules import IGNORE_FILE, MAX_PACK_BYTES, CaptureRules, taken_by_ignore_file
@@ -145,7 +145,8 @@ def unpack(source: str, store: Path, target: Path) -> None:
         with tarfile.open(pack, "r:") as archive:
             members = archive.getmembers()
             _refuse_hostile(members)
-            archive.extractall(target, members=members, filter="tar")  # every member was checked
+            known: Any = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}  # not before 3.11.4
+            archive.extractall(target, members=members, **known)  # noqa: S202  # every member was checked
     except tarfile.TarError as error:
         raise InvalidSpecError("The source", [Fault("source", f"{pack} is no pack of ours: {error}")]) from None
 
@@ -199,6 +200,21 @@ def _names_in_git(directory: Path) -> list[str]:
         return []
     kept = [name for name in untracked if not any(is_left_out_folder(p) for p in _folders_of(directory, name))]
     return [name for name in [*tracked, *kept] if os.path.lexists(directory / name)]
+
+
+def named_by_ignore_file(directory: Path) -> frozenset[str]:
+    """List what `.launchignore` names below a folder that is no repository, whatever `.gitignore` says."""
+    if not _patterns(directory):
+        return frozenset()
+    with tempfile.TemporaryDirectory() as folder:
+        make_repository(Path(folder), "sha1")
+        git = Git(directory, {**private_git(Path(folder)).variables, "GIT_WORK_TREE": str(directory)})
+        return frozenset(_listed(git, "--others", "--ignored", *_patterns(directory)))
+
+
+def leads_out(name: PurePosixPath, link: Path) -> bool:
+    """Say whether a link, by its name below a folder, leads out of that folder, or might."""
+    return not _link_stays_inside(name, str(link.readlink()))
 
 
 def _listed(git: Git, *options: str) -> list[str]:

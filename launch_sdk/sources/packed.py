@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote_to_bytes
 from launch_sdk.errors import Fault, InvalidSpecError
 
 FOLDER, GIT = "sha256:", "git+sha256:"
+IMAGE = "image:"  # what has no code but its image's: it is in no store, and lays out as an empty folder
 _GIT_SOURCE = re.compile(r"git\+sha256:([0-9a-f]{64})#([0-9a-f]{40}|[0-9a-f]{64})(?::(.+))?", re.DOTALL)
 
 

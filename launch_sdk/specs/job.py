@@ -10,17 +10,17 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.container import image_job_name, image_of_source, merged_containers, tag_of
 from launch_sdk.specs.input_faults import deletion_faults
 from launch_sdk.specs.input_schema import with_integers
 from launch_sdk.specs.inputs import JobInputs
-from launch_sdk.specs.run_spec import values_faults
+from launch_sdk.specs.run_spec import RunSpec, values_faults
 from launch_sdk.tracking.input_paths import file_key
 from launch_sdk.tracking.values import encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from launch_sdk.specs.run_spec import RunSpec
 
 LATEST = "latest"
 MAX_NAME = 128  # W&B's
@@ -43,6 +43,7 @@ class Job:
         created: when the version was made, unix seconds.
         own_aliases: names that people gave to the version.
         is_latest: whether it is the newest that there is.
+        description: what people say of it, in Markdown.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Job:
     created: float | None = None
     own_aliases: tuple[str, ...] = ()
     is_latest: bool = True
+    description: str | None = None
 
     @property
     def version(self) -> str:
@@ -87,6 +89,7 @@ class Job:
         *,
         policy: Mapping[str, Any] | None = None,
         resources: Mapping[str, int] | None = None,
+        container: Mapping[str, Any] | None = None,
     ) -> RunSpec:
         """Give the spec of one run.
 
@@ -98,6 +101,7 @@ class Job:
             project: what it belongs to; None for the job's own.
             policy: laid over the job's own policy, key by key.
             resources: laid over what the job asks for, likewise.
+            container: laid over which container the job wants, likewise.
 
         Raises:
             InvalidSpecError: something given is no input, or is not what the input may be; every fault at once.
@@ -107,7 +111,8 @@ class Job:
             own, config=config, files=files, args=tuple(args) or own.args, name=name, project=project or own.project
         )
         limits = {"policy": {**own.policy, **(policy or {})}, "resources": {**own.resources, **(resources or {})}}
-        return checked(replace(given, **limits))
+        in_container = replace(given, **limits, container=merged_containers(own.container, container))
+        return checked(RunSpec.from_dict(in_container.to_dict()) if container else in_container)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -116,6 +121,7 @@ class Job:
             "aliases": list(self.aliases),
             "digest": self.digest,
             "queue": self.queue,
+            "description": self.description,
             "source": self.spec.source,
             "entry_point": list(self.spec.entry_point),
             "args": list(self.spec.args),
@@ -224,8 +230,16 @@ def safe_name(text: str) -> str:
     return _UNUSABLE.sub("-", text).strip("-._")[:MAX_NAME]
 
 
+def suggested_aliases(spec: RunSpec) -> tuple[str, ...]:
+    """Name the version of an image's job as the image's tag does, unless versions cannot be called so."""
+    tag = tag_of(image_of_source(spec.source) or "")
+    return () if tag is None or _alias_faults(tag) else (tag,)
+
+
 def suggested_name(spec: RunSpec) -> str:
-    """Name a job after its project, if it has one, and its program."""
+    """Name a job after its project, if it has one, and its program; or after the image that is all its code."""
+    if image := image_of_source(spec.source):
+        return image_job_name(image)
     program = next((word for word in spec.entry_point if word.endswith(".py")), spec.entry_point[0])
     words = [spec.project or "", PurePosixPath(program).stem]
     name = "-".join(cleaned for word in words if (cleaned := safe_name(word)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ANYTHING: Mapping[str, Any] = {"type": "object", "description": "Values laid over the program's run config."}
 FIXED = (
     *("source", "entry_point", "environment", "name", "project", "job", "inputs", "metric_sources", "lock"),
-    *("policy", "resources"),
+    *("policy", "resources", "container"),
 )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
 
 _DESCRIBED = 20
-_STARTS = ("source", "entry_point", "args", "environment", "project", "metric_sources")
+_STARTS = ("source", "entry_point", "args", "environment", "project", "metric_sources", "container")
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,13 @@ class JobVersion:
         number: never given twice.
         spec: its content; None once it is deleted.
         created: when it was made, unix seconds.
+        description: what people say of it.
     """
 
     number: int
     spec: RunSpec | None
     created: float | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class JobHistory:
 
     def _job(self, version: JobVersion, spec: RunSpec) -> Job:
         aliases = sorted(alias for alias, number in self.own_aliases.items() if number == version.number)
-        return Job(self.name, self.queue, spec, version.number, version.created, tuple(aliases))
+        made = Job(self.name, self.queue, spec, version.number, version.created, tuple(aliases))
+        return replace(made, description=version.description)
 
     def _missing(self, alias: str, versions: Sequence[Job]) -> str:
         number = version_number(alias)
@@ -145,13 +148,14 @@ def described(history: JobHistory) -> str:
     """Say in Markdown what a job is and which versions it has, for its page."""
     latest = history.latest
     rows = [
-        f"| {one.version} | {', '.join(one.aliases)} | {' '.join(one.spec.entry_point)} | {_when(one.created)} |"
+        f"| {one.version} | {', '.join(one.aliases)} | {started(one.spec)} | {_when(one.created)} |"
         for one in history.versions[:_DESCRIBED]
     ]
     more = len(history.versions) - _DESCRIBED
     return "\n".join(
         [
-            f"Job {latest.name}, version {latest.version}: {' '.join(latest.spec.entry_point)}",
+            *([latest.description, ""] if latest.description else []),
+            f"Job {latest.name}, version {latest.version}: {started(latest.spec)}",
             "",
             "| version | aliases | entry point | made |",
             "|---|---|---|---|",
@@ -161,6 +165,11 @@ def described(history: JobHistory) -> str:
             f"A run of an older version: `launch --job {latest.name}:VERSION`",
         ]
     )
+
+
+def started(spec: RunSpec) -> str:
+    """Say what a job starts: its entry point, or the image that starts by itself."""
+    return " ".join(spec.entry_point) or spec.source
 
 
 def _when(created: float | None) -> str:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.container import IMAGE_SOURCE, merged_containers
 from launch_sdk.specs.placement import Placement, Priority
-from launch_sdk.specs.run_spec import DEFAULT_ENTRY_POINT, RunSpec
+from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.tracking.protocol import merge
+
+PROCESS, CONTAINER = "process", "container"  # what `resource` says
 
 
 def _empty() -> dict[str, Any]:
@@ -43,6 +46,8 @@ class LaunchConfig:
         resources: what it asks for of its agent's machine.
         priority: which runs that wait on its queue it is taken before.
         variables: values for the template variables of the queue.
+        resource: `container` or `process`; None lets the queue decide.
+        container: which container it wants, as `specs.container.ContainerSpec`; None if nothing was said of it.
     """
 
     uri: str | None = None
@@ -63,6 +68,13 @@ class LaunchConfig:
     resources: Mapping[str, int] = field(default_factory=_counts)
     priority: Priority | None = None
     variables: Mapping[str, Any] = field(default_factory=_empty)
+    resource: str | None = None
+    container: Mapping[str, Any] | None = None
+
+    @property
+    def image(self) -> str | None:
+        """The image that was named to be run."""
+        return (self.container or {}).get("image")
 
     @property
     def placement(self) -> Placement:
@@ -94,7 +106,30 @@ class LaunchConfig:
             resources={**lower.resources, **own.resources},
             priority=lower.priority if own.priority is None else own.priority,
             variables={**lower.variables, **own.variables},
+            resource=own.resource or lower.resource,
+            container=merged_containers(lower.container, own.container),
         )
+
+    def wanted_container(self) -> Mapping[str, Any] | None:
+        """Give the container that a run of this wants; None lets its queue decide.
+
+        Raises:
+            InvalidSpecError: a process is wanted, and an image is named.
+        """
+        if self.resource != PROCESS:
+            return {} if self.container is None and self.resource == CONTAINER else self.container
+        if self.container:
+            told = "Cannot specify docker image with local-process resource runner: leave out one of them"
+            raise InvalidSpecError("The launch", [Fault("resource", told)])
+        return None
+
+    def spec_of_image(self) -> RunSpec:
+        """Give the spec of a run of the image that is named, with no other code.
+
+        Raises:
+            InvalidSpecError: something in it is wrong; every fault at once.
+        """
+        return self.spec_of(f"{IMAGE_SOURCE}{self.image}")
 
     def spec_of(self, source: str) -> RunSpec:
         """Give the spec of a run of a directory.
@@ -105,7 +140,7 @@ class LaunchConfig:
         return RunSpec.from_dict(
             {
                 "source": source,
-                "entry_point": self.entry_point or DEFAULT_ENTRY_POINT,
+                **({"entry_point": self.entry_point} if self.entry_point else {}),
                 "args": self.args,
                 "config": self.config,
                 "files": self.files,
@@ -115,6 +150,7 @@ class LaunchConfig:
                 "metric_sources": self.metric_sources,
                 "policy": self.policy,
                 "resources": self.resources,
+                "container": self.wanted_container(),
             }
         )
 
@@ -136,9 +172,15 @@ class LaunchConfig:
             "files": merged(earlier.files, self.files),
             "policy": {**earlier.policy, **self.policy},
             "resources": {**earlier.resources, **self.resources},
+            "container": self.container_over(earlier.container),
         }
         changed = {key: value for key, value in said.items() if value}
         return RunSpec.from_dict({**earlier.to_dict(), **values, **changed, "name": self.name})
+
+    def container_over(self, earlier: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Lay what is said of a container over that of an earlier run, or of a job."""
+        wanted = self.wanted_container()
+        return None if self.resource == PROCESS else merged_containers(earlier, wanted)
 
     def refuse(self, keys: Sequence[str], why: str) -> None:
         """Raise InvalidSpecError if any of these attributes is given; one fault for each."""

@@ -14,7 +14,8 @@ overrides:
 metric_sources:
   - stdout: 'loss=(?P<loss>\S+)'
 policy: {retries: 2, run_timeout_s: 3600}
-resource_args: {gpu: 1, cpu: 4}
+resource_args: {gpu: 1, cpu: 4}     # or, of a container: {container: {memory: 2g}}
+docker: {docker_image: python:3.12, user_id: 1000}
 ```
 """
 
@@ -26,12 +27,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.container import CONTAINER_NAMES, container_faults
+from launch_sdk.specs.container_arguments import argument_faults
 from launch_sdk.specs.document import Document, Path_, parse_document, read_document, unusable_values
 from launch_sdk.specs.git_address import parse_git_address, version_fault
-from launch_sdk.specs.launch_config import LaunchConfig, program_words
+from launch_sdk.specs.launch_config import CONTAINER, PROCESS, LaunchConfig, program_words
 from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.specs.placement import Priority, parse_priority
-from launch_sdk.specs.resources import resource_faults
+from launch_sdk.specs.resources import KINDS, resource_faults
 from launch_sdk.specs.run_policy import policy_faults
 from launch_sdk.specs.run_spec import environment_fault, named_twice, split_entry_point
 from launch_sdk.tracking.input_paths import file_key
@@ -41,20 +44,21 @@ TEXTS = ("uri", "job", "name", "project", "entity", "queue")
 KEYS = (
     *(*TEXTS, "environment", "metric_sources", "overrides", "git", "resource"),
     *("policy", "resource_args", "priority", "template_variables"),
+    *("docker", "image_uri", "base_image"),
 )
 PROCESSES = ("process", "local-process", "local")
-OVERRIDES = ("run_config", "files", "entry_point", "args")
+RESOURCES = (*PROCESSES, *CONTAINER_NAMES)
+OVERRIDES = ("run_config", "files", "entry_point", "args", "dockerfile")
+DOCKER = ("docker_image", "user_id")
 GIT = ("repo", "version", "git_version")
 
-_IMAGE = "a program runs in the agent's own environment, in no image"
-_PROCESS = "every run is a process on its agent's machine"
+_PROCESS = "a run is a process on its agent's machine, or one container there"
+_QUEUE = "the queue says it, for all of its runs: launch queue update NAME -c FILE"
 _SERVER = "a server has its own queues, for whoever can reach it; say queue alone"
 NOT_TAKEN: Mapping[Path_, str] = {
-    ("docker",): _IMAGE,
-    ("image_uri",): _IMAGE,
-    ("builder",): _IMAGE,
-    ("registry",): _IMAGE,
-    ("python_version",): "the interpreter is the agent's",
+    ("builder",): _QUEUE,
+    ("registry",): _QUEUE,
+    ("python_version",): "the interpreter is the agent's, or the image's",
     ("additional_services",): _PROCESS,
     ("queue_entity",): _SERVER,
     ("project_queue",): _SERVER,
@@ -62,7 +66,6 @@ NOT_TAKEN: Mapping[Path_, str] = {
     ("sweep_id",): "a sweep starts its own runs: launch-sweep",
     ("author",): "nobody signs in here; say project or name",
     ("overrides", "artifacts"): "there are no artifacts to replace",
-    ("overrides", "dockerfile"): _IMAGE,
     ("overrides", "working_dir"): "a program starts at the top of its source; lead to it in the entry_point",
 }
 
@@ -111,7 +114,7 @@ class _Reader:
         if self.values.get("uri") and self.values.get("job"):
             self._fault(("job",), "there is a uri too; name one of them")
         texts = {key: self._text(key) for key in TEXTS}
-        self._check_resource()
+        args, resources = self._resource_args()
         git_version, git_repo = self._git()
         return LaunchConfig(
             **texts,
@@ -126,7 +129,9 @@ class _Reader:
             config=self._mapping(("overrides", "run_config")),
             files=self._files(),
             policy=self._checked("policy", policy_faults),
-            resources=self._checked("resource_args", resource_faults),
+            resources=resources,
+            resource=self._resource(),
+            container=self._container(overrides.get("dockerfile"), args),
         )
 
     def _fault(self, path: Path_, message: str) -> None:
@@ -170,9 +175,46 @@ class _Reader:
             self._fault((*at, path), f"is the same file as {before!r}, which has values too; name it once")
         return {file_key(str(path)): self._mapping((*at, path)) for path in given}
 
-    def _check_resource(self) -> None:
-        if self.values.get("resource") not in (None, "", *PROCESSES):
-            self._fault(("resource",), f"has no meaning here: {_PROCESS}. Leave it out")
+    def _resource(self) -> str | None:
+        value = self.values.get("resource")
+        if value in (None, ""):
+            return None
+        if value not in RESOURCES:
+            self._fault(("resource",), f"must be {PROCESS} or {CONTAINER}, not {value!r}: {_PROCESS}")
+        return PROCESS if value in PROCESSES else CONTAINER
+
+    def _resource_args(self) -> tuple[dict[str, Any], dict[str, int]]:
+        """Read the arguments of a container, and the counts that a run asks for of a machine: `gpu` and `cpu`."""
+        at: Path_ = ("resource_args",)
+        given = self._mapping(at)
+        for key in RESOURCES:
+            if isinstance(given.get(key), Mapping) and len(given) == 1:
+                at = (*at, key)
+                given = self._mapping(at)
+        counts, args = split_resource_args(given, of_container=at[-1] in CONTAINER_NAMES)
+        for fault in (*resource_faults(counts), *argument_faults(args)):
+            self._fault((*at, fault.path) if fault.path else at, fault.message)
+        return args, counts
+
+    def _container(self, dockerfile: object, args: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Gather what the file says of a container; None if it says nothing."""
+        docker = self._mapping(("docker",))
+        self._check_keys(("docker",), docker, DOCKER)
+        if docker.get("docker_image") and self.values.get("image_uri"):
+            self._fault(("image_uri",), "there is docker.docker_image too, which means the same; say one of them")
+        said: Mapping[str, tuple[Path_, Any]] = {
+            "image": (("docker", "docker_image"), docker.get("docker_image")),
+            "base_image": (("base_image",), self.values.get("base_image")),
+            "dockerfile": (("overrides", "dockerfile"), dockerfile),
+            "user_id": (("docker", "user_id"), docker.get("user_id")),
+        }
+        if said["image"][1] is None:
+            said = {**said, "image": (("image_uri",), self.values.get("image_uri"))}
+        values = {key: value for key, (_, value) in said.items() if value not in (None, "")}
+        for fault in container_faults(values):
+            self._fault(said[fault.path][0], fault.message)
+        found = {**values, **({"args": dict(args)} if args else {})}
+        return found or None
 
     def _git(self) -> tuple[str | None, str | None]:
         """Read which version of which repository; W&B has two names for the version."""
@@ -259,6 +301,16 @@ class _Reader:
         for index in wrong:
             self._fault((*path, index), f"must be a word, not {words[index]!r}")
         return () if wrong else tuple(str(word) for word in words)
+
+
+def split_resource_args(
+    given: Mapping[str, Any], *, of_container: bool = False
+) -> tuple[dict[str, int], dict[str, Any]]:
+    """Part counts of a machine's devices, `gpu` and a whole `cpu`, from the arguments of a container."""
+    if of_container:
+        return {}, dict(given)
+    counts = {key: value for key, value in given.items() if key in KINDS}
+    return counts, {key: value for key, value in given.items() if key not in KINDS}
 
 
 def _is_plain(value: object) -> bool:

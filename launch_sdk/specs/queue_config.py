@@ -17,6 +17,7 @@ preload: [numpy, torch]              # see `specs.preload`
 from __future__ import annotations
 
 import getpass
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,11 +25,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.container import CONTAINER_NAMES
 from launch_sdk.specs.document import Document, parse_document, read_document, unusable_values
 from launch_sdk.specs.preload import KEY as PRELOAD
 from launch_sdk.specs.preload import read_preload
+from launch_sdk.specs.queue_containers import QueueContainers, queue_container_faults
+from launch_sdk.specs.queue_templates import (
+    MACRO,
+    filled,
+    filled_arguments,
+    filled_value,
+    placeholders,
+    template_faults,
+)
 from launch_sdk.specs.template_variables import (
-    PLACEHOLDER,
     WrongTypeError,
     as_text,
     read_variables,
@@ -40,10 +50,9 @@ if TYPE_CHECKING:
     from launch_sdk.specs.document import Path_
 
 SHARED, PRIVATE = "shared", "private"
-MACROS = ("run_id", "run_name", "project_name", "queue_name")
-MACRO = re.compile(r"\$\{(\w+)\}")
 EXPANDED = "LAUNCH_QUEUE_MACROS"  # names of the run's variables that hold macros; its flow expands and removes it
 NEEDED = "LAUNCH_QUEUE_NEEDS"  # names of the variables that the agent must have; likewise
+CHOSEN = "LAUNCH_QUEUE_CHOSEN"  # what the submitter chose of what the queue's containers leave open; likewise
 PROCESS_NAMES = ("process", "local-process", "local")
 RESOURCE_KEYS = ("env",)
 KEYS = ("description", "access", "resource", "resource_args", "template_variables", PRELOAD)
@@ -64,6 +73,8 @@ class QueueConfig:
         variables: what submitters may choose, each with its JSON Schema.
         preload: modules that agents import beforehand for its programs, which they fork then; None for programs that
             start in interpreters of their own.
+        container: what it says of the containers of its runs, with templates, as `specs.queue_containers` has it; None
+            for a queue whose runs are processes.
     """
 
     description: str | None = None
@@ -71,6 +82,11 @@ class QueueConfig:
     env: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     preload: tuple[str, ...] | None = None
+    container: Mapping[str, Any] | None = None
+
+    @property
+    def resource(self) -> str:
+        return PROCESS_NAMES[0] if self.container is None else CONTAINER_NAMES[0]
 
     @property
     def access(self) -> str:
@@ -84,13 +100,15 @@ class QueueConfig:
             "env": dict(self.env),
             "variables": {name: dict(schema) for name, schema in self.variables.items()},
             PRELOAD: None if self.preload is None else list(self.preload),
+            "container": None if self.container is None else dict(self.container),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> QueueConfig:
         preload = values.get(PRELOAD)
-        others = {key: values.get(key) or default for key, default in _DEFAULTS.items()}
-        return cls(**others, preload=None if preload is None else tuple(preload))
+        found = {key: values.get(key) or default for key, default in _DEFAULTS.items()}
+        container = values.get("container")  # an empty mapping is not None
+        return cls(**found, preload=None if preload is None else tuple(preload), container=container)
 
     def to_json(self) -> dict[str, Any]:
         """Give what a file of the queue would say."""
@@ -98,8 +116,8 @@ class QueueConfig:
             "description": self.description,
             "access": self.access,
             "owner": self.owner,
-            "resource": PROCESS_NAMES[0],
-            "resource_args": {"env": dict(self.env)} if self.env else {},
+            "resource": self.resource,
+            "resource_args": {**({"env": dict(self.env)} if self.env else {}), **(self.container or {})},
             "template_variables": {name: dict(schema) for name, schema in self.variables.items()},
             **({} if self.preload is None else {PRELOAD: list(self.preload)}),
         }
@@ -112,9 +130,31 @@ class QueueConfig:
         """
         faults: list[Fault] = []
         values = self._values(queue, chosen, faults)
+        if not faults and self.container is not None:
+            faults += _filled_faults(self.container, values)
         if faults:
             raise InvalidSpecError(f"The launch on queue {queue!r}", faults)
-        return self._rendered(values)
+        return self._rendered(values) | self._chosen(values)
+
+    def containers(self, chosen: Mapping[str, Any]) -> QueueContainers | None:
+        """Give what the queue says of the container of a run whose submitter has chosen these values; None for none.
+
+        Raises:
+            InvalidSpecError: a value that was chosen makes no sense where it stands; every fault at once.
+        """
+        if self.container is None:
+            return None
+        values = {name: chosen.get(name, schema.get("default")) for name, schema in self.variables.items()}
+        return QueueContainers.from_arguments(filled_arguments(self.container, values))
+
+    def require_values(self, queue: str, chosen: Mapping[str, Any]) -> None:
+        """Raise InvalidSpecError, with every fault, unless these values may be chosen; those not named are open."""
+        faults: list[Fault] = []
+        for name, value in chosen.items():
+            if value is not None:
+                faults += [Fault(name, message) for message in value_faults(value, self.variables[name])]
+        if faults:
+            raise InvalidSpecError(f"The launch on queue {queue!r}", faults)
 
     def default_environment(self) -> dict[str, str]:
         """Give the variables of a run whose submitter chose nothing, as in the Prefect UI: as far as they have values.
@@ -151,8 +191,13 @@ class QueueConfig:
             faults += [Fault(name, message) for message in value_faults(values[name], schema)]
         return values
 
+    def _chosen(self, values: Mapping[str, Any]) -> dict[str, str]:
+        used = set(placeholders(self.container or {}))
+        found = {name: value for name, value in values.items() if name in used}
+        return {CHOSEN: json.dumps(found)} if found else {}
+
     def _rendered(self, values: Mapping[str, Any]) -> dict[str, str]:
-        env = {name: _filled(template, values) for name, template in self.env.items() if template is not None}
+        env = {name: filled(template, values) for name, template in self.env.items() if template is not None}
         rendered = {name: text for name, text in env.items() if text is not None}
         marks = {
             EXPANDED: [name for name in rendered if MACRO.search(self.env[name] or "")],
@@ -164,15 +209,9 @@ class QueueConfig:
 _DEFAULTS: Mapping[str, Any] = {"description": None, "owner": None, "env": {}, "variables": {}}
 
 
-def _filled(template: str, values: Mapping[str, Any]) -> str | None:
-    if any(values.get(name) is None for name in PLACEHOLDER.findall(template)):
-        return None
-    return PLACEHOLDER.sub(lambda match: as_text(values[match[1]]), template)
-
-
-def expand_macros(template: str, macros: Mapping[str, str]) -> str:
-    """Put the values of macros into a text; what is no macro stays as it is, whatever the environment has."""
-    return MACRO.sub(lambda match: macros.get(match[1], match[0]), template)
+def _filled_faults(arguments: Mapping[str, Any], values: Mapping[str, Any]) -> list[Fault]:
+    found = queue_container_faults(filled_arguments(arguments, values))
+    return [Fault(f"resource_args.{fault.path}", fault.message) for fault in found]
 
 
 def submitter() -> str:
@@ -202,9 +241,13 @@ def read_queue_config(text: str, owner: str) -> QueueConfig:
     Raises:
         InvalidSpecError: with every fault at once, each with its line.
     """
+    return parse_queue_config(queue_document(text), owner)
+
+
+def queue_document(text: str) -> Document:
+    """Read what `-c` is given as a document."""
     is_object = text.lstrip().startswith("{")
-    document = parse_document(text, name="--config") if is_object else read_document(Path(text).expanduser())
-    return parse_queue_config(document, owner)
+    return parse_document(text, name="--config") if is_object else read_document(Path(text).expanduser())
 
 
 def parse_queue_config(document: Document, owner: str) -> QueueConfig:
@@ -228,19 +271,22 @@ def parse_queue_config(document: Document, owner: str) -> QueueConfig:
         faults.append(document.fault(("description",), f"must be text, not {description!r}"))
     if access not in {None, SHARED, PRIVATE}:
         faults.append(document.fault(("access",), f"must be {SHARED} or {PRIVATE}, not {access!r}"))
-    if resource is not None and resource not in PROCESS_NAMES:
+    if resource is not None and resource not in (*PROCESS_NAMES, *CONTAINER_NAMES):
         faults.append(document.fault(("resource",), resource_fault(resource)))
     variables = read_variables(document, ("template_variables",), faults)
-    env = _environment(document, values.get("resource_args"), faults)
-    faults += _template_faults(document, env, variables)
+    at, arguments = _arguments(document, values.get("resource_args"), faults)
+    env = _environment(document, at, arguments, faults)
+    container = _container(document, at, resource, arguments, variables, faults)
+    faults += template_faults(document, env, container or {}, variables)
     preload = read_preload(values.get(PRELOAD), document, faults)
     if faults:
         raise InvalidSpecError(document.name, faults)
-    return QueueConfig(description, owner if access == PRIVATE else None, env, variables, preload)
+    return QueueConfig(description, owner if access == PRIVATE else None, env, variables, preload, container)
 
 
 def resource_fault(resource: object) -> str:
-    return f"{resource!r} is not supported; every run is a process on its agent's machine: {PROCESS_NAMES[0]}"
+    kinds = f"{PROCESS_NAMES[0]} (on its agent's machine) and {CONTAINER_NAMES[0]} (of an engine there)"
+    return f"{resource!r} is not supported; a run is one of {kinds}"
 
 
 def _unknown(document: Document, at: Path_, values: Mapping[str, Any], known: tuple[str, ...]) -> list[Fault]:
@@ -248,21 +294,53 @@ def _unknown(document: Document, at: Path_, values: Mapping[str, Any], known: tu
     return [document.fault((*at, key), told) for key in values if key not in known]
 
 
-def _environment(document: Document, given: object, faults: list[Fault]) -> dict[str, str | None]:
+def _arguments(document: Document, given: object, faults: list[Fault]) -> tuple[Path_, Mapping[str, Any]]:
+    """Find the resource arguments: bare, or in W&B's form, as in `{local-container: {memory: 2g}}`."""
     at: Path_ = ("resource_args",)
     if given is None:
-        return {}
+        return at, {}
     if not isinstance(given, Mapping):
         faults.append(document.fault(at, f"must be a mapping, as in {{env: {{NAME: value}}}}, not {given!r}"))
-        return {}
+        return at, {}
     arguments = cast("Mapping[str, Any]", given)
-    for key in PROCESS_NAMES:  # W&B's form: {local-process: {env: ...}}
+    for key in (*PROCESS_NAMES, *CONTAINER_NAMES):
         if isinstance(inner := arguments.get(key), Mapping) and len(arguments) == 1:
-            arguments, at = cast("Mapping[str, Any]", inner), (*at, key)
-    faults += _unknown(document, at, arguments, RESOURCE_KEYS)
+            return (*at, key), cast("Mapping[str, Any]", inner)
+    return at, arguments
+
+
+def _container(  # noqa: PLR0917  # what a file says, and where
+    document: Document,
+    at: Path_,
+    resource: object,
+    arguments: Mapping[str, Any],
+    variables: Mapping[str, Mapping[str, Any]],
+    faults: list[Fault],
+) -> dict[str, Any] | None:
+    """Give what a queue of containers says of them, checked as it is with the defaults of its variables."""
+    if resource not in CONTAINER_NAMES:
+        faults += _unknown(document, at, arguments, RESOURCE_KEYS)
+        return None
+    said = {str(key): value for key, value in arguments.items() if key not in RESOURCE_KEYS}
+    defaults = {name: schema.get("default") for name, schema in variables.items()}
+    known = {
+        key: filled_value(value, defaults)
+        for key, value in said.items()
+        if all(defaults.get(name) is not None for name in placeholders(value))
+    }
+    faults += [
+        document.fault((*at, *fault.path.split(".", 1)), fault.message) for fault in queue_container_faults(known)
+    ]
+    return said
+
+
+def _environment(
+    document: Document, at: Path_, arguments: Mapping[str, Any], faults: list[Fault]
+) -> dict[str, str | None]:
     env: Any = arguments.get("env") or {}
-    if isinstance(env, list):  # names alone
-        env = {str(name): None for name in cast("list[object]", env)}
+    if isinstance(env, list):  # of names, and of NAME=VALUE as `docker run -e` has it
+        pairs = [str(word).partition("=") for word in cast("list[object]", env)]
+        env = {name: value if equals else None for name, equals, value in pairs}
     if not isinstance(env, Mapping):
         faults.append(document.fault((*at, "env"), f"must be a mapping of values, or a list of names, not {env!r}"))
         return {}
@@ -284,30 +362,3 @@ def _variables(document: Document, at: Path_, env: Mapping[Any, Any], faults: li
         else:
             found[str(name)] = None if value is None else as_text(value)
     return found
-
-
-def _template_faults(
-    document: Document, env: Mapping[str, str | None], variables: Mapping[str, Mapping[str, Any]]
-) -> list[Fault]:
-    """Say what is wrong with placeholders and macros."""
-    faults: list[Fault] = []
-    used: set[str] = set()
-    for name, template in env.items():
-        at: Path_ = ("resource_args", "env", name)
-        names = PLACEHOLDER.findall(template or "")
-        used.update(names)
-        undeclared = [one for one in names if one not in variables]
-        faults += [document.fault(at, f"{{{{{one}}}}} is in no template_variables") for one in undeclared]
-        if "{{" in PLACEHOLDER.sub("", template or ""):
-            faults.append(document.fault(at, "{{ must open the name of a variable, as in {{threads}}"))
-        unknown = [one for one in MACRO.findall(template or "") if one not in MACROS]
-        known = ", ".join(f"${{{one}}}" for one in MACROS)
-        told = f"is no macro; there are {known}. The environment of an agent cannot be read here"
-        faults += [document.fault(at, f"${{{one}}} {told}") for one in unknown]
-    unused = [name for name in variables if name not in used]
-    faults += [
-        document.fault(("template_variables", name), f"stands nowhere in resource_args; write {{{{{name}}}}} there")
-        for name in unused
-        if env or not faults
-    ]
-    return faults

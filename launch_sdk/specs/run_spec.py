@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
+from launch_sdk.specs.container import ContainerSpec, container_faults, image_fault, image_of_source
 from launch_sdk.specs.deletions import scattered
 from launch_sdk.specs.metric_source import parse_metric_sources
 from launch_sdk.specs.resources import resource_faults
@@ -35,9 +36,10 @@ class RunSpec:
 
     Attributes:
         source: the code, in the run store: `git+sha256:<digest>#<tree>[:<directory>]` for a captured git work tree,
-            `sha256:<digest>` for a packed directory; or the path of a local directory.
+            `sha256:<digest>` for a packed directory; the path of a local directory; or `image:NAME[:TAG|@sha256:...]`
+            for what has no code but its image's.
         entry_point: the program and its own arguments, relative to the source. A `.py` file is started with the
-            interpreter of the environment; anything else as it is.
+            interpreter of the environment; anything else as it is. Empty for what the image itself starts.
         args: arguments added after the entry point.
         config: values laid over the program's run config, nested; locked for the program.
         files: values written into config files of the run's copy of the source, nested, by the file's relative path.
@@ -55,6 +57,8 @@ class RunSpec:
             it repeats none.
         policy: when it starts again and how long it may take, as `specs.run_policy.RunPolicy`; empty for its defaults.
         resources: what it asks for of its agent's machine, as `{"gpu": 1, "cpu": 4}`; empty for no place of its own.
+        container: which container it wants, as `specs.container.ContainerSpec`; None lets its queue decide, which means
+            a process of the agent's machine where the queue is of processes.
     """
 
     source: str
@@ -71,6 +75,7 @@ class RunSpec:
     lock: Mapping[str, Any] | None = None
     policy: Mapping[str, Any] = field(default_factory=_empty)
     resources: Mapping[str, int] = field(default_factory=_counts)
+    container: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("config", "files"):  # whoever has JSON's null means nothing
@@ -94,6 +99,7 @@ class RunSpec:
             "lock": self.lock,
             "policy": dict(self.policy),
             "resources": dict(self.resources),
+            "container": None if self.container is None else dict(self.container),
         }
 
     def to_parameters(self) -> dict[str, Any]:
@@ -113,8 +119,13 @@ class RunSpec:
         source = values.get("source")
         if not isinstance(source, str) or not source:
             faults.append(Fault("source", "must name a directory, or a packed one as sha256:<digest>"))
-        entry_point = _words(values.get("entry_point", DEFAULT_ENTRY_POINT), "entry_point", faults)
-        if not entry_point or not entry_point[0]:
+        image = image_of_source(source) if isinstance(source, str) else None
+        default = DEFAULT_ENTRY_POINT if image is None else ()
+        entry_point = _words(values.get("entry_point", default), "entry_point", faults)
+        container = _container(values.get("container"), image, entry_point, faults)
+        if image is not None and not entry_point:
+            pass
+        elif not entry_point or not entry_point[0]:
             faults.append(Fault("entry_point", "must name the program to start, as in ['train.py']"))
         elif ".." in PurePosixPath(entry_point[0]).parts:
             faults.append(Fault("entry_point", f"{entry_point[0]!r} leads out of the source"))
@@ -158,6 +169,7 @@ class RunSpec:
             lock=cast("Mapping[str, Any] | None", lock or None),
             policy=cast("Mapping[str, Any]", values.get("policy") or {}),
             resources=cast("Mapping[str, int]", values.get("resources") or {}),
+            container=container,
         )
 
 
@@ -187,6 +199,28 @@ def split_entry_point(text: str) -> tuple[str, ...]:
     if not words:
         raise InvalidSpecError("The entry point", [Fault("entry_point", "is empty; name a program, as in train.py")])
     return words
+
+
+def _container(
+    value: object, image: str | None, entry_point: Sequence[str], faults: list[Fault]
+) -> Mapping[str, Any] | None:
+    """Read which container is wanted; `image` is the one that is all the code of the run."""
+    if image is not None and (told := image_fault(image)):
+        faults.append(Fault("source", told))
+        return None
+    if value is None:
+        return None if image is None else {"image": image}
+    found = [Fault(f"container.{one.path}".rstrip("."), one.message) for one in container_faults(value)]
+    faults += found
+    if found:
+        return None
+    spec = ContainerSpec.from_dict(cast("Mapping[str, Any]", value))
+    if image is not None and (spec.base_image or spec.dockerfile or spec.image not in {None, image}):
+        faults.append(Fault("container", f"the source is the image {image!r}; name no other, and nothing to build"))
+    if entry_point and "command" in spec.args:
+        faults.append(Fault("container.args.command", "there is an entry point too, which is what starts; say one"))
+    said = spec.to_dict()
+    return said if image is None else {"image": image, **said}
 
 
 def _metric_sources(value: object, faults: list[Fault]) -> tuple[Mapping[str, Any], ...]:

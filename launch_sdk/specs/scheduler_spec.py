@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from launch_sdk.specs.container import CONTAINER_NAMES, image_fault
+from launch_sdk.specs.container_arguments import argument_faults
 from launch_sdk.specs.distributions import is_number
 from launch_sdk.specs.sweep_limits import seconds_of
 from launch_sdk.specs.wandb_blocks import is_own_scheduler
@@ -30,12 +32,14 @@ class SchedulerSpec:
         settings: what that job's class is given.
         timeout_s: how long the class may take for one answer.
         environment: variables of its program; None for a value takes the agent's own.
+        container: which container it runs in, as `specs.container.ContainerSpec`; None lets the sweep's queue decide.
     """
 
     job: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     timeout_s: float = DEFAULT_TIMEOUT_S
     environment: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
+    container: Mapping[str, Any] | None = None
 
 
 def parse_scheduler(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> SchedulerSpec:
@@ -64,6 +68,7 @@ def parse_scheduler(document: Document, scheduler: Mapping[str, Any], faults: li
         settings=cast("dict[str, Any]", settings) if isinstance(settings, dict) else {},
         timeout_s=_timeout(document, scheduler.get("timeout"), faults),
         environment=_environment(document, scheduler.get("resource_args"), faults),
+        container=_container(document, scheduler, faults),
     )
 
 
@@ -95,6 +100,20 @@ def _timeout(document: Document, given: object, faults: list[Fault]) -> float:
         told = f"must be a time, as in 90 (seconds), 30m or 2h, not {given!r}"
         faults.append(document.fault(("scheduler", "timeout"), told))
     return seconds
+
+
+def _container(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any] | None:
+    """Read where its program runs: `docker_image`, `resource` and what `resource_args` has beside `env`."""
+    image, given = scheduler.get("docker_image"), scheduler.get("resource_args")
+    if not image and scheduler.get("resource") not in CONTAINER_NAMES:
+        return None
+    if image and (told := image_fault(image)):
+        faults.append(document.fault(("scheduler", "docker_image"), told))
+    arguments = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    args = {key: value for key, value in arguments.items() if key != "env"}
+    found = argument_faults(args)
+    faults += [document.fault(("scheduler", "resource_args", one.path), one.message) for one in found]
+    return {**({"image": image} if image else {}), **({"args": args} if args and not found else {})}
 
 
 def _environment(document: Document, arguments: object, faults: list[Fault]) -> dict[str, str | None]:

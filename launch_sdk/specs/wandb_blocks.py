@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import InvalidSpecError
+from launch_sdk.specs.container import CONTAINER_NAMES
 from launch_sdk.specs.placement import Placement, Priority, parse_priority
 from launch_sdk.specs.real_distributions import LogUniform
 
@@ -49,7 +50,7 @@ _MEANINGFUL = {
     "scheduler": ("num_workers", "job"),
     "launch": ("queue", "overrides", "priority", "template_variables"),
 }
-_OF_OWN_SCHEDULER = ("settings", "timeout")
+_OF_OWN_SCHEDULER = ("settings", "timeout", "docker_image", "resource_args")
 _INSTEAD = {
     "scheduler": "a sweep is driven by a process of the agent that takes it",
     "launch": "where a run is started is up to its queue and the agents of that",
@@ -121,6 +122,5 @@ def _is_idle(block: str, key: str, given: object, *, is_own: bool) -> bool:
     if key in _MEANINGFUL[block] or given in PROCESSES:
         return False
     if block == "scheduler" and is_own:
-        of_process = isinstance(given, Mapping) and set(cast("Mapping[str, Any]", given)) <= {"env"}
-        return key not in _OF_OWN_SCHEDULER and not (key == "resource_args" and of_process)
+        return key not in _OF_OWN_SCHEDULER and not (key == "resource" and given in CONTAINER_NAMES)
     return True

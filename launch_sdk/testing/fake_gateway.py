@@ -37,6 +37,7 @@ from launch_sdk.views import LogLine, RunView, SweepView
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from launch_sdk.specs.image_deployment import ImageDeployment
     from launch_sdk.specs.job import Job
     from launch_sdk.specs.run_spec import RunSpec
     from launch_sdk.testing.fake_sweeps import Objective
@@ -157,7 +158,14 @@ class FakeGateway(FakeQueues):
         return self._queued(job, self._known(self.jobs, job, "Job"), parameters, name, placement=placement)
 
     async def save_job(
-        self, name: str, spec: RunSpec, queue: str | None, first_queue: str, aliases: Sequence[str] = ()
+        self,
+        name: str,
+        spec: RunSpec,
+        queue: str | None,
+        first_queue: str,
+        aliases: Sequence[str] = (),
+        *,
+        description: str | None = None,
     ) -> SavedJob:
         self._answer()
         check_name(name, aliases)
@@ -170,12 +178,20 @@ class FakeGateway(FakeQueues):
         await self.ensure_queue(queue := before.queue if before is not None else queue or first_queue)
         wanted = content(spec, name)
         if history is None:
-            history = JobHistory(name, queue, [JobVersion(0, wanted, self._tick())])
+            history = JobHistory(name, queue, [JobVersion(0, wanted, self._tick(), description)])
         elif not is_unchanged(history.latest.spec, wanted):
             history = fake_jobs.with_version(history, wanted, self._tick())
         is_new = before is None or before.number != history.latest.number
+        history = fake_jobs.with_description(history, description or (before.description if before else None))
         self.own_jobs[name], moved = fake_jobs.with_aliases(history, aliases)
         return SavedJob(history.latest, is_new, before, moved)
+
+    async def deploy_image(self, wanted: ImageDeployment, *, only_check: bool = False) -> str:
+        self._answer()
+        self._known(self.queues, wanted.pool, "Queue")
+        if not only_check:
+            self.jobs[f"run-job/{wanted.name}"] = wanted.pool
+        return f"run-job/{wanted.name}"
 
     async def read_job(self, reference: str) -> Job:
         self._answer()

@@ -19,6 +19,13 @@ def with_version(history: JobHistory, spec: RunSpec, at: float) -> JobHistory:
     return replace(history, known=[*history.known, JobVersion(history.next_number, spec, at)])
 
 
+def with_description(history: JobHistory, description: str | None) -> JobHistory:
+    """Let people read this of the newest version."""
+    number = history.latest.number
+    known = [replace(one, description=description) if one.number == number else one for one in history.known]
+    return replace(history, known=known)
+
+
 def with_aliases(history: JobHistory, aliases: Sequence[str]) -> tuple[JobHistory, dict[str, int | None]]:
     """Let aliases name the newest version; return which of them have moved, and from which version."""
     number = history.latest.number

@@ -203,11 +203,11 @@ def test_a_launch_config_as_json_is_shown_by_a_dry_run(code: Path, tmp_path: Pat
 
 
 def test_a_bad_launch_config_gives_two_and_every_fault_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "bad.yaml").write_text("uri: .\nqueu: x\ndocker: {docker_image: a}\n")
+    (tmp_path / "bad.yaml").write_text("uri: .\nqueu: x\ndocker: {docker_image: a b}\n")
     status, out, err = _run(tmp_path, "launch", "-c", "bad.yaml")
     assert (status, out) == (2, "")
     assert "line 2: queu: unknown key; did you mean queue?" in err
-    assert "line 3: docker: has no meaning here" in err
+    assert "line 3: docker.docker_image: 'a b' is no name of an image" in err
 
 
 def test_a_job_is_shown_by_a_dry_run(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_words_that_are_no_text_are_still_printed_as_json(code: Path, tmp_path: 
         (["launch", "-q", "x", ".", "--set-var", "a"], "instead got: a"),
         (["launch", "queue", "nonsense"], "invalid choice"),
         (["launch", "queue", "create", "a/b", "--json"], "'a/b' is no name"),
-        (["launch", "queue", "create", "a", "--resource", "container"], "'container' is not supported"),
+        (["launch", "queue", "create", "a", "--resource", "cluster"], "'cluster' is not supported"),
         (["launch", "queue", "create", "a", "-c", "{"], "not valid YAML"),
         (["launch", "queue", "items"], "NAME"),
         (["launch", "agent", "stop"], "NAME"),

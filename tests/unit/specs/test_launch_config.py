@@ -106,9 +106,16 @@ def test_the_git_block_of_a_launch_config_names_a_version_and_a_repository(key: 
     assert LaunchConfig(git_version="main").over(wanted).git_version == "main"
 
 
-@pytest.mark.parametrize("resource", ["local", "local-process", "process", None, ""])
-def test_the_resource_of_a_launch_config_is_a_process(resource: str | None) -> None:
-    assert parsed({"resource": resource}) == LaunchConfig()
+@pytest.mark.parametrize(
+    ("resource", "wanted"),
+    [
+        *[(name, "process") for name in ("local", "local-process", "process")],
+        *[(name, "container") for name in ("container", "docker", "local-container")],
+        *[(None, None), ("", None)],
+    ],
+)
+def test_the_resource_of_a_launch_config_is_a_process_or_a_container(resource: str | None, wanted: str | None) -> None:
+    assert parsed({"resource": resource}) == LaunchConfig(resource=wanted)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +136,7 @@ def test_a_git_block_that_cannot_be_is_refused(git: Any, told: str) -> None:
 def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(
         "uri: a\njob: b\nproject: 3\nqueu: q\nrun_config: {}\nresource: kubernetes\nenvironment: conda\n"
-        "overrides:\n  args: 3\n  run_confg: {}\n  dockerfile: D\n  entry_point: '\"'\n  files: {x.yaml: 1}\n"
+        "overrides:\n  args: 3\n  run_confg: {}\n  dockerfile: ../D\n  entry_point: '\"'\n  files: {x.yaml: 1}\n"
         "metric_sources:\n  - stdout: nothing\n"
     )
     told = faults_of(str(tmp_path / "bad.yaml"))
@@ -138,11 +145,11 @@ def test_every_fault_is_told_at_once_with_its_line(tmp_path: Path) -> None:
         (3, "project: must be text, not 3"),
         (4, "queu: unknown key; did you mean queue?"),
         (5, "run_config: unknown key; it stands below overrides"),
-        (6, "resource: has no meaning here: every run is a process on its agent's machine. Leave it out"),
+        (6, "resource: must be process or container, not 'kubernetes'"),
         (7, "environment: 'conda' is unknown"),
         (9, "overrides.args: must be a list of words"),
         (10, "overrides.run_confg: unknown key; did you mean run_config?"),
-        (11, "overrides.dockerfile: has no meaning here"),
+        (11, "overrides.dockerfile: '../D' leads out of the source"),
         (12, "overrides.entry_point: '\"': No closing quotation"),
         (13, "overrides.files.x.yaml: must be a mapping"),
         (15, "metric_sources[0].stdout: 'nothing' names no metric"),

@@ -80,4 +80,4 @@ def test_a_launch_config_says_policy_and_resources_and_a_command_line_wins_key_b
     assert over.spec_of("x").resources == {"gpu": 1, "cpu": 2}
     with pytest.raises(InvalidSpecError, match=r"policy\.retries: must be a whole number") as error:
         parse_launch_config(parse_document("{uri: ., policy: {retries: x}, resource_args: {kubernetes: {}}}", name="x"))
-    assert [fault.path for fault in error.value.faults] == ["policy.retries", "resource_args.kubernetes"]
+    assert {fault.path for fault in error.value.faults} == {"policy.retries", "resource_args.kubernetes"}

@@ -1,0 +1,1 @@
+"""Containers: images of code, and programs that run in them."""

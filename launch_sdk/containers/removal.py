@@ -1,0 +1,126 @@
+"""Removing the containers of runs whose process is gone: what a container is, is written down before it is made.
+
+    python -P -m launch_sdk.containers.removal LAUNCH_HOME RUN_ID
+
+is what the guard of a run does when all of its processes are gone and the note is still there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FOLDER: Final = "containers"  # below LAUNCH_HOME
+WAIT_S: Final = 10.0
+_NONE, _BUSY = 404, 409  # there is none; somebody else is removing it
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A note that a run has a container, or is about to.
+
+    Attributes:
+        path: of the note.
+        engine: address of the engine; None for this machine's, or DOCKER_HOST.
+        name: of the container.
+        process: of the run, as `runs.processes` names it.
+    """
+
+    path: Path
+    engine: str | None
+    name: str
+    process: str
+
+    @classmethod
+    def of(cls, home: Path, run_id: str, engine: str | None, process: str) -> Remembered:
+        return cls(home / FOLDER / f"{run_id}.json", engine, container_name(run_id), process)
+
+    def write(self) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        said = {key: value for key, value in asdict(self).items() if key != "path"}
+        self.path.write_text(json.dumps(said), encoding="utf-8")
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def container_name(run_id: str) -> str:
+    return f"launch-{run_id}"
+
+
+def remembered(home: Path) -> list[Remembered]:
+    """Return the notes that there are."""
+    found: list[Remembered] = []
+    folder = home / FOLDER
+    for path in folder.glob("*.json") if folder.is_dir() else ():
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            found.append(Remembered(path=path, **json.loads(path.read_text(encoding="utf-8"))))
+    return found
+
+
+def remove(api: Any, name: str) -> None:
+    """Remove a container, running or not; nothing if there is none.
+
+    Raises:
+        Exception: of the Docker SDK's or its transport: it is not removed.
+    """
+    from docker.errors import APIError
+
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            api.remove_container(name, force=True, v=True)
+        except APIError as error:
+            status = getattr(error.response, "status_code", None)
+            if status == _NONE:
+                return
+            if status != _BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def remove_lost(home: Path, is_dead: Callable[[str], bool]) -> list[str]:
+    """Remove the containers of runs whose process is dead.
+
+    Args:
+        home: LAUNCH_HOME.
+        is_dead: says of a process, as `runs.processes` names it, whether it is known to be gone.
+
+    Returns:
+        The names of those that were removed; one whose engine does not answer is left for the next time.
+    """
+    from launch_sdk.containers.engine import connect
+
+    removed: list[str] = []
+    for one in remembered(home):
+        if not is_dead(one.process):
+            continue
+        with contextlib.suppress(Exception):
+            engine = connect(one.engine, timeout_s=30)
+            with contextlib.closing(engine):
+                remove(engine.api, one.name)
+            one.forget()
+            removed.append(one.name)
+    return removed
+
+
+def main(home: str, run_id: str) -> None:
+    """Remove the container of one run, if it is noted."""
+    for one in remembered(Path(home)):
+        if one.path.stem == run_id:
+            from launch_sdk.containers.engine import connect
+
+            remove(connect(one.engine, timeout_s=30).api, one.name)
+            one.forget()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
