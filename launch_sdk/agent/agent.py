@@ -122,8 +122,8 @@ async def serve(
                     heartbeat_interval_seconds=heartbeat_s,
                     slots=places,
                     execution=execution,
-                    preload=preload,
                     engines=engines,
+                    preload=preload,
                 )
             )
             for queue in dict.fromkeys(queues)

@@ -136,8 +136,8 @@ class LaunchWorker(ProcessWorker):
         *args: Any,
         slots: Slots | None = None,
         execution: Execution | None = None,
-        preload: Sequence[str] | None = None,
         engines: Engines | None = None,
+        preload: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         """Make a worker; see Prefect's `BaseWorker` for the arguments not named here.
@@ -146,16 +146,16 @@ class LaunchWorker(ProcessWorker):
             *args: passed on.
             slots: the places of the agent, shared by its workers; None to make them from `limit`.
             execution: what the agent's workers share, entered already; None to have one of its own.
-            preload: what programs of its queue are forked with if the queue does not say; None not to fork them.
             engines: says which runs an engine could start; None to try them all.
+            preload: what programs of its queue are forked with if the queue does not say; None not to fork them.
             **kwargs: passed on.
         """
         limit = kwargs.pop("limit", None)
         super().__init__(*args, **kwargs)
         self._slots = slots or Slots(max_jobs=UNLIMITED if limit is None else limit, devices=devices_of(None))
         self._execution = execution
-        self._preload = preload
         self._engines = engines
+        self._preload = preload
         self._own_execution = contextlib.AsyncExitStack()
         self._background: anyio.CancelScope = anyio.CancelScope()
         self._is_watching = False

@@ -225,7 +225,8 @@ def _said(options: argparse.Namespace) -> Said:
     entry_point = options.entry_point
     asked = faults.read("--resources", lambda: parse_resources(resources, "--resources"), {}) if resources else {}
     below = faults.read(f"--config {config}", lambda: read_launch_config(config), none) if config is not None else none
-    container, counts = faults.read("", lambda: container_of(options), (None, {}))
+    container, counts = faults.read("", lambda: container_of(options), (None, dict[str, int]()))
+    asked = faults.read("--resources", lambda: parse_resources(resources, "--resources"), {}) if resources else {}
     said = LaunchConfig(
         uri=options.uri,
         job=options.job,

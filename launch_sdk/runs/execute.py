@@ -82,8 +82,8 @@ async def execute(
     on_lines: Callable[[list[str]], None],
     on_summary: Callable[[Mapping[str, Any]], None] = lambda _summary: None,
     pass_fds: Sequence[int] = (),
-    fork: ProgramFork | None = None,
     around: Surroundings | None = None,
+    fork: ProgramFork | None = None,
 ) -> Outcome:
     """Run a spec to its end.
 
@@ -94,10 +94,10 @@ async def execute(
         identity: the `LAUNCH_*` variables that tell the program which run it is.
         on_lines: given each batch of new lines of output.
         on_summary: given the summary so far, about ten times a second; the same mapping each time.
-        pass_fds: descriptors that the program inherits, under the same numbers.
         pass_fds: descriptors that the program inherits, under the same numbers; a container inherits none.
         fork: where the program may be forked if it runs in this interpreter; None to start it as a new process anyway.
         around: what the run's queue gives to its container; None for a run that is on no queue.
+        fork: where the program may be forked if it runs in this interpreter; None to start it as a new process anyway.
 
     Raises:
         RunFailedError: the run could not be started, or its directory cannot be written; it might next time.

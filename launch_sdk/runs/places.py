@@ -41,7 +41,7 @@ class PreparedRun:
         store: where the source is.
         tell: is told what happens before the program starts.
         pass_fds: descriptors for a process to inherit; to a container's program the one socket among them is bridged.
-        fork: where a process may be forked from one that has imported what it needs; None for a new one anyway.
+        fork: where a process may be forked, if it runs in this interpreter.
     """
 
     spec: RunSpec

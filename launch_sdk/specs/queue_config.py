@@ -71,18 +71,18 @@ class QueueConfig:
         owner: the only one who may submit; None for a queue that everybody shares.
         env: variables of every run's program, by name: a template, or None for one that the agent must have.
         variables: what submitters may choose, each with its JSON Schema.
-        preload: modules that agents import beforehand for its programs, which they fork then; None for programs that
-            start in interpreters of their own.
         container: what it says of the containers of its runs, with templates, as `specs.queue_containers` has it; None
             for a queue whose runs are processes.
+        preload: modules that agents import beforehand for its programs, which they fork then; None for programs that
+            start in interpreters of their own.
     """
 
     description: str | None = None
     owner: str | None = None
     env: Mapping[str, str | None] = field(default_factory=dict[str, str | None])
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
-    preload: tuple[str, ...] | None = None
     container: Mapping[str, Any] | None = None
+    preload: tuple[str, ...] | None = None
 
     @property
     def resource(self) -> str:
@@ -99,16 +99,16 @@ class QueueConfig:
             "owner": self.owner,
             "env": dict(self.env),
             "variables": {name: dict(schema) for name, schema in self.variables.items()},
-            PRELOAD: None if self.preload is None else list(self.preload),
             "container": None if self.container is None else dict(self.container),
+            PRELOAD: None if self.preload is None else list(self.preload),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> QueueConfig:
         preload = values.get(PRELOAD)
-        found = {key: values.get(key) or default for key, default in _DEFAULTS.items()}
+        others = {key: values.get(key) or default for key, default in _DEFAULTS.items()}
         container = values.get("container")  # an empty mapping is not None
-        return cls(**found, preload=None if preload is None else tuple(preload), container=container)
+        return cls(**others, container=container, preload=None if preload is None else tuple(preload))
 
     def to_json(self) -> dict[str, Any]:
         """Give what a file of the queue would say."""
@@ -281,7 +281,7 @@ def parse_queue_config(document: Document, owner: str) -> QueueConfig:
     preload = read_preload(values.get(PRELOAD), document, faults)
     if faults:
         raise InvalidSpecError(document.name, faults)
-    return QueueConfig(description, owner if access == PRIVATE else None, env, variables, preload, container)
+    return QueueConfig(description, owner if access == PRIVATE else None, env, variables, container, preload)
 
 
 def resource_fault(resource: object) -> str:

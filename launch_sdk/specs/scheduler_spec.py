@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from launch_sdk.specs.container import CONTAINER_NAMES, image_fault
+from launch_sdk.specs.container import image_fault
 from launch_sdk.specs.container_arguments import argument_faults
 from launch_sdk.specs.distributions import is_number
 from launch_sdk.specs.sweep_limits import seconds_of
-from launch_sdk.specs.wandb_blocks import is_own_scheduler
+from launch_sdk.specs.wandb_blocks import in_container, is_own_scheduler
 
 if TYPE_CHECKING:
     from launch_sdk.errors import Fault
@@ -105,7 +105,7 @@ def _timeout(document: Document, given: object, faults: list[Fault]) -> float:
 def _container(document: Document, scheduler: Mapping[str, Any], faults: list[Fault]) -> dict[str, Any] | None:
     """Read where its program runs: `docker_image`, `resource` and what `resource_args` has beside `env`."""
     image, given = scheduler.get("docker_image"), scheduler.get("resource_args")
-    if not image and scheduler.get("resource") not in CONTAINER_NAMES:
+    if not in_container(scheduler):
         return None
     if image and (told := image_fault(image)):
         faults.append(document.fault(("scheduler", "docker_image"), told))

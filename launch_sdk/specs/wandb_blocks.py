@@ -50,7 +50,8 @@ _MEANINGFUL = {
     "scheduler": ("num_workers", "job"),
     "launch": ("queue", "overrides", "priority", "template_variables"),
 }
-_OF_OWN_SCHEDULER = ("settings", "timeout", "docker_image", "resource_args")
+_OF_OWN_SCHEDULER = ("settings", "timeout")
+_OF_CONTAINER = ("docker_image", "resource", "resource_args")
 _INSTEAD = {
     "scheduler": "a sweep is driven by a process of the agent that takes it",
     "launch": "where a run is started is up to its queue and the agents of that",
@@ -95,7 +96,7 @@ def notes_of(value: Mapping[str, Any]) -> tuple[str, ...]:
     for block, instead in _INSTEAD.items():
         fields = value.get(block)
         given: Mapping[str, Any] = cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
-        idle = [key for key in given if _is_idle(block, key, given[key], is_own=is_own)]
+        idle = [key for key in given if _is_idle(block, key, given, is_own=is_own)]
         if idle:
             keys = ", ".join(f"{block}.{key}" for key in idle)
             notes.append(f"{keys} {'change' if len(idle) > 1 else 'changes'} nothing here: {instead}.")
@@ -118,9 +119,18 @@ def exponent_notes(space: Space) -> tuple[str, ...]:
     )
 
 
-def _is_idle(block: str, key: str, given: object, *, is_own: bool) -> bool:
+def in_container(scheduler: Mapping[str, Any]) -> bool:
+    """Say whether a scheduler block names a container: an image, for no other kind of resource, or the kind itself."""
+    resource = scheduler.get("resource")
+    return resource in CONTAINER_NAMES or (not resource and bool(scheduler.get("docker_image")))
+
+
+def _is_idle(block: str, key: str, fields: Mapping[str, Any], *, is_own: bool) -> bool:
+    given: object = fields[key]
     if key in _MEANINGFUL[block] or given in PROCESSES:
         return False
     if block == "scheduler" and is_own:
-        return key not in _OF_OWN_SCHEDULER and not (key == "resource" and given in CONTAINER_NAMES)
+        of_process = isinstance(given, Mapping) and set(cast("Mapping[str, Any]", given)) <= {"env"}
+        known = _OF_CONTAINER if in_container(fields) else ()
+        return key not in (*_OF_OWN_SCHEDULER, *known) and not (key == "resource_args" and of_process)
     return True

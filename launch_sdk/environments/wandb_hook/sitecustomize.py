@@ -5,9 +5,8 @@ program imports the client's modules of the config and of job inputs (`wandb.ini
 listens there. It runs in whatever interpreter the program has, so it imports nothing of ours, and little at all.
 """
 
-# ruff: noqa: PTH100, PTH120, INP001  # no package: the directory stands on the path; and pathlib costs 4 ms
-from __future__ import annotations
-
+# ruff: noqa: PTH100, PTH120, INP001  # no package: the directory stands on the path; pathlib costs 4 ms
+# An image may have a Python from before 3.7, so annotations are text here, and nothing is imported from the future.
 import os
 import sys
 
@@ -26,7 +25,7 @@ class _Finder:
     """Waits on `sys.meta_path` for the modules, then steps aside."""
 
     @classmethod
-    def find_spec(cls, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(cls, name: str, path: "Any" = None, target: "Any" = None) -> "ModuleSpec | None":
         if name not in WAITED_FOR:
             return None
         WAITED_FOR.discard(name)
@@ -42,7 +41,7 @@ class _Finder:
         return spec
 
 
-def _import(name: str, path: list[str]) -> ModuleType | None:
+def _import(name: str, path: "list[str]") -> "ModuleType | None":
     """Import a module from these directories; None if it is in none of them."""
     from _frozen_importlib import module_from_spec  # what importlib.util has, without the 6 ms of importing that
     from _frozen_importlib_external import PathFinder
