@@ -223,7 +223,6 @@ def _said(options: argparse.Namespace) -> Said:
     faults, none = OptionFaults(), LaunchConfig()
     config, priority, resources = options.config, options.priority, options.resources
     entry_point = options.entry_point
-    asked = faults.read("--resources", lambda: parse_resources(resources, "--resources"), {}) if resources else {}
     below = faults.read(f"--config {config}", lambda: read_launch_config(config), none) if config is not None else none
     container, counts = faults.read("", lambda: container_of(options), (None, dict[str, int]()))
     asked = faults.read("--resources", lambda: parse_resources(resources, "--resources"), {}) if resources else {}

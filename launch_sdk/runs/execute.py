@@ -95,7 +95,6 @@ async def execute(
         on_lines: given each batch of new lines of output.
         on_summary: given the summary so far, about ten times a second; the same mapping each time.
         pass_fds: descriptors that the program inherits, under the same numbers; a container inherits none.
-        fork: where the program may be forked if it runs in this interpreter; None to start it as a new process anyway.
         around: what the run's queue gives to its container; None for a run that is on no queue.
         fork: where the program may be forked if it runs in this interpreter; None to start it as a new process anyway.
 
