@@ -1,10 +1,11 @@
 """Kill agents, flows, programs and the server at random under load, and see that no run is lost, doubled or stuck.
 
-    python benchmarks/chaos.py [--seconds 300] [--seed 1] [--runs 60] [--agents 2] [--json FILE]
+    python benchmarks/chaos.py [--seconds 300] [--seed 1] [--runs 60] [--agents 2] [--preload] [--json FILE]
 
 A home and a server of its own, agents with three places each, runs of one to four seconds. Every one to three seconds
 one process is killed with SIGKILL: a program, a flow, a guard, a warm process, an agent (another one is started), or
-the server (it is started again on its port). The draws come from the seed; which process they hit depends on the
+the server (it is started again on its port); with --preload programs are forked, and their guards and the preloaded
+processes are killed too. The draws come from the seed; which process they hit depends on the
 machine.
 
 At the end every run must be in a final state, and no two attempts of a run may ever have run at once: each program
@@ -56,11 +57,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--agents", type=int, default=2)
+    parser.add_argument("--preload", action="store_true", help="fork the programs, see docs/how-to/queues.md")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
         draws = random.Random(options.seed)  # noqa: S311  # nothing secret
-        figures = Chaos(Path(folder), draws, options.agents).run(options.runs, options.seconds)
+        figures = Chaos(Path(folder), draws, options.agents, options.preload).run(options.runs, options.seconds)
     print(json.dumps(figures, indent=1))
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
@@ -74,6 +76,7 @@ class Chaos:
     folder: Path
     draws: random.Random
     count: int
+    preloads: bool = False
     agents: list[subprocess.Popen[bytes]] = field(default_factory=list)
     messages: dict[str, str] = field(default_factory=dict)
     kills: collections.Counter[str] = field(default_factory=collections.Counter)
@@ -83,7 +86,7 @@ class Chaos:
         (self.folder / "code" / "main.py").write_text(PROGRAM)
         try:
             self._command("launch", "server", "start")
-            self._command("launch", "queue", "create", QUEUE)
+            self._command("launch", "queue", "create", QUEUE, *(["-c", '{"preload": []}'] if self.preloads else []))
             self.agents = [self._agent() for _ in range(self.count)]
             ids = self._submit(runs)
             self._rage(time.monotonic() + seconds)
@@ -143,7 +146,10 @@ class Chaos:
             )
 
     def _processes(self) -> dict[str, set[int]]:
-        """Find who is who: below an agent its warm process, below that guards, flows and programs."""
+        """Find who is who: below an agent its warm process and preloaded ones, below these guards, flows and programs.
+
+        What is below a preloaded process counts as what it is like below a warm one: its programs as flows.
+        """
         below: dict[int, set[int]] = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):

@@ -9,7 +9,6 @@ client and writes no log of Prefect's, for each of these starts a thread.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
 import importlib.util
@@ -17,7 +16,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -26,14 +24,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from launch_sdk.agent.child import become_flow
 from launch_sdk.agent.guard import Beside, Overseers, guard, settle
+from launch_sdk.agent.left_container import remove_left_container
 from launch_sdk.agent.wire import read_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from launch_sdk.agent.wire import Order
-
-REMOVAL_TIMEOUT_S = 30.0
 # What a flow run imports on its way to the first line of user code; each is worth milliseconds in every run.
 PREFECT_MODULES = (
     "prefect.engine",
@@ -142,7 +138,7 @@ def _become_guard(connection: socket.socket, preloaded: Preloaded) -> NoReturn:
             beside = Beside(*socket.socketpair()) if order.preloaded is not None else None
             lifeline = beside.lifeline if beside is not None else None
             guard(Overseers(connection), partial(become_flow, order, preloaded, lifeline), beside)
-            _remove_container(order)
+            remove_left_container(order)
         code = 0
     finally:
         sys.stdout.flush()
@@ -150,27 +146,9 @@ def _become_guard(connection: socket.socket, preloaded: Preloaded) -> NoReturn:
         os._exit(code)
 
 
-def _remove_container(order: Order) -> None:
-    """Remove the container that a flow has left, if it was killed and had one; whoever finds its note does it else."""
-    from launch_sdk.containers.removal import FOLDER
-    from launch_sdk.runs.home import launch_home
-
-    home = launch_home()
-    if (home / FOLDER / f"{order.flow_run_id}.json").exists():
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(
-                [sys.executable, "-P", "-m", "launch_sdk.containers.removal", str(home), order.flow_run_id],
-                env=order.env,
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=REMOVAL_TIMEOUT_S,
-                check=False,
-            )
-
-
 def main() -> None:
     plan = json.loads(sys.argv[1])
-    preloaded = preload(plan["project"], plan["flows"], plan.get("modules", ()))
+    preloaded = preload(plan["project"], plan["flows"], plan["modules"])
     from prefect.logging.configuration import setup_logging  # not before `preload` has reported faults
 
     from launch_sdk.agent.warming import warm_up

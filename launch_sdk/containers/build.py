@@ -161,6 +161,7 @@ async def environment_image(images: Images, request: BuildRequest, plan: Plan, b
     digest = digest_of("environment", base_id, told, sorted(plan.requirements.digests.items()), request.is_accelerator)
 
     async def make(tag: str) -> None:
+        await images.require_same_machine()
         name = uuid.uuid4().hex
         text = environment_dockerfile(
             base_id,

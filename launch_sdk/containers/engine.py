@@ -8,20 +8,16 @@ import socket
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from launch_sdk.containers.engine_build import engine_message
+from launch_sdk.containers.engine_build import MACHINES, engine_message
 from launch_sdk.errors import NotFoundError, RunFailedError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DEFAULT_ADDRESS: Final = "unix:///var/run/docker.sock"
 TIMEOUT_S: Final = 60
 ASK_TIMEOUT_S: Final = 3
 MIN_FREE_BYTES: Final = 256 << 20
 EXTRA: Final = 'pip install "launch-sdk[prefect,docker]"'
-_MACHINES: Mapping[str, str] = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 
 
 class EngineLostError(RunFailedError):
@@ -44,7 +40,7 @@ class Engine:
     def machine(self) -> str:
         """What images must be made for, as images say it: `amd64`."""
         named = str(self.api.version().get("Arch", ""))
-        return _MACHINES.get(named, named)
+        return MACHINES.get(named, named)
 
     def is_local(self) -> bool:
         """Say whether it is on this machine: then it sees this machine's files and processes."""

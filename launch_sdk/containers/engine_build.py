@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 LAST_LINES: Final = 25
+MACHINES: Mapping[str, str] = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _NOISE = ("--->", "Removing intermediate container", "Successfully built")
 
@@ -113,6 +114,22 @@ async def follow(
 def engine_message(error: Exception) -> str:
     """Give the words of an error of the Docker SDK, without passwords."""
     return without_password(str(getattr(error, "explanation", None) or error))
+
+
+def machine_fault(engine: str, own: str) -> str | None:
+    """Say why an engine cannot run this machine's uv; None if it can.
+
+    Args:
+        engine: its architecture, as engines have it: `amd64`.
+        own: that of this machine, as the kernel has it: `x86_64`.
+    """
+    named = MACHINES.get(own, own)
+    if MACHINES.get(engine, engine) == named:
+        return None
+    return (
+        f"The engine is of a {engine} machine, and uv, which installs an image's packages, is made for {named} here."
+        " Let an agent on a machine of the engine's kind build it, or name an image that has the packages: -d IMAGE"
+    )
 
 
 def forget_stage(api: Any, build_name: str) -> None:

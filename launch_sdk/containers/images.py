@@ -8,12 +8,14 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from launch_sdk.containers import engine_build
 from launch_sdk.containers.base_images import identifier, present
+from launch_sdk.errors import RunFailedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -51,6 +53,12 @@ class Images:
         await engine_build.build(
             self.api, file, tag=tag, dockerfile=dockerfile, what=what, on_lines=self.on_lines, network=network
         )
+
+    async def require_same_machine(self) -> None:
+        """Raise RunFailedError if the engine cannot run this machine's uv."""
+        version = await asyncio.to_thread(self.api.version)
+        if fault := engine_build.machine_fault(str(version.get("Arch", "")), platform.machine()):
+            raise RunFailedError(fault)
 
     async def base(self, name: str) -> str:
         """Return the identifier of an image to build on, which is pulled if the engine has none."""

@@ -135,6 +135,7 @@ async def _packages(images: Images, base: str) -> str:
     indexes = indexes_of(os.environ)
 
     async def make(tag: str) -> None:
+        await images.require_same_machine()
         build_name = uuid.uuid4().hex
         text = environment_dockerfile(
             base_id,

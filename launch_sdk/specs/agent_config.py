@@ -38,7 +38,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {  # by key, the variables that giv
     "max_schedulers": ("LAUNCH_AGENT_MAX_SCHEDULERS",),
     "name": ("LAUNCH_AGENT_NAME",),
 }
-_IMAGE = "every run is a process on this machine, and no image is built"
+_IMAGE = "the queue says this of its runs: builder and push, in the resource_args of launch queue create -c FILE"
 NOT_TAKEN: Mapping[str, str] = {
     "builder": _IMAGE,
     "registry": _IMAGE,

@@ -121,6 +121,7 @@ def sweep_schema() -> Schema:
             SCHEDULER_KEYS, {"num_workers": _workers(), "timeout": _TIME, "engine": {"enum": ["wandb", None]}}
         ),
         "launch": _block(LAUNCH_KEYS, {"overrides": _block(OVERRIDE_KEYS)}),
+        "kind": {"enum": ["sweep", None]},
         "controller": _block(CONTROLLER_KEYS, {"type": {"enum": [*CONTROLLERS, None]}}),
     }
     properties = {key: special.get(key, _typed(types)) for key, types in KEYS.items()}

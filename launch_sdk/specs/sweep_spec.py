@@ -199,7 +199,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         faults.append(
             document.fault((), "parameters is missing; name at least one, as in parameters: {lr: {min: 0.0, max: 1.0}}")
         )
-    faults += _target_faults(document, value)
+    faults += [*_kind_faults(document, value), *_target_faults(document, value)]
     if space is not None and not space_faults and method == "grid":
         faults += [document.fault(("parameters", *path), message) for path, message in grid_faults(space)]
     scheduler = _block(document, value, ("scheduler",), SCHEDULER_KEYS, faults)
@@ -302,6 +302,13 @@ def _environment(document: Document, value: Mapping[str, Any], faults: list[Faul
     elif message := environment_fault(environment):
         faults.append(document.fault(("environment",), message))
     return environment
+
+
+def _kind_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind == "sweep":
+        return []
+    return [document.fault(("kind",), f"must be sweep, as this is a sweep file, not {kind!r}")]
 
 
 def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:

@@ -298,12 +298,12 @@ def test_what_is_no_option_here_is_refused_by_name_all_at_once(home: Home, tmp_p
     (tmp_path / "train.py").write_text("")
     for words, told in [
         (
-            ["code", str(tmp_path), "-b", "abc", "-B", "img"],
-            ["-b/--build-context: no image", "-B/--base-image: no"],
+            ["code", str(tmp_path), "-E", "train.py", "-b", "../abc", "-B", "no img"],
+            ["container.build_context: '../abc' is no folder", "container.base_image: 'no img' is no name"],
         ),
         (["git"], ["git needs the URL"]),
         (["git", "ext::sh", "-n", "a b"], ["names ext as its transport"]),
-        (["image", "me/x:1"], ["image: no image is built or run here"]),
+        (["image", "me/x:1", "-D", "x", "-g", "main"], ["--dockerfile: an image has", "--git-hash: an image has"]),
         (["--run", "r", "-E", "x.py", "-p", "p"], ["--entry-point: --run takes it", "--project: --run takes it"]),
         (["code", str(tmp_path), "-n", "a b", "-a", "v3", "-a", "latest"], ["a-b would do", "'v3' is", "'latest' is"]),
         (["code", str(tmp_path), "-a", "x/y"], ["alias: 'x/y' is no alias", "main.py is not in"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -315,3 +316,26 @@ def test_the_commands_speak_json(
         said("queue", "delete", "default")
     queue_command(["list"])
     assert "default" in capsys.readouterr().out
+
+
+def test_five_hundred_submissions_at_once_all_arrive_once(home: Home, client: LaunchClient, program: Program) -> None:
+    queue = queue_of(client, "crowded")
+    first = put(client, program, queue, "first")
+    flow_run = httpx.get(f"{home.api_url}/flow_runs/{first.id}").raise_for_status().json()
+    url = f"{home.api_url}/deployments/{flow_run['deployment_id']}/create_flow_run"
+
+    async def submit() -> list[str]:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(timeout=120, limits=limits) as http:
+
+            async def one(index: int) -> str:
+                body = {"name": f"crowd-{index}", "parameters": flow_run["parameters"], "idempotency_key": f"c-{index}"}
+                return (await http.post(url, json=body)).raise_for_status().json()["id"]
+
+            return await asyncio.gather(*(one(index) for index in range(499)))
+
+    ids = asyncio.run(submit())
+    assert len({first.id, *ids}) == 500
+    waiting = client.queue(queue).items()
+    assert sorted(item.run_id for item in waiting) == sorted([first.id, *ids])
+    assert {item.state for item in waiting} == {RunState.QUEUED}

@@ -25,7 +25,7 @@ def end_of_warm_process(project: Path, flows: dict[str, str]) -> subprocess.Comp
                 "-P",
                 "-m",
                 "launch_sdk.agent.warm",
-                json.dumps({"project": str(project), "flows": flows}),
+                json.dumps({"project": str(project), "flows": flows, "modules": []}),
             ],
             stdin=theirs.fileno(),
             capture_output=True,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from launch_sdk.containers.dockerfiles import bases_of, find_dockerfile
+from launch_sdk.containers.engine_build import machine_fault
 from launch_sdk.containers.generated import base_for, code_dockerfile, environment_dockerfile
 from launch_sdk.containers.indexes import indexes_of
 from launch_sdk.environments.plan import plan_environment
@@ -82,6 +83,12 @@ def test_packages_of_the_source_itself_are_resolved_and_left_out(tmp_path: Path)
 def test_a_torch_build_of_an_index_that_is_named_is_left_to_that(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("--extra-index-url https://x.example.com/whl\ntorch==2.4.0+cu121\n")
     assert "--torch-backend" not in plan_environment("auto", tmp_path, None).requirements.options
+
+
+def test_an_engine_of_another_kind_of_machine_cannot_run_the_uv_of_this_one() -> None:
+    assert machine_fault("amd64", "x86_64") is None
+    assert machine_fault("x86_64", "x86_64") is None
+    assert "made for amd64 here" in str(machine_fault("arm64", "x86_64"))
 
 
 def test_an_index_keeps_its_login_apart() -> None:

@@ -26,7 +26,7 @@ NEEDS_THE_PARSER = re.compile(  # what takes more than one value, or more than a
     r"same point|is no value of this parameter|no parameter of the sweep|names every parameter|goes with method"
     r"|is not less than max|not both|flow/deployment|starts nothing|not a macro|bits|an integer of|NUL|surrogate"
     r"|must be a time|target: must be a number, not nan|is a scheduler of|n.parameters.a.min|do not sum"
-    r"|for 2 values|needs a metric"
+    r"|for 2 values|needs a metric|is no priority"
 )
 
 

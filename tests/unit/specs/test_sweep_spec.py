@@ -155,6 +155,10 @@ WRONG: list[tuple[dict[Any, Any], str]] = [
     ({"metric": {"name": "a", "impute": "mean"}}, "metric.impute: must be worst, best, latest, not 'mean'"),
     ({"metric": {"name": "a", "impute_while_running": True}}, "must be worst, best, latest or false, not True"),
     ({"controller": {"type": "remote"}}, "controller.type: must be cloud or local, not 'remote'"),
+    ({"image_uri": "img"}, "image_uri: is a key of W&B's that is not supported"),
+    ({"kind": "job"}, "kind: must be sweep, as this is a sweep file, not 'job'"),
+    ({"apiVersion": 3}, "apiVersion: must be text, not int 3"),
+    ({"launch": {"priority": 9}}, "launch.priority: 9 is no priority; there are critical, high, medium, low (0 to 3)"),
     ({"controller": {"typ": "local"}}, "controller.typ: unknown key; did you mean type?"),
     ({"method": "custom"}, "method: goes with scheduler.job"),
     ({"launch": {"overrides": {"config": {}}}}, "launch.overrides.config: unknown key; did you mean run_config?"),
@@ -368,6 +372,13 @@ def test_the_files_of_sweeps_on_launch_are_read_and_what_changes_nothing_is_said
 def test_what_launch_overrides_gives_every_run_is_read() -> None:
     spec = _parse(launch={"overrides": {"run_config": {"epochs": 3}, "args": ["--x", 1]}})
     assert (spec.overrides, spec.args) == ({"epochs": 3}, ("--x", "1"))
+
+
+def test_what_describes_a_file_of_wandbs_is_taken_and_the_rest_of_its_launch_block_counts() -> None:
+    words = {"apiVersion": "v1", "kind": "sweep", "entity": "me", "project": "digits", "description": "d", "name": "n"}
+    spec = _parse(**words, controller={"type": "cloud"}, scheduler={"num_workers": "4"}, launch={"priority": 1})
+    assert (spec.project, spec.name, spec.num_workers, spec.placement.priority.value) == ("digits", "n", 4, 1)
+    assert spec.notes == ()
 
 
 @pytest.mark.parametrize("given", [False, "false", None])
