@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from launch_sdk.errors import ConflictError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
-from launch_sdk.job_making import check_command, check_space, job_spec
+from launch_sdk.job_making import check_sweep, job_spec
 from launch_sdk.queue_calls import Queue, QueueCalls
 from launch_sdk.runs.packing import pack_program, pack_source
 from launch_sdk.runs.store import RunStore
@@ -330,8 +330,7 @@ class LaunchClient(QueueCalls):
         if spec.scheduler.job:
             self.job(spec.scheduler.job)
         if job is not None:
-            check_command(job, spec, document)
-            check_space(job, spec.space, document)
+            check_sweep(job, spec, document)
         queue = queue or spec.queue or (job.queue if job is not None else DEFAULT_QUEUE)
         self._session.do(self._session.gateway.ensure_queue(queue))
         source = pack_program(spec, document, self.run_store(), self._tell) if spec.program else None

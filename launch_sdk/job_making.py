@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from launch_sdk.errors import ConflictError, InvalidSpecError
 from launch_sdk.specs.command import render_command, words_after_program
+from launch_sdk.specs.container import merged_containers
 from launch_sdk.specs.inputs import infer_inputs, split_file_parameter
 from launch_sdk.specs.own_config import own_config, without_unknown_defaults
 from launch_sdk.specs.run_spec import RunSpec
@@ -55,6 +56,22 @@ def with_inputs(
     if inputs.config is not None:
         inputs = replace(inputs, config=without_unknown_defaults(inputs.config, provenance))
     return replace(spec, config={}, files={}, name=None, lock=lock, inputs=inputs.to_dict())
+
+
+def check_sweep(job: Job, sweep: SweepSpec, document: Document) -> None:
+    """Check that a job can be what a sweep runs, before it starts.
+
+    Raises:
+        InvalidSpecError: it takes not these parameters, not this command, or not this container.
+    """
+    check_command(job, sweep, document)
+    check_space(job, sweep.space, document)
+    container = merged_containers(job.spec.container, sweep.container.wanted)
+    try:
+        RunSpec.from_dict(replace(job.spec, container=container).to_dict())
+    except InvalidSpecError as error:
+        faults = [document.fault(("launch",), f"{one.message} (job {job.name!r}, {one.path})") for one in error.faults]
+        raise InvalidSpecError(document.name, faults) from None
 
 
 def check_space(job: Job, space: Space, document: Document) -> None:

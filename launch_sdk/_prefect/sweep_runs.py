@@ -23,11 +23,11 @@ from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.flow_job import returned_summary
 from launch_sdk._prefect.jobs import job_deployment, read_job, start_job
 from launch_sdk._prefect.labels import write_labels
-from launch_sdk._prefect.placing import place
+from launch_sdk._prefect.placing import place, pool_config
 from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.errors import Fault, InvalidSpecError
-from launch_sdk.job_making import check_command, check_space, job_arguments
+from launch_sdk.job_making import check_sweep, job_arguments
 from launch_sdk.runs.processes import process_start_time
 from launch_sdk.specs.command import render_command
 from launch_sdk.specs.document import Document
@@ -84,6 +84,7 @@ class SweepRuns:
         self.parent_task_run: UUID | None = None
         self.deployment: DeploymentResponse | None = None
         self.job: Job | None = None
+        self.container: Mapping[str, Any] | None = None  # that its runs want
         self.place: dict[str, Any] = {}  # where its runs stand on their queue, as Prefect's call is given it
 
     async def open(self) -> list[SweepRun]:
@@ -252,6 +253,7 @@ class SweepRuns:
             await self._find_job(self.spec.own_job)
             return
         if self.spec.job is None:
+            self.container = await self._container(None)
             self.place = await place(self.client, self.identity.queue, self.spec.placement, by_person=False)
             deployment_id = await ensure_deployment(self.client, names.RUN_JOB, self.identity.queue)
             self.deployment = await self.client.read_deployment(deployment_id)
@@ -267,18 +269,25 @@ class SweepRuns:
     async def _find_job(self, reference: str) -> None:
         """Find a job: its own deployment, or `run-job` where the sweep is on another queue than it is."""
         self.job = job = await read_job(self.client, reference)
-        check_command(job, self.spec, Document({}, "The sweep"))
-        check_space(job, self.spec.space, Document({}, "The sweep"))
+        check_sweep(job, self.spec, Document({}, "The sweep"))
         self.place = await place(self.client, self.identity.queue, self.spec.placement, by_person=False)
+        self.container = await self._container(job.spec.container)
         is_elsewhere = self.identity.queue != job.queue
         ours = ensure_deployment(self.client, names.RUN_JOB, self.identity.queue) if is_elsewhere else None
         deployment_id = await (ours or job_deployment(self.client, job))
         self.deployment = await self.client.read_deployment(deployment_id)
 
+    async def _container(self, of_job: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Say which container the runs want; what their queue is decides whether some words ask for one."""
+        pool = await self.client.read_work_pool(self.identity.queue)
+        is_contained = pool.type == names.QUEUE_TYPE and pool_config(pool).container is not None
+        return self.spec.container.over(of_job, is_contained=is_contained)
+
     def _job_spec(self, action: Launch, job: Job) -> RunSpec:
         varied, files = split_parameters(action.parameters)
         args = job_arguments(job, self.spec, varied)
-        return job.spec_with({**self.spec.overrides, **varied}, files, args, project=self.spec.project)
+        wanted: dict[str, Any] = {"resources": self.spec.container.resources, "container": self.container}
+        return job.spec_with({**self.spec.overrides, **varied}, files, args, project=self.spec.project, **wanted)
 
     def _parameters(self, action: Launch) -> dict[str, Any]:
         varied, files = split_parameters(action.parameters)
@@ -295,6 +304,8 @@ class SweepRuns:
             project=self.spec.project,
             metric_sources=self.spec.metric_sources,
             environment=self.spec.environment,
+            resources=self.spec.container.resources,
+            container=self.container,
         )
         return spec.to_parameters()
 

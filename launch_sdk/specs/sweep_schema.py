@@ -11,6 +11,7 @@ from typing import Any
 
 from launch_sdk.specs.command import DEFAULT_COMMAND
 from launch_sdk.specs.early_stop_spec import RULES
+from launch_sdk.specs.launch_config_file import RESOURCES
 from launch_sdk.specs.metric import GOALS, IMPUTES, METRIC_KEYS
 from launch_sdk.specs.metric_source import KINDS, MAX_PATTERN_LENGTH, MAX_SOURCES, ROW_FILES
 from launch_sdk.specs.optuna_spec import OPTUNA_KEYS, PART_KEYS, SOURCE
@@ -21,6 +22,7 @@ from launch_sdk.specs.sweep_spec import KEYS, METHODS
 from launch_sdk.specs.wandb_blocks import (
     CONTROLLER_KEYS,
     CONTROLLERS,
+    DOCKER_KEYS,
     LAUNCH_KEYS,
     OVERRIDE_KEYS,
     SCHEDULER_KEYS,
@@ -120,7 +122,7 @@ def sweep_schema() -> Schema:
         "scheduler": _block(
             SCHEDULER_KEYS, {"num_workers": _workers(), "timeout": _TIME, "engine": {"enum": ["wandb", None]}}
         ),
-        "launch": _block(LAUNCH_KEYS, {"overrides": _block(OVERRIDE_KEYS)}),
+        "launch": _launch(),
         "kind": {"enum": ["sweep", None]},
         "controller": _block(CONTROLLER_KEYS, {"type": {"enum": [*CONTROLLERS, None]}}),
     }
@@ -147,6 +149,15 @@ def sweep_schema() -> Schema:
 
 def _described(key: str, schema: Schema) -> Schema:
     return {**schema, "description": _DESCRIPTIONS[key]} if key in _DESCRIPTIONS else schema
+
+
+def _launch() -> Schema:
+    special = {
+        "overrides": _block(OVERRIDE_KEYS),
+        "docker": _block(DOCKER_KEYS, {"user_id": {"type": ["integer", "null"], "minimum": 0}}),
+        "resource": {"enum": [*RESOURCES, "", None]},
+    }
+    return _block(LAUNCH_KEYS, special)
 
 
 def _typed(types: Types) -> Schema:

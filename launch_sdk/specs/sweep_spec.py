@@ -17,6 +17,7 @@ from launch_sdk.specs.placement import Placement
 from launch_sdk.specs.run_spec import environment_fault
 from launch_sdk.specs.scheduler_spec import SchedulerSpec, own_reference, parse_scheduler, parse_workers
 from launch_sdk.specs.space import Space, grid_faults, parse_parameters
+from launch_sdk.specs.sweep_container import SweepContainer, parse_container
 from launch_sdk.specs.sweep_keys import describe, key_faults, nearest
 from launch_sdk.specs.sweep_limits import Limits, parse_limits
 from launch_sdk.specs.wandb_blocks import (
@@ -100,6 +101,7 @@ class SweepSpec:
         args: arguments of every run, as `launch.overrides.args` gives them.
         notes: what the file says that changes nothing here.
         placement: how its runs stand on their queue.
+        container: which container its runs want, and what of their agent's machine.
     """
 
     method: Method
@@ -127,6 +129,7 @@ class SweepSpec:
     scheduler: SchedulerSpec = field(default_factory=SchedulerSpec)
     notes: tuple[str, ...] = ()
     placement: Placement = field(default_factory=Placement)
+    container: SweepContainer = field(default_factory=SweepContainer)
 
     @property
     def own_job(self) -> str | None:
@@ -210,6 +213,7 @@ def parse_sweep(document: Document) -> SweepSpec:
     num_workers = parse_workers(document, scheduler, faults)
     placement = placement_of(document, launch, faults)
     scheduler_spec = parse_scheduler(document, scheduler, faults)
+    container = parse_container(document, faults)
     run_cap = value.get("run_cap")
     if isinstance(run_cap, int) and not isinstance(run_cap, bool) and run_cap < 1:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
@@ -250,6 +254,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         scheduler=scheduler_spec,
         notes=(*notes_of(value), *exponent_notes(space)),
         placement=placement,
+        container=container,
     )
 
 

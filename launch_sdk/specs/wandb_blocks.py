@@ -33,22 +33,29 @@ ENGINE = (
     "belongs to the scheduler block of W&B's newer sweep schema (engine, optimizer), not of Launch's; leave it out:"
     " method and parameters say it, or scheduler.job names a scheduler of your own"
 )
+CONTAINER_KEYS: Mapping[str, Types] = {  # a launch config's own
+    "resource": str,
+    "resource_args": dict,
+    "docker": dict,
+    "image_uri": str,
+    "base_image": str,
+}
+DOCKER_KEYS: Mapping[str, Types] = {"docker_image": str, "user_id": int}
 LAUNCH_KEYS: Mapping[str, Types] = {
     "queue": str,
     "overrides": dict,
     "registry": str,
     "priority": (int, str),
-    "resource": str,
-    "resource_args": dict,
     "template_variables": dict,
+    **CONTAINER_KEYS,
 }
-OVERRIDE_KEYS: Mapping[str, Types] = {"run_config": dict, "args": list}
+OVERRIDE_KEYS: Mapping[str, Types] = {"run_config": dict, "args": list, "dockerfile": str}
 CONTROLLER_KEYS: Mapping[str, Types] = {"type": str}
 CONTROLLERS = ("cloud", "local")
 PROCESSES = ("local-process", "process")
 _MEANINGFUL = {
     "scheduler": ("num_workers", "job"),
-    "launch": ("queue", "overrides", "priority", "template_variables"),
+    "launch": ("queue", "overrides", "priority", "template_variables", *CONTAINER_KEYS),
 }
 _OF_OWN_SCHEDULER = ("settings", "timeout")
 _OF_CONTAINER = ("docker_image", "resource", "resource_args")
@@ -81,6 +88,11 @@ def has_own_scheduler(value: Mapping[str, Any]) -> bool:
     return isinstance(scheduler, Mapping) and is_own_scheduler(cast("Mapping[str, Any]", scheduler).get("job"))
 
 
+def is_deployment(job: object) -> bool:
+    """Say whether a sweep's `job` is somebody's `flow/deployment`, which starts as it was made."""
+    return isinstance(job, str) and job.count("/") == 1
+
+
 def controller_faults(document: Document, controller: Mapping[str, Any]) -> list[Fault]:
     """A controller is one of W&B's two; here there is one, which is both."""
     kind = controller.get("type", CONTROLLERS[0])
@@ -96,13 +108,13 @@ def notes_of(value: Mapping[str, Any]) -> tuple[str, ...]:
     for block, instead in _INSTEAD.items():
         fields = value.get(block)
         given: Mapping[str, Any] = cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
-        idle = [key for key in given if _is_idle(block, key, given, is_own=is_own)]
+        idle = [key for key in given if _is_idle(block, key, given, is_own=is_own, job=value.get("job"))]
         if idle:
             keys = ", ".join(f"{block}.{key}" for key in idle)
             notes.append(f"{keys} {'change' if len(idle) > 1 else 'changes'} nothing here: {instead}.")
     if is_own and value.get("method") not in {None, "custom"}:
         notes.append(f"scheduler.job chooses the runs; method {value['method']} is what its suggest() gives.")
-    if value.get("command") and str(value.get("job") or "").count("/") == 1:
+    if value.get("command") and is_deployment(value.get("job")):
         notes.append(
             "command changes nothing here: a deployment starts as it was made; it gets its parameters by name."
         )
@@ -125,7 +137,7 @@ def in_container(scheduler: Mapping[str, Any]) -> bool:
     return resource in CONTAINER_NAMES or (not resource and bool(scheduler.get("docker_image")))
 
 
-def _is_idle(block: str, key: str, fields: Mapping[str, Any], *, is_own: bool) -> bool:
+def _is_idle(block: str, key: str, fields: Mapping[str, Any], *, is_own: bool, job: object) -> bool:
     given: object = fields[key]
     if key in _MEANINGFUL[block] or given in PROCESSES:
         return False
@@ -133,4 +145,4 @@ def _is_idle(block: str, key: str, fields: Mapping[str, Any], *, is_own: bool) -
         of_process = isinstance(given, Mapping) and set(cast("Mapping[str, Any]", given)) <= {"env"}
         known = _OF_CONTAINER if in_container(fields) else ()
         return key not in (*_OF_OWN_SCHEDULER, *known) and not (key == "resource_args" and of_process)
-    return True
+    return block != "scheduler" or key != "resource_args" or is_deployment(job)

@@ -280,6 +280,7 @@ def test_the_scheduler_of_a_sweep_runs_in_the_container_that_its_file_names(
             "resource": "local-container",
             "resource_args": {"env": ["GIVEN=yes"], "memory": "256m"},
         },
+        "launch": {"base_image": BASE, "resource_args": {"memory": "200m"}},
     }
     (tmp_path / "trains" / "sweep.yaml").write_text(json.dumps(sweep))
     words = ("launch-sweep", str(tmp_path / "trains" / "sweep.yaml"), "-q", "beside-crates")
@@ -289,4 +290,6 @@ def test_the_scheduler_of_a_sweep_runs_in_the_container_that_its_file_names(
     assert sorted(one["parameters"]["x"] for one in view["runs"]) == [0, 1]
     output = (home.path / "runs" / view["scheduler"]["run_id"] / "scheduler" / "output.log").read_text()
     assert "in a container: True yes" in output
+    run = view["runs"][0]["run_id"]
+    assert str(200 << 20) in (home.path / "runs" / run / "output.log").read_text()
     assert containers_of(engine().api, view["scheduler"]["run_id"]) == []

@@ -130,6 +130,12 @@ _PARAMETERS = st.sampled_from(
         None,
     ]
 )
+_CONTAINERS: list[dict[str, Any]] = [
+    {"resource": "docker", "resource_args": {"m": "1g"}, "overrides": {"dockerfile": "D"}},
+    {"docker": {"docker_image": "a", "user_id": 0}},
+    {"docker": {"image": "a"}, "base_image": None, "image_uri": "", "resource": ""},
+    {"resource": "kubernetes"},
+]
 _KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     "parameters": _PARAMETERS,
     "method": st.sampled_from(["grid", "random", "bayes", "tpe", "optuna", "custom", "x", None]),
@@ -163,7 +169,9 @@ _KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
         ]
     ),
     "cost": st.sampled_from([{"metric": "c", "max": 2}, {"metric": "c"}, None]),
-    "launch": st.sampled_from([{"queue": "q"}, {"priority": "high", "overrides": {"args": [1]}}, {"x": 1}]),
+    "launch": st.sampled_from(
+        [{"queue": "q"}, {"priority": "high", "overrides": {"args": [1]}}, {"x": 1}, *_CONTAINERS]
+    ),
     "early_terminate": st.sampled_from([{"type": "hyperband", "min_iter": 3.0}, {"type": "nan", "patience": None}, []]),
     "metric_sources": st.sampled_from([[{"file": "a.CSV", "step": None}], [{"stdout": r"(?P<l>.)"}], [{"file": "a"}]]),
     "command": st.sampled_from([["python", 3], ["${program}"], [True], None]),

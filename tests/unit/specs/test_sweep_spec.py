@@ -361,7 +361,7 @@ def test_the_files_of_sweeps_on_launch_are_read_and_what_changes_nothing_is_said
     assert (basic.own_job, basic.num_workers) == ("Hello-World-2:latest", 1)
     assert (advanced.own_job, advanced.num_workers, advanced.run_limit) == ("Hello-World-2:latest", 8, 11)
     assert [note.split(":")[0] for note in basic.notes] == [
-        "scheduler.docker_image, scheduler.resource, scheduler.resource_args change nothing here",
+        "scheduler.docker_image, scheduler.resource change nothing here",
         "launch.registry changes nothing here",
     ]
     assert advanced.notes == ()
