@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from launch_sdk.environments.current import program_arguments
+from launch_sdk.environments.current import PYTHON_OF_IMAGES, program_arguments
 from launch_sdk.runs.environment import CURRENT, describe_environment
 from launch_sdk.tracking.input_paths import leaves
 from launch_sdk.tracking.key_paths import join_path
@@ -46,8 +46,11 @@ def dry_run(
     Raises:
         LaunchError: its requirements are missing, or not allowed.
     """
-    runs_in = describe_environment(spec)
-    interpreter = sys.executable if spec.environment == CURRENT else f"{runs_in.get('path', '')}/bin/python"
+    if spec.container is not None:
+        runs_in, interpreter = {"container": dict(spec.container)}, PYTHON_OF_IMAGES
+    else:
+        runs_in = describe_environment(spec)
+        interpreter = sys.executable if spec.environment == CURRENT else f"{runs_in.get('path', '')}/bin/python"
     return {
         **spec.to_dict(),
         "config": encode(spec.config),

@@ -11,6 +11,7 @@ from launch_sdk.environments import wandb
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+PYTHON_OF_IMAGES = "python3"  # what images call it that have one, Debian's too
 INTERPRETER_NAMES = frozenset({"python", "python3"})
 # The server's, those of a run around this one, and those that say who is logged in to W&B.
 _NOT_INHERITED = ("PREFECT_", "LAUNCH_RUN_", "LAUNCH_SWEEP_", *wandb.NOT_INHERITED)
@@ -19,6 +20,8 @@ _NOT_INHERITED = ("PREFECT_", "LAUNCH_RUN_", "LAUNCH_SWEEP_", *wandb.NOT_INHERIT
 def program_arguments(entry_point: Sequence[str], args: Sequence[str], interpreter: str = sys.executable) -> list[str]:
     """Give the argument vector: `python` and `.py` files are started with the interpreter, anything else as it is."""
     words = [*entry_point, *args]
+    if not entry_point:  # of an image, which starts its own program
+        return words
     if words[0] in INTERPRETER_NAMES:
         return [interpreter, *words[1:]]
     return [interpreter, *words] if words[0].endswith(".py") else words

@@ -22,6 +22,7 @@ from launch_sdk.containers.pulling import named_image
 from launch_sdk.containers.removal import Remembered, container_name
 from launch_sdk.containers.settled import SettledContainer, Surroundings, settle
 from launch_sdk.containers.taking_over import TakenRecords, take_over
+from launch_sdk.environments.current import PYTHON_OF_IMAGES
 from launch_sdk.environments.sdk_path import VARIABLE as SDK_PATH
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.runs.home import launch_home
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from launch_sdk.runs.places import PreparedRun
     from launch_sdk.specs.run_spec import RunSpec
 
-PYTHON = "python3"  # what images call it that have one, Debian's too
 LABEL = "launch."
 LABELS_OF = {"run_id": protocol.RUN_ID, "sweep_id": protocol.SWEEP_ID, "attempt": protocol.ATTEMPT}
 
@@ -212,7 +212,7 @@ async def _image(prepared: PreparedRun, engine: Engine, settled: SettledContaine
     platform = settled.args.get("platform")
     found = await named_image(engine, name, settled.own.pull, around.registry, platform, prepared.tell)
     code = None if image_of_source(prepared.spec.source) is not None else places.CODE
-    return FoundImage(name, found.get("Config") or {}, PYTHON, code)
+    return FoundImage(name, found.get("Config") or {}, PYTHON_OF_IMAGES, code)
 
 
 async def _built(prepared: PreparedRun, engine: Engine, settled: SettledContainer, around: Surroundings) -> FoundImage:
@@ -245,7 +245,7 @@ async def _built(prepared: PreparedRun, engine: Engine, settled: SettledContaine
     found = await asyncio.to_thread(engine.api.inspect_image, built.reference)
     config: Mapping[str, Any] = found.get("Config") or {}
     files = _files_in(prepared, config, built.made_by) if built.source_folder is None else ()
-    return FoundImage(built.reference, config, built.interpreter or PYTHON, built.source_folder, files)
+    return FoundImage(built.reference, config, built.interpreter or PYTHON_OF_IMAGES, built.source_folder, files)
 
 
 def _files_in(prepared: PreparedRun, config: Mapping[str, Any], made_by: str) -> tuple[places.Mount, ...]:
