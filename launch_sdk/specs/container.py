@@ -123,6 +123,23 @@ def image_of_source(source: str) -> str | None:
     return source.removeprefix(IMAGE_SOURCE) if source.startswith(IMAGE_SOURCE) else None
 
 
+def tag_of(image: str) -> str | None:
+    """Give the tag in the name of an image; None if it has none, or a digest says what it is."""
+    if "@" in image:
+        return None
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return tag or None
+
+
+def image_job_name(image: str) -> str:
+    """Name a job after its image as W&B does: `job-` and the name without its tag; a long one is cut in its middle."""
+    last = image.partition("@")[0].rpartition("/")[2]
+    repository = image.partition("@")[0].removesuffix(f":{last.partition(':')[2]}")
+    name = f"job-{re.sub(r'[^A-Za-z0-9._-]+', '-', repository).strip('-._')}"
+    half = (MAX_JOB_NAME - 2) // 2
+    return name if len(name) <= MAX_JOB_NAME else f"{name[:half]}..{name[-half:]}"
+
+
 def merged_containers(lower: Mapping[str, Any] | None, upper: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Lay one plain form over another: an image said above replaces what is said below of where to get one."""
     if lower is None or upper is None:
