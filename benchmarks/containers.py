@@ -132,7 +132,7 @@ def theirs(api: httpx.Client, folder: Path, options: argparse.Namespace) -> dict
         "entrypoint": "flow.py:first",
         "path": "/bench",
         "work_pool_name": "theirs",
-        "job_variables": {"image": WITH_PREFECT, "image_pull_policy": "Never"},
+        "job_variables": {"image": WITH_PREFECT, "image_pull_policy": "Never", "auto_remove": True},
     }
     job = post(api, "/deployments/", deployment)["id"]
     command = [
