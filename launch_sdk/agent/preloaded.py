@@ -10,6 +10,7 @@ library starts below Python's, as OpenBLAS does, are that library's to handle; t
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -79,7 +80,15 @@ def serve(plan_text: str) -> ProgramStart:
         _serve(control, listening, early, bool(plan.modules))
     except _Become as become:
         return ProgramStart(become.order, become.output)
+    _remove(plan.place)
     sys.exit()
+
+
+def _remove(place: str) -> None:
+    """Leave nothing on the disk, though the agent was killed: the last one of an agent takes their folder along."""
+    with contextlib.suppress(OSError):
+        os.unlink(place)  # noqa: PTH108  # no pathlib needed for it
+        os.rmdir(os.path.dirname(place))  # noqa: PTH106, PTH120
 
 
 def _discard_input() -> None:
