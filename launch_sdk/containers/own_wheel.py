@@ -10,12 +10,15 @@ import base64
 import hashlib
 import io
 import zipfile
-from importlib.metadata import distribution, distributions
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from importlib.metadata import Distribution
+
+    from packaging.requirements import Requirement
 
 NAME: Final = "launch-sdk"
 # What sweeps need and a run does not: an image of one job starts programs and nothing else.
@@ -54,9 +57,42 @@ def requirements() -> list[str]:
 
 
 def constraints() -> list[str]:
-    """List the versions that are installed here, so that an image gets those that are known to work."""
-    found = {one.name: one.version for one in distributions() if one.name and "+" not in one.version}
-    return [f"{name}=={version}" for name, version in sorted(found.items()) if name != NAME]
+    """List the versions that are installed here of all that a launcher needs, for they are known to work together.
+
+    What else is installed here is left out, so that it makes no new image.
+    """
+    from packaging.requirements import Requirement
+
+    versions: dict[str, str] = {}
+    waiting = [Requirement(line) for line in requirements()]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        wanted = waiting.pop()
+        key = (_normal(wanted.name), frozenset(wanted.extras))
+        if key in seen or (found := _installed(wanted.name)) is None:
+            continue
+        seen.add(key)
+        versions[key[0]] = found.version
+        waiting += [one for line in found.requires or () if _counts(one := Requirement(line), wanted.extras)]
+    return [f"{name}=={version}" for name, version in sorted(versions.items()) if "+" not in version]
+
+
+def _normal(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
+
+
+def _installed(name: str) -> Distribution | None:
+    try:
+        return distribution(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _counts(requirement: Requirement, extras: set[str]) -> bool:
+    marker = requirement.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
 def _extras(extras: set[str]) -> str:
