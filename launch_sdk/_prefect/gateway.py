@@ -12,7 +12,7 @@ from launch_sdk._prefect.children import Children
 from launch_sdk._prefect.image_deployments import deploy_image
 from launch_sdk._prefect.jobs import delete_job, job_deployment, list_jobs, read_history, read_job, save_job, start_job
 from launch_sdk._prefect.labels import write_labels
-from launch_sdk._prefect.parents import end_flow_run, find_parent, sweep_ids, sweep_state
+from launch_sdk._prefect.parents import end_flow_run, find_parent, last_word, sweep_ids, sweep_state
 from launch_sdk._prefect.placing import place
 from launch_sdk._prefect.queue_life import QueueLife
 from launch_sdk._prefect.queue_reading import ACTIVE, WAITING, count_on, queue_has_agent, why_waiting
@@ -304,7 +304,8 @@ class PrefectGateway:
             children.parent_id = None  # it may have been resumed on another queue, with another parent
         children.parent = None  # until it is seen again
         runs = await children.read()
-        parent = children.parent or await find_parent(self.client, sweep_id)
+        known = children.parent
+        parent = await (last_word(self.client, known) if known else find_parent(self.client, sweep_id))
         children.parent_id, children.parent = parent.id, parent
         return parent, runs
 

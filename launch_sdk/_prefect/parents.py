@@ -31,7 +31,12 @@ async def find_parent(client: PrefectClient, sweep_id: str) -> FlowRun:
     if not found:
         known = ", ".join(await sweep_ids(client, 5)) or "none yet"
         raise NotFoundError(f"Sweep {sweep_id!r} does not exist on this server; there are {known}.")
-    return found[0]
+    return await last_word(client, found[0])
+
+
+async def last_word(client: PrefectClient, flow_run: FlowRun) -> FlowRun:
+    """Read a flow run anew if its process is gone: it may have said how it ended after the first time."""
+    return await client.read_flow_run(flow_run.id) if is_lost(flow_run) else flow_run
 
 
 async def sweep_ids(client: PrefectClient, limit: int) -> list[str]:

@@ -21,6 +21,7 @@ OPTIONS = {
     "image": ("docker_image", "-d/--docker-image"),
     "base_image": ("base_image", "-B/--base-image"),
     "dockerfile": ("dockerfile", "-D/--dockerfile"),
+    "build_context": ("build_context", "--build-context"),
 }
 
 
@@ -36,6 +37,9 @@ def add_containers(parser: argparse.ArgumentParser) -> None:
         *("-B", "--base-image", "--base_image"), metavar="IMAGE", help="mount the code into this image; build none"
     )
     group.add_argument("-D", "--dockerfile", metavar="PATH", help="build the image with this file of the source")
+    group.add_argument(
+        *("--build-context", "--build_context"), metavar="FOLDER", help="folder of the source that the file copies from"
+    )
     group.add_argument(
         *("-R", "--resource-args", "--resource_args"),
         metavar="FILE|JSON",

@@ -209,7 +209,8 @@ class ContainerProgram:
             if found["State"]["OOMKilled"]:
                 limit = found["HostConfig"].get("Memory")
                 has = f"its container has {limit >> 20} MB" if limit else "its machine has no more"
-                return f"It was killed because it ran out of memory: {has}. Give it more, as in -A memory=4g."
+                how = "-A memory=4g, or ask the owner of the queue if that decides it"
+                return f"It was killed because it ran out of memory: {has}. Give it more: {how}."
         if self._code == NO_PROGRAM:
             return f"That is what a program ends with that its image ({self._making.image}) does not have."
         return None

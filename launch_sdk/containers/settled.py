@@ -1,21 +1,29 @@
-"""What a run and its queue say together of a container: where both speak, the queue's owner decides."""
+"""What a run and its queue say together of a container: where both speak, the queue's owner decides.
+
+Macros bring what a submitter has chosen, the name of a run and its project, into what the owner has written. So what
+comes out is checked as if somebody had written it, and in the path of a volume such a name is one name and no path.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.specs.container import DEFAULT_USER_ID, ContainerSpec
-from launch_sdk.specs.queue_containers import QueueContainers
-from launch_sdk.specs.queue_templates import expand_macros
+from launch_sdk.specs.container_arguments import TOGETHER, argument_faults
+from launch_sdk.specs.queue_containers import QueueContainers, queue_container_faults
+from launch_sdk.specs.queue_templates import MACRO, expand_macros
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launch_sdk.containers.registry import Registry
+
+_ONE_NAME: Final = re.compile(r"(?!\.{1,2}$)[\w. -]{1,255}", re.ASCII)  # of a folder
 
 
 @dataclass(frozen=True)
@@ -75,28 +83,50 @@ def settle(
         environment: of the agent, for variables that are asked for by name; None for that of this process.
 
     Raises:
-        InvalidSpecError: the run wants to be root.
+        InvalidSpecError: the run wants to be root, or is called what cannot stand where its queue puts its name.
         NotFoundError: a variable of the agent is asked for that it has not.
     """
     own = around.containers or QueueContainers()
     decided = {key: _expanded(value, around.macros) for key, value in own.args.items()}
-    overruled = [key for key in spec.args if key in decided and key != "env" and spec.args[key] != decided[key]]
-    if overruled:
-        shown = ", ".join(f"{key} is {decided[key]}, not {spec.args[key]}" for key in overruled)
-        tell([f"launch: queue {around.queue!r} decides: {shown}"])
-    args = {**spec.args, **decided}
+    if faults := argument_faults(decided):
+        raise InvalidSpecError(f"What queue {around.queue!r} says with the names of this run put in", faults)
+    said = _left_open(spec.args, decided, around, tell)
+    args = {**said, **decided}
     words = [*spec.args.get("env", []), *decided.get("env", [])]
     env = _variables(words, around, os.environ if environment is None else environment, tell)
     chosen = spec
     if not (spec.image or spec.base_image or spec.dockerfile):
         chosen = ContainerSpec(own.image, own.base_image, build_context=spec.build_context)
-    return SettledContainer(chosen, _user(spec, own, around), args, {**env, **around.env}, _with_macros(own, around))
+    user_id = _user(spec, own, around, tell)
+    return SettledContainer(chosen, user_id, args, {**env, **around.env}, _with_macros(own, around))
 
 
-def _user(spec: ContainerSpec, own: QueueContainers, around: Surroundings) -> int:
+def _left_open(
+    args: Mapping[str, Any], decided: Mapping[str, Any], around: Surroundings, tell: Callable[[list[str]], None]
+) -> dict[str, Any]:
+    """Give what a run says that its queue has not decided, by the same argument or by one that bears on it."""
+    groups = [group for group in TOGETHER if not group.isdisjoint(decided)]
+    closed = {key for key in args if key != "env" and (key in decided or any(key in group for group in groups))}
+    told = [
+        f"{key} is {decided[key]}, not {args[key]}" if key in decided else f"{key} is its owner's too"
+        for key in args
+        if key in closed and decided.get(key) != args[key]
+    ]
+    if told:
+        tell([f"launch: queue {around.queue!r} decides: {', '.join(told)}"])
+    return {key: value for key, value in args.items() if key not in closed}
+
+
+def _user(spec: ContainerSpec, own: QueueContainers, around: Surroundings, tell: Callable[[list[str]], None]) -> int:
+    """Give the number of the program's user, whose rights count where the queue mounts something of the machine."""
+    decided = own.user_id or (DEFAULT_USER_ID if own.user_id is None and (own.volumes or own.devices) else None)
+    if decided and spec.user_id not in {None, 0, decided}:
+        tell([f"launch: queue {around.queue!r} decides: user_id is {decided}, not {spec.user_id}"])
     if spec.user_id == 0 and around.queue is not None and own.user_id != 0:
         told = f"root is for queues whose owner allows it; queue {around.queue!r} does not. Leave it out, or ask for"
         raise InvalidSpecError("The container", [Fault("user_id", f"{told} user_id: 0 in its resource_args")])
+    if decided:
+        return decided
     if spec.user_id is not None:
         return spec.user_id
     if own.user_id is not None:
@@ -142,4 +172,14 @@ def _expanded(value: Any, macros: Mapping[str, str]) -> Any:
 
 
 def _with_macros(own: QueueContainers, around: Surroundings) -> QueueContainers:
-    return replace(own, volumes=tuple(expand_macros(one, around.macros) for one in own.volumes))
+    used = {name for volume in own.volumes for name in MACRO.findall(volume)}
+    told = f"stands in a path of queue {around.queue!r}, and must be one name there: letters, digits, - _ . and blanks"
+    faults = [
+        Fault(name, f"{told}, not {around.macros[name]!r}")
+        for name in sorted(used & around.macros.keys())
+        if not _ONE_NAME.fullmatch(around.macros[name])
+    ]
+    volumes = tuple(expand_macros(one, around.macros) for one in own.volumes)
+    if faults := faults or queue_container_faults({"volumes": volumes}):
+        raise InvalidSpecError("The container", faults)
+    return replace(own, volumes=volumes)

@@ -25,6 +25,7 @@ SNAPSHOTS: Final = (
     protocol.ENVIRONMENT,
 )
 MAX_SNAPSHOT_BYTES: Final = 64 << 20
+MAX_RECORDS_BYTES: Final = 1 << 30
 MAX_FILE_BYTES: Final = 100_000_000  # what the SDK itself keeps of a file that a program logs
 MAX_FILES: Final = 1_000
 CHUNK_BYTES: Final = 1 << 20
@@ -46,18 +47,23 @@ class TakenRecords:
         """
         self._source = folder / protocol.RECORDS
         self._target = records
-        self._offset = records.stat().st_size if records.is_file() else 0
+        self._offset = self._taken = records.stat().st_size if records.is_file() else 0
 
     def look(self, *, at_end: bool = False) -> None:
-        """Take over what is new; while the program runs, not more than a look may take."""
+        """Take over what is new; while the program runs, not more than a look may take.
+
+        A NUL ends what is taken: no record has one, and a file of nothing but holes is made of them.
+        """
         with contextlib.suppress(OSError), _regular(self._source) as descriptor:
-            for _ in range(1 << 30 if at_end else CHUNKS_A_LOOK):
+            for _ in range(MAX_RECORDS_BYTES // CHUNK_BYTES if at_end else CHUNKS_A_LOOK):
                 if os.fstat(descriptor).st_size < self._offset:  # begun anew
                     self._offset = 0
-                data = os.pread(descriptor, CHUNK_BYTES, self._offset)
+                room = min(CHUNK_BYTES, MAX_RECORDS_BYTES - self._taken)
+                data = os.pread(descriptor, room, self._offset).partition(b"\0")[0]
                 if not data:
                     return
                 self._offset += len(data)
+                self._taken += len(data)
                 with self._target.open("ab") as target:
                     target.write(data)
 

@@ -89,9 +89,17 @@ def container_faults(value: object) -> list[Fault]:
 
 def image_fault(name: object) -> str | None:
     """Say why something is no name of an image; None if it is one."""
-    if isinstance(name, str) and len(name) <= MAX_IMAGE_NAME and _IMAGE.fullmatch(name):
+    if isinstance(name, str) and len(name) <= MAX_IMAGE_NAME and _IMAGE.fullmatch(name) and not _has_capitals(name):
         return None
     return f"{_short(name)} is no name of an image; write NAME, NAME:TAG or NAME@sha256:DIGEST, as in python:3.12"
+
+
+def _has_capitals(name: str) -> bool:
+    """Say whether the first part of a name has capitals, which only that of a registry's host may have."""
+    host, slash, rest = name.partition("/")
+    is_host = bool(slash) and ("." in host or ":" in host)
+    first = rest if is_host else host
+    return any(letter.isupper() for letter in first.partition("@")[0].partition(":")[0])
 
 
 def dockerfile_fault(path: object) -> str | None:

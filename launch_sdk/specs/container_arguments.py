@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SHORT = {"m": "memory", "e": "env", "w": "workdir", "cpu": "cpus"}
 LISTS = ("env", "ulimit")
 RESERVED = ("PREFECT_", "LAUNCH_")
+TOGETHER = (frozenset({"memory", "memory-swap", "memory-reservation"}), frozenset({"cpus", "cpu-quota", "cpu-period"}))
+LEAST_MEMORY = 6 << 20  # the engine's
 MAX_TEXT = 32_768
 _SIZE = re.compile(r"([0-9]{1,18})(?:\.[0-9]{1,6})?([bkmgt]?)(?:i?b)?", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -65,6 +67,8 @@ def argument_faults(args: object) -> list[Fault]:
         else:
             faults += [Fault(str(key), told) for told in _value_faults(name, value)]
         seen.add(name)
+    if "cpus" in seen and (other := seen & {"cpu-quota", "cpu-period"}):
+        faults.append(Fault("cpus", f"says the same as {min(other)}; say one of them"))
     return faults
 
 
@@ -144,6 +148,11 @@ def _size(value: Any) -> str | None:
     return f"must be a size in bytes or with b, k, m, g, as in 512m, not {value!r}"
 
 
+def _memory(value: Any) -> str | None:
+    fault = _size(value)
+    return fault or (None if size_in_bytes(value) >= LEAST_MEMORY else f"must be 6m at the least, not {value!r}")
+
+
 def _swap(value: Any) -> str | None:
     return None if str(value).strip() == "-1" else _size(value)
 
@@ -185,7 +194,7 @@ ARGUMENTS: Mapping[str, Callable[[Any], str | None]] = {
     "cpuset-mems": _like(_CPUS, "0-1"),
     "env": variable_fault,
     "gpus": _like(_GPUS, "all, 2 or device=0,1"),
-    "memory": _size,
+    "memory": _memory,
     "memory-reservation": _size,
     "memory-swap": _swap,
     "name": _like(_NAME, "trainer-1"),

@@ -48,7 +48,7 @@ KEYS = (
 )
 PROCESSES = ("process", "local-process", "local")
 RESOURCES = (*PROCESSES, *CONTAINER_NAMES)
-OVERRIDES = ("run_config", "files", "entry_point", "args", "dockerfile")
+OVERRIDES = ("run_config", "files", "entry_point", "args", "dockerfile", "build_context")
 DOCKER = ("docker_image", "user_id")
 GIT = ("repo", "version", "git_version")
 
@@ -131,7 +131,7 @@ class _Reader:
             policy=self._checked("policy", policy_faults),
             resources=resources,
             resource=self._resource(),
-            container=self._container(overrides.get("dockerfile"), args),
+            container=self._container(overrides, args),
         )
 
     def _fault(self, path: Path_, message: str) -> None:
@@ -196,7 +196,7 @@ class _Reader:
             self._fault((*at, fault.path) if fault.path else at, fault.message)
         return args, counts
 
-    def _container(self, dockerfile: object, args: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _container(self, overrides: Mapping[str, Any], args: Mapping[str, Any]) -> dict[str, Any] | None:
         """Gather what the file says of a container; None if it says nothing."""
         docker = self._mapping(("docker",))
         self._check_keys(("docker",), docker, DOCKER)
@@ -205,7 +205,8 @@ class _Reader:
         said: Mapping[str, tuple[Path_, Any]] = {
             "image": (("docker", "docker_image"), docker.get("docker_image")),
             "base_image": (("base_image",), self.values.get("base_image")),
-            "dockerfile": (("overrides", "dockerfile"), dockerfile),
+            "dockerfile": (("overrides", "dockerfile"), overrides.get("dockerfile")),
+            "build_context": (("overrides", "build_context"), overrides.get("build_context")),
             "user_id": (("docker", "user_id"), docker.get("user_id")),
         }
         if said["image"][1] is None:

@@ -177,7 +177,7 @@ def _words(value: object) -> tuple[str, ...]:
 def volume_parts(volume: str) -> tuple[str, str, str]:
     """Split a volume without faults into the machine's path, the container's, and `ro` or `rw`."""
     source, target, *mode = volume.split(":")
-    return source, target, mode[0] if mode else "rw"
+    return source, target, "rw" if mode in ([], ["rw"]) else "ro"
 
 
 def _volume(volume: str) -> str | None:

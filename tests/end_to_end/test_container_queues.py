@@ -55,10 +55,10 @@ def boxes(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     """Queues of containers, one agent for most of them, and that agent's log."""
     shell, folder = shell_image(engine().api), tmp_path_factory.mktemp("agent")
     queues = {
-        "boxes": container(image=BASE, memory="{{memory}}")
+        "crates": container(image=BASE, memory="{{memory}}")
         | {"template_variables": {"memory": {"type": "string", "default": "512m"}}},
-        "boxes-root": {"resource": "local-container", "resource_args": {"local-container": {"user_id": 0}}},
-        "beside-boxes": {},
+        "crates-root": {"resource": "local-container", "resource_args": {"local-container": {"user_id": 0}}},
+        "beside-crates": {},
         "away": container(image=BASE, engine="nowhere"),
         "own-registry": container(registry="own"),
         "learning": container(image=LEARNING, cpus=1),
@@ -85,13 +85,13 @@ def test_runs_of_a_queue_of_containers_run_in_its_image_whatever_their_submitter
     assert boxes.exists()
     folder = code(tmp_path)
     done = home.run(
-        "launch", "-q", "boxes", folder, "-s", "x=2", "-r", "process", "--set-var", "memory=300m", AGENT="1"
+        "launch", "-q", "crates", folder, "-s", "x=2", "-r", "process", "--set-var", "memory=300m", AGENT="1"
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
     assert (said["limit"], said["in"]) == (str(300 << 20), True)
     assert not [name for name in said["env"] if name.startswith("PREFECT_")]
-    refused = home.run("launch", "-q", "boxes", folder, "--set-var", "memory=none")
+    refused = home.run("launch", "-q", "crates", folder, "--set-var", "memory=none")
     assert refused.returncode == 2
     assert "resource_args.memory: must be a size" in refused.stderr
 
@@ -103,21 +103,21 @@ def test_a_run_names_its_container_on_any_queue_by_options_and_by_a_launch_confi
     folder = code(tmp_path)
     config = {
         "uri": folder,
-        "queue": "beside-boxes",
+        "queue": "beside-crates",
         "docker": {"docker_image": BASE, "user_id": 1234},
         "resource_args": {"local-container": {"memory": "256m", "env": ["OWN=1"]}},
     }
     by_file = home.json("launch", "-c", json.dumps(config))
     assert (by_file["state"], by_file["summary"]) == ("finished", {"x": 0, "user": 1234})
-    by_option = home.run("launch", "-q", "beside-boxes", "-B", BASE, "-R", '{"-m": "200m"}', "-A", "e=A=b", folder)
+    by_option = home.run("launch", "-q", "beside-crates", "-B", BASE, "-R", '{"-m": "200m"}', "-A", "e=A=b", folder)
     assert by_option.returncode == 0, by_option.stderr
     said = json.loads(next(line for line in by_option.stdout.splitlines() if line.startswith("{")))
     assert said["limit"] == str(200 << 20)
     assert "A" in said["env"]
     root = home.run("launch", "-c", json.dumps(config | {"docker": {"docker_image": BASE, "user_id": 0}}))
     assert root.returncode == 1
-    assert "root is for queues whose owner allows it; queue 'beside-boxes' does not" in root.stderr + root.stdout
-    allowed = home.json("launch", "-q", "boxes-root", "-d", BASE, folder)
+    assert "root is for queues whose owner allows it; queue 'beside-crates' does not" in root.stderr + root.stdout
+    allowed = home.json("launch", "-q", "crates-root", "-d", BASE, folder)
     assert allowed["summary"] == {"x": 0, "user": 0}
 
 
@@ -127,10 +127,10 @@ def test_an_image_is_run_by_itself_here_and_on_a_queue_and_repeated(home: Home, 
     here = home.run("launch", "-d", image, "-E", "sh -c 'echo here as; id -u'", cwd=tmp_path)
     assert here.returncode == 0, here.stderr
     assert here.stdout.splitlines()[-2:] == ["here as", "1000"]
-    queued = home.json("launch", "-q", "beside-boxes", "-d", image, "-E", "sh -c 'echo queued'")
+    queued = home.json("launch", "-q", "beside-crates", "-d", image, "-E", "sh -c 'echo queued'")
     assert queued["state"] == "finished"
     assert queued["parameters"]["source"] == f"image:{image}"
-    again = home.run("launch", queued["run_id"], "-q", "beside-boxes")
+    again = home.run("launch", queued["run_id"], "-q", "beside-crates")
     assert "queued" in again.stdout.splitlines(), again.stderr
 
 
@@ -282,7 +282,7 @@ def test_the_scheduler_of_a_sweep_runs_in_the_container_that_its_file_names(
         },
     }
     (tmp_path / "trains" / "sweep.yaml").write_text(json.dumps(sweep))
-    words = ("launch-sweep", str(tmp_path / "trains" / "sweep.yaml"), "-q", "beside-boxes")
+    words = ("launch-sweep", str(tmp_path / "trains" / "sweep.yaml"), "-q", "beside-crates")
     done = home.run(*words, "--json", "--wait", timeout_s=90)
     view = json.loads(done.stdout)
     assert view["state"] == "finished", done.stderr
