@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.specs.container import DEFAULT_USER_ID, ContainerSpec
-from launch_sdk.specs.container_arguments import TOGETHER, argument_faults
+from launch_sdk.specs.container_arguments import GETS_ROUND, argument_faults
 from launch_sdk.specs.queue_containers import QueueContainers, queue_container_faults
 from launch_sdk.specs.queue_templates import MACRO, expand_macros
 
@@ -105,8 +105,7 @@ def _left_open(
     args: Mapping[str, Any], decided: Mapping[str, Any], around: Surroundings, tell: Callable[[list[str]], None]
 ) -> dict[str, Any]:
     """Give what a run says that its queue has not decided, by the same argument or by one that bears on it."""
-    groups = [group for group in TOGETHER if not group.isdisjoint(decided)]
-    closed = {key for key in args if key != "env" and (key in decided or any(key in group for group in groups))}
+    closed = {key for key in args if key != "env" and not {key, *GETS_ROUND.get(key, ())}.isdisjoint(decided)}
     told = [
         f"{key} is {decided[key]}, not {args[key]}" if key in decided else f"{key} is its owner's too"
         for key in args

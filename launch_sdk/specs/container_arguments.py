@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 SHORT = {"m": "memory", "e": "env", "w": "workdir", "cpu": "cpus"}
 LISTS = ("env", "ulimit")
 RESERVED = ("PREFECT_", "LAUNCH_")
-TOGETHER = (frozenset({"memory", "memory-swap", "memory-reservation"}), frozenset({"cpus", "cpu-quota", "cpu-period"}))
+GETS_ROUND: Mapping[str, frozenset[str]] = {  # which limits of others an argument would undo, or clash with
+    "memory-swap": frozenset({"memory"}),
+    "memory-reservation": frozenset({"memory"}),
+    "cpu-quota": frozenset({"cpus"}),
+    "cpu-period": frozenset({"cpus", "cpu-quota"}),
+    "cpus": frozenset({"cpu-quota", "cpu-period"}),
+}
 LEAST_MEMORY = 6 << 20  # the engine's
 MAX_TEXT = 32_768
 _SIZE = re.compile(r"([0-9]{1,18})(?:\.[0-9]{1,6})?([bkmgt]?)(?:i?b)?", re.IGNORECASE)
