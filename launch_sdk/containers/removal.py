@@ -1,8 +1,8 @@
 """Removing the containers of runs whose process is gone: what a container is, is written down before it is made.
 
-    python -P -m launch_sdk.containers.removal LAUNCH_HOME RUN_ID
+    python -P -m launch_sdk.containers.removal LAUNCH_HOME RUN_ID [PROCESS ...]
 
-is what the guard of a run does when all of its processes are gone and the note is still there.
+is what the guard of a run does when all of its processes are gone and a note of it is still there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from launch_sdk.containers.left_builds import remove_lost_builds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,8 +114,9 @@ def remove_lost(home: Path, is_dead: Callable[[str], bool]) -> list[str]:
     return removed
 
 
-def main(home: str, run_id: str) -> None:
-    """Remove the container of one run, if it is noted."""
+def main(home: str, run_id: str, *dead: str) -> None:
+    """Remove the container of one run, and what builds of dead processes have left, if they are noted."""
+    remove_lost_builds(Path(home), dead.__contains__)
     for one in remembered(Path(home)):
         if one.path.stem == run_id:
             from launch_sdk.containers.engine import connect
