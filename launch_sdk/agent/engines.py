@@ -1,7 +1,7 @@
 """The engines that an agent's runs need: looked at all the time, so that no run is taken that could not start.
 
-It also removes the containers of runs whose process is gone: those that were left when a whole machine was killed,
-or an agent with all that it had forked.
+It also removes the containers, and the layers of builds, of runs whose process is gone: those that were left when a
+whole machine was killed, or an agent with all that it had forked.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from launch_sdk._prefect.placing import pool_config
 from launch_sdk._prefect.surroundings import engine_of
 from launch_sdk.containers.engine import engine_fault, quick_fault
+from launch_sdk.containers.left_builds import remove_lost_builds
 from launch_sdk.containers.removal import remove_lost
 from launch_sdk.errors import LaunchError
 from launch_sdk.runs.home import launch_home
@@ -72,6 +73,8 @@ class Engines:
                 await self._look(client, queue)
             for name in await asyncio.to_thread(remove_lost, launch_home(), is_dead):
                 self._on_event(f"Removed container {name}: the process of its run is gone.")
+            if layers := await asyncio.to_thread(remove_lost_builds, launch_home(), is_dead):
+                self._on_event(f"Removed {len(layers)} layers of an interrupted build.")
             await anyio.sleep(LOOK_EVERY_S)
 
     async def _look(self, client: PrefectClient, queue: str) -> None:

@@ -1,4 +1,4 @@
-"""The container that a killed flow has left: removed by the guard of its run, once nothing else of the run is left."""
+"""The container and the layers that a flow has left: removed by its guard, once nothing else of the run is left."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from launch_sdk.containers.left_builds import FOLDER as BUILDS
 from launch_sdk.containers.removal import FOLDER
 from launch_sdk.runs.home import launch_home
 
@@ -17,9 +18,10 @@ TIMEOUT_S = 30.0
 
 
 def remove_left_container(order: Order) -> None:
-    """Remove it in a process of its own, if there is one; whoever finds the note later does it otherwise."""
+    """Remove them in a process of its own, if there are any; whoever finds the note later does it otherwise."""
     home = launch_home()
-    if not (home / FOLDER / f"{order.flow_run_id}.json").exists():
+    has_built = any((home / BUILDS).glob(f"{order.flow_run_id}.*.json"))
+    if not has_built and not (home / FOLDER / f"{order.flow_run_id}.json").exists():
         return
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         subprocess.run(

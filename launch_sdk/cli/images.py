@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -177,12 +178,17 @@ async def _build(spec: RunSpec, folder: Path, start: Path, options: argparse.Nam
     from launch_sdk.containers.engine import connect
     from launch_sdk.containers.images import LOCKS, Images
     from launch_sdk.containers.launcher import run_image
+    from launch_sdk.containers.left_builds import BuildNotes, remove_lost_builds
     from launch_sdk.containers.registry import Registry
+    from launch_sdk.runs.processes import is_dead, process_identifier
 
     wanted = spec.container or {}
     engine = await asyncio.to_thread(connect)
     try:
-        images = Images(engine.api, launch_home() / LOCKS, lambda lines: say("\n".join(lines)))
+        home = launch_home()
+        await asyncio.to_thread(remove_lost_builds, home, is_dead)
+        notes = BuildNotes(home, "image", None, process_identifier(os.getpid()))
+        images = Images(engine.api, home / LOCKS, lambda lines: say("\n".join(lines)), notes=notes)
         request = BuildRequest(
             source=spec.source,
             folder=folder,

@@ -10,7 +10,7 @@ from launch_sdk.cli.command import print_json, say
 from launch_sdk.cli.kept_runs import directory_of, kept_run
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.job_making import job_spec
-from launch_sdk.specs.container import IMAGE_SOURCE, image_job_name, image_of_source, tag_of
+from launch_sdk.specs.container import IMAGE_SOURCE, bare_digest_fault, image_job_name, image_of_source, tag_of
 from launch_sdk.specs.document import read_document
 from launch_sdk.specs.git_address import parse_git_address
 from launch_sdk.specs.inputs import infer_inputs
@@ -190,6 +190,8 @@ def _image(options: argparse.Namespace) -> tuple[str, RunSpec]:
         made = RunSpec.from_dict({"source": f"{IMAGE_SOURCE}{options.directory}", **about})
     except InvalidSpecError as error:
         faults += [replace(fault, path="NAME") if fault.path == "source" else fault for fault in error.faults]
+    if options.name is None and (told := bare_digest_fault(options.directory)):
+        faults.append(Fault("NAME", told))
     name = options.name if options.name is not None else image_job_name(options.directory)
     try:
         check_name(name, options.alias)

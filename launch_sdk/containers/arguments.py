@@ -28,6 +28,17 @@ _ARGUMENTS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "pids-limit": ("pids_limit", int),
     "shm-size": ("shm_size", size_in_bytes),
 }
+CPU_PERIOD_US: Final = 100_000  # the kernel's own
+_OF_BUILDS: Mapping[str, str] = {
+    "cpu-period": "cpuperiod",
+    "cpu-quota": "cpuquota",
+    "cpu-shares": "cpushares",
+    "cpuset-cpus": "cpusetcpus",
+    "cpuset-mems": "cpusetmems",
+    "memory": "memory",
+    "memory-swap": "memswap",
+    "shm-size": "shmsize",
+}
 
 
 def host_config(
@@ -67,6 +78,14 @@ def host_config(
         device_requests=[_gpus(gpus)] if gpus else None,
         log_config=LogConfig(type="none"),  # its output is read as it comes, and kept in the run directory alone
     )
+
+
+def build_limits(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the limits of a build's commands by the engine's words for them, from resource arguments."""
+    limits = {word: _ARGUMENTS[key][1](args[key]) for key, word in _OF_BUILDS.items() if key in args}
+    if "cpus" in args:  # a build has no word for it, and this is what it means
+        limits |= {"cpuperiod": CPU_PERIOD_US, "cpuquota": int(float(args["cpus"]) * CPU_PERIOD_US)}
+    return limits
 
 
 def share_of(resources: Mapping[str, int], environment: Mapping[str, str]) -> dict[str, str]:

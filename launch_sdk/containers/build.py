@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from launch_sdk.containers.context import Context
 from launch_sdk.containers.dockerfiles import OwnDockerfile, find_dockerfile
-from launch_sdk.containers.engine_build import forget_stage
 from launch_sdk.containers.generated import (
     ENVIRONMENT,
     IN_STAGE,
@@ -25,7 +25,7 @@ from launch_sdk.containers.generated import (
     code_dockerfile,
     environment_dockerfile,
 )
-from launch_sdk.containers.images import digest_of
+from launch_sdk.containers.images import Recipe, digest_of
 from launch_sdk.containers.indexes import indexes_of
 from launch_sdk.environments.installer import find_uv
 from launch_sdk.environments.plan import plan_environment
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from launch_sdk.environments.plan import Plan
 
 JOB_IMAGE, ENVIRONMENT_IMAGE = "launch-job", "launch-environment"
-OWN_NAME: Final = "Dockerfile.of-launch"  # in the context; one that the source may hold is another
+OWN_NAME: Final = "Dockerfile.of-launch"  # in the context
+IGNORE_FILE: Final = ".dockerignore"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class BuildRequest:
         is_accelerator: the base holds drivers and no Python.
         user_id: who the program runs as.
         network: of the commands of the build; None for the engine's default.
+        limits: of these commands, as `arguments.build_limits` gives them.
     """
 
     source: str
@@ -76,6 +78,7 @@ class BuildRequest:
     is_accelerator: bool = False
     user_id: int = 1000
     network: str | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,11 @@ async def _own(images: Images, request: BuildRequest, own: OwnDockerfile) -> Job
         keep = await asyncio.to_thread(_docker_ignore, own.context)
         with contextlib.closing(Context()) as context:
             await asyncio.to_thread(context.add_tree, own.context, keep=keep)
-            context.add(OWN_NAME, own.text.encode())
-            await images.build(context, tag, OWN_NAME, f"The image of {own.name}", request.network)
+            name = _free_name(own.context)
+            context.add(IGNORE_FILE, _ignoring(own.context, name))
+            what = f"The image of {own.name}"
+            limits, known_by = request.limits, ("own", own.name, *bases)
+            await images.build(context, Recipe(own.text, tag, what, known_by, request.network, limits, dockerfile=name))
 
     tag, was_built = await images.once(job_tag(images, digest), make, own.name)
     return JobImage(tag, own.name, was_built=was_built)
@@ -144,8 +150,8 @@ async def _generated(images: Images, request: BuildRequest) -> JobImage:
             await asyncio.to_thread(context.add_tree, request.folder, "source/")
             context.add_folder("source")
             context.add_folder("home")
-            context.add("Dockerfile", text.encode())
-            await images.build(context, tag, "Dockerfile", "The image of the code", request.network)
+            what = "The image of the code"
+            await images.build(context, Recipe(text, tag, what, ("code", text), request.network, request.limits))
 
     tag, was_built = await images.once(job_tag(images, digest), make, "the code")
     interpreter = None if plan is None else f"{ENVIRONMENT}/bin/python"
@@ -178,12 +184,8 @@ async def environment_image(images: Images, request: BuildRequest, plan: Plan, b
                 context.add(f"asked/{file}", content.encode())
             context.add("netrc", indexes.netrc.encode(), 0o600)
             context.add("uv", Path(find_uv()), 0o755)
-            context.add("Dockerfile", text.encode())
             what = f"The environment of {plan.origin}, in an image on {base},"
-            try:
-                await images.build(context, tag, "Dockerfile", what, request.network)
-            finally:
-                await asyncio.to_thread(forget_stage, images.api, name)
+            await images.build(context, Recipe(text, tag, what, (), request.network, request.limits, secret=name))
 
     tag, _ = await images.once(f"{ENVIRONMENT_IMAGE}:{digest}", make, f"the environment of {plan.origin}")
     return tag
@@ -212,12 +214,28 @@ def plan_of(request: BuildRequest, on_lines: Callable[[list[str]], None]) -> Pla
 
 def _docker_ignore(context: Path) -> Callable[[str], bool]:
     """Say of names which `.dockerignore` of a context lets in."""
-    path = context / ".dockerignore"
+    path = context / IGNORE_FILE
     if path.is_symlink() or not path.is_file():
-        return lambda _name: True
+        return lambda name: name != IGNORE_FILE
     from docker.utils.build import PatternMatcher
 
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     matcher: Any = PatternMatcher(patterns)
-    return lambda name: not matcher.matches(name)
+    return lambda name: name != IGNORE_FILE and not matcher.matches(name)  # that file is written by `_ignoring`
+
+
+def _free_name(context: Path) -> str:
+    """Name our copy of the Dockerfile as no file of the source is named."""
+    names = itertools.chain([OWN_NAME], (f"{OWN_NAME}-{number}" for number in itertools.count(1)))
+    return next(name for name in names if not os.path.lexists(context / name))
+
+
+def _ignoring(context: Path, name: str) -> bytes:
+    """Write the ignore file that takes our Dockerfile away before anything is copied, as `docker build -f` does.
+
+    Where the source has none, it takes itself away too; the source's own gets one line more.
+    """
+    path = context / IGNORE_FILE
+    has_own = path.is_file() and not path.is_symlink()
+    return path.read_bytes() + f"\n{name}\n".encode() if has_own else f"{name}\n{IGNORE_FILE}\n".encode()

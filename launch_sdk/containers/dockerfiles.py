@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 BESIDE_PROGRAM: Final = ("Dockerfile.launch", "Dockerfile.wandb")
 MAX_BYTES: Final = 1_000_000
 _FROM = re.compile(r"\s*FROM\s+(?:--platform=\S+\s+)?(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
+_IS_FROM = re.compile(r"\s*FROM\s", re.IGNORECASE)
+_ESCAPE = re.compile(r"(?:#[^\n]*\n)*?#[ \t]*escape[ \t]*=[ \t]*(\S)", re.IGNORECASE)
 _ARG = re.compile(r"\s*ARG\s+(\w+)(?:=(\S+))?\s*$", re.IGNORECASE)
 _COPY_FROM = re.compile(r"\s*(?:COPY|ADD)\s+.*?--from=(\S+)", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::-([^}]*))?\})")
+_INSTEAD: Final = "put what it leads to in its place"
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,24 @@ def bases_of(text: str) -> list[str]:
     return found
 
 
+def labelled(text: str, label: str) -> str:
+    """Give every stage of a Dockerfile a label, `NAME=VALUE`, right after its FROM."""
+    directive = _ESCAPE.match(text)
+    escape = directive[1] if directive else "\\"
+    lines: list[str] = []
+    is_from = is_continued = False
+    for line in text.removesuffix("\n").split("\n"):
+        lines.append(line)
+        word = line.strip()
+        if not word or word.startswith("#"):
+            continue  # also between the lines of one instruction
+        is_from = is_from if is_continued else _IS_FROM.match(line) is not None
+        is_continued = word.endswith(escape)
+        if is_from and not is_continued:
+            lines.append(f"LABEL {label}")
+    return "".join(f"{line}\n" for line in lines)
+
+
 def path_fault(path: str) -> str | None:
     """Say what is wrong with a path below a source; None if nothing is, as far as its text goes."""
     parts = PurePosixPath(path)
@@ -116,7 +137,7 @@ def _folder(start: Path, name: str | None, faults: list[Fault]) -> Path:
     if fault := path_fault(name):
         faults.append(Fault("build_context", fault))
     elif not (start / name).resolve().is_relative_to(start.resolve()):
-        faults.append(Fault("build_context", f"{name} is a link out of the source"))
+        faults.append(Fault("build_context", f"{name} is a link out of the source, which is left behind; {_INSTEAD}"))
     elif not (start / name).is_dir():
         faults.append(Fault("build_context", f"{name} is no folder of the source"))
     else:
@@ -130,14 +151,21 @@ def _read(start: Path, folder: Path, name: str, key: str, faults: list[Fault]) -
         return None
     path = (folder / name).resolve()
     if not path.is_relative_to(start.resolve()):
-        faults.append(Fault(key, f"{name} is a link out of the source"))
+        faults.append(Fault(key, f"{name} is a link out of the source, which is left behind; {_INSTEAD}"))
     elif not path.is_file():
-        faults.append(Fault(key, f"{name} is not in the source, or is no file"))
+        faults.append(Fault(key, _missing(start, name)))
     elif path.stat().st_size > MAX_BYTES:
         faults.append(Fault(key, f"{name} holds {path.stat().st_size} bytes, which is no Dockerfile"))
     else:
         return OwnDockerfile(name, path.read_text(encoding="utf-8", errors="replace"), folder)
     return None
+
+
+def _missing(start: Path, name: str) -> str:
+    if (start / name).is_dir():
+        return f"{name} is a folder; name a file, as in {name}/Dockerfile"
+    left = "a link that leads out of the source, a secret, and what .launchignore names"
+    return f"{name} is not in the source. If it is there, it was left behind: {left}, is not taken along"
 
 
 def _logical_lines(text: str) -> list[str]:

@@ -30,8 +30,8 @@ async def build(
     dockerfile: str,
     what: str,
     on_lines: Callable[[list[str]], None],
-    labels: Mapping[str, str] | None = None,
     network: str | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> None:
     """Have an engine build an image.
 
@@ -42,26 +42,29 @@ async def build(
         dockerfile: name of the Dockerfile in the context.
         what: the image, for people.
         on_lines: given each batch of output.
-        labels: of the image.
         network: that its commands have; None for the engine's default.
+        limits: of its commands: words of the engine's own, as `arguments.build_limits` gives them.
 
     Raises:
         RunFailedError: it cannot be built; with its last lines.
     """
 
     def start() -> Iterable[Mapping[str, Any]]:
-        return api.build(
-            fileobj=context,
-            custom_context=True,
-            tag=tag,
-            dockerfile=dockerfile,
-            labels=dict(labels or {}),
-            network_mode=network,
-            rm=True,
-            forcerm=True,
-            decode=True,
-            use_config_proxy=False,  # a proxy's password must not become an argument of the build
-        )
+        before, api.params = api.params, {**api.params, **(limits or {})}  # the SDK itself knows half of the limits
+        try:
+            return api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=tag,
+                dockerfile=dockerfile,
+                network_mode=network,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                use_config_proxy=False,  # a proxy's password must not become an argument of the build
+            )
+        finally:
+            api.params = before
 
     await follow(start, f"{what} could not be built, so the program was not started", on_lines)
 

@@ -27,7 +27,8 @@ LAUNCHER: Final = "/opt/launch"
 PROJECT: Final = f"{LAUNCHER}/project"
 IN_STAGE: Final = "/launch"  # where the context lies in the stage that installs
 UV: Final = f"{IN_STAGE}/uv"
-BUILD_LABEL: Final = "launch.build"
+BUILD_LABEL: Final = "launch.build"  # of a stage that may know a password
+LAYERS_LABEL: Final = "launch.layers"  # of every layer that is built
 KNOWN_PYTHONS: Final = tuple(f"3.{minor}" for minor in range(14, 8, -1))
 # What `steps.is_folder` says, to sed: lines of packages in the source, but not of archives there.
 _DROP_FOLDERS: Final = r"/^(-e |\/|\.)|file:\/\//{/\.(whl|tar\.gz|zip|tar\.bz2|tgz)(\[[^]]*\])?( ;.*)?$/!d}"

@@ -9,24 +9,52 @@ import hashlib
 import json
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from launch_sdk.containers import engine_build
 from launch_sdk.containers.base_images import identifier, present
+from launch_sdk.containers.dockerfiles import labelled
+from launch_sdk.containers.generated import LAYERS_LABEL
 from launch_sdk.errors import RunFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from launch_sdk.containers.context import Context
+    from launch_sdk.containers.left_builds import BuildNotes, NotedBuild
     from launch_sdk.containers.registry import Registry
 
 FORMAT: Final = 1  # counted up when the same things would be built in another way
 DIGITS: Final = 32
 LOCKS: Final = "images"  # folder of LAUNCH_HOME for `Images.locks`
 _POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one image is built.
+
+    Attributes:
+        text: of the Dockerfile.
+        tag: what to call the image.
+        what: the image, for people.
+        known_by: what the image has in common with the next one that may use its layers.
+        network: of the commands of the build; None for the engine's default.
+        limits: of its commands, as `arguments.build_limits` gives them.
+        secret: a word that marks a stage that may know a password; None if there is none.
+        dockerfile: name of the Dockerfile in the context.
+    """
+
+    text: str
+    tag: str
+    what: str
+    known_by: tuple[object, ...]
+    network: str | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    secret: str | None = None
+    dockerfile: str = "Dockerfile"
 
 
 @dataclass(frozen=True)
@@ -38,21 +66,47 @@ class Images:
         locks: folder of the locks by which several that want the same image wait for one.
         on_lines: given what happens, in batches.
         registry: where images are kept for other machines; None if nowhere.
+        notes: where is noted what is being built; None if nobody would look for what is left.
     """
 
     api: Any
     locks: Path
     on_lines: Callable[[list[str]], None]
     registry: Registry | None = None
+    notes: BuildNotes | None = None
 
-    async def build(self, context: Context, tag: str, dockerfile: str, what: str, network: str | None) -> None:
-        """Have the engine build a context, whose Dockerfile is in it; say what was left out of it."""
+    async def build(self, context: Context, recipe: Recipe) -> None:
+        """Have the engine build a context; say what was left out of it.
+
+        Whoever is interrupted here leaves a note, by which what the engine has made is removed when he is gone.
+        """
         if context.left_out:
             self.on_lines([f"launch: {notice}" for notice in context.notices()])
+        label = recipe.secret or digest_of("layers", *recipe.known_by)
+        context.add(recipe.dockerfile, labelled(recipe.text, f"{LAYERS_LABEL}={label}").encode())
         file = await asyncio.to_thread(context.file)
-        await engine_build.build(
-            self.api, file, tag=tag, dockerfile=dockerfile, what=what, on_lines=self.on_lines, network=network
-        )
+        noted = await asyncio.to_thread(self.notes.write, self.api, label) if self.notes else None
+        try:
+            await engine_build.build(
+                self.api,
+                file,
+                tag=recipe.tag,
+                dockerfile=recipe.dockerfile,
+                what=recipe.what,
+                on_lines=self.on_lines,
+                network=recipe.network,
+                limits=recipe.limits,
+            )
+        except RunFailedError:
+            await self._forget(recipe, noted)
+            raise
+        await self._forget(recipe, noted)
+
+    async def _forget(self, recipe: Recipe, noted: NotedBuild | None) -> None:
+        if recipe.secret is not None:
+            await asyncio.to_thread(engine_build.forget_stage, self.api, recipe.secret)
+        if noted is not None:
+            noted.forget()
 
     async def require_same_machine(self) -> None:
         """Raise RunFailedError if the engine cannot run this machine's uv."""

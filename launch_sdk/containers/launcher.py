@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 from launch_sdk.containers.build import job_image, plan_of
 from launch_sdk.containers.context import Context
 from launch_sdk.containers.dockerfiles import find_dockerfile
-from launch_sdk.containers.engine_build import forget_stage
 from launch_sdk.containers.generated import (
     IN_STAGE,
     LAUNCHER,
@@ -28,7 +27,7 @@ from launch_sdk.containers.generated import (
     environment_dockerfile,
     launcher_dockerfile,
 )
-from launch_sdk.containers.images import digest_of
+from launch_sdk.containers.images import Recipe, digest_of
 from launch_sdk.containers.indexes import indexes_of
 from launch_sdk.containers.own_wheel import constraints, own_wheel, requirements
 from launch_sdk.environments.installer import find_uv
@@ -97,8 +96,8 @@ async def run_image(images: Images, request: BuildRequest, project: Path) -> Run
         with contextlib.closing(Context()) as context:
             context.add_folder("home")
             context.add(name, wheel)
-            context.add("Dockerfile", text.encode())
-            await images.build(context, tag, "Dockerfile", "The image with the launcher", request.network)
+            what = "The image with the launcher"
+            await images.build(context, Recipe(text, tag, what, ("run", below), request.network))
 
     tag, _ = await images.once(f"{RUN_IMAGE}:{digest}", make, "the job with its launcher")
     return RunImage(tag, source, image.made_by)
@@ -151,11 +150,8 @@ async def _packages(images: Images, base: str) -> str:
                 context.add(f"asked/{file}", content.encode())
             context.add("netrc", indexes.netrc.encode(), 0o600)
             context.add("uv", Path(find_uv()), 0o755)
-            context.add("Dockerfile", text.encode())
-            try:
-                await images.build(context, tag, "Dockerfile", f"The launcher, in an image on {base},", None)
-            finally:
-                await asyncio.to_thread(forget_stage, images.api, build_name)
+            what = f"The launcher, in an image on {base},"
+            await images.build(context, Recipe(text, tag, what, (), secret=build_name))
 
     tag, _ = await images.once(f"{PACKAGES_IMAGE}:{digest}", make, "what the launcher needs")
     return tag

@@ -2,7 +2,7 @@
 
     python -P -m launch_sdk.containers.removal LAUNCH_HOME RUN_ID
 
-is what the guard of a run does when all of its processes are gone and the note is still there.
+is what the guard of a run does when all of its processes are gone and a note of it is still there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from launch_sdk.containers.left_builds import noted_builds, remove_lost_builds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +115,9 @@ def remove_lost(home: Path, is_dead: Callable[[str], bool]) -> list[str]:
 
 
 def main(home: str, run_id: str) -> None:
-    """Remove the container of one run, if it is noted."""
+    """Remove the container of one run, and what its interrupted builds have left, if they are noted."""
+    of_builds = {one.process for one in noted_builds(Path(home)) if one.path.name.startswith(f"{run_id}.")}
+    remove_lost_builds(Path(home), of_builds.__contains__)
     for one in remembered(Path(home)):
         if one.path.stem == run_id:
             from launch_sdk.containers.engine import connect

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.containers import inside as places
-from launch_sdk.containers.arguments import host_config, share_of
+from launch_sdk.containers.arguments import build_limits, host_config, share_of
 from launch_sdk.containers.bridge import NAME as SOCKET_NAME
 from launch_sdk.containers.bridge import Bridge
 from launch_sdk.containers.engine import connect
@@ -137,7 +137,7 @@ class ContainerPlace:
     @property
     def _id(self) -> str:
         """What the container is called after: its run, or the sweep whose scheduler it holds."""
-        return self._prepared.identity.get(protocol.RUN_ID) or "-".join(self._prepared.run.path.parts[-2:])
+        return _identifier(self._prepared)
 
     def _making(self) -> Making:
         spec, settled = self._prepared.spec, self._settled
@@ -219,13 +219,16 @@ async def _built(prepared: PreparedRun, engine: Engine, settled: SettledContaine
     """Find or build the image of a run's code."""
     from launch_sdk.containers.build import BuildRequest, job_image
     from launch_sdk.containers.images import LOCKS, Images
+    from launch_sdk.containers.left_builds import BuildNotes
 
     registry = around.registry
     if settled.own.push is not None:
         from launch_sdk.containers.registry import Registry
 
         registry = replace(registry or Registry(), repository=settled.own.push)
-    images = Images(engine.api, launch_home() / LOCKS, prepared.tell, registry)
+    home = launch_home()
+    notes = BuildNotes(home, _identifier(prepared), around.engine, process_identifier(os.getpid()))
+    images = Images(engine.api, home / LOCKS, prepared.tell, registry, notes)
     async with _clean_source(prepared) as (folder, start):
         request = BuildRequest(
             source=prepared.spec.source,
@@ -240,12 +243,17 @@ async def _built(prepared: PreparedRun, engine: Engine, settled: SettledContaine
             is_accelerator=settled.own.is_accelerator,
             user_id=settled.user_id,
             network=settled.own.network,
+            limits=build_limits(settled.args),
         )
         built = await job_image(images, request)
     found = await asyncio.to_thread(engine.api.inspect_image, built.reference)
     config: Mapping[str, Any] = found.get("Config") or {}
     files = _files_in(prepared, config, built.made_by) if built.source_folder is None else ()
     return FoundImage(built.reference, config, built.interpreter or PYTHON_OF_IMAGES, built.source_folder, files)
+
+
+def _identifier(prepared: PreparedRun) -> str:
+    return prepared.identity.get(protocol.RUN_ID) or "-".join(prepared.run.path.parts[-2:])
 
 
 def _files_in(prepared: PreparedRun, config: Mapping[str, Any], made_by: str) -> tuple[places.Mount, ...]:

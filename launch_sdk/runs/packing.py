@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from launch_sdk.containers.dockerfiles import find_dockerfile
 from launch_sdk.errors import InvalidSpecError
 from launch_sdk.sources.packed import IMAGE, is_packed
+from launch_sdk.specs.container import ContainerSpec
 from launch_sdk.specs.run_spec import RunSpec
 
 if TYPE_CHECKING:
@@ -29,11 +31,23 @@ def pack_source(spec: RunSpec, store: RunStore, tell: Callable[[str], object] = 
         spec: of a run; one whose source is packed already is given back.
         store: where to.
         tell: is told, line by line, what a run of it will not have: secrets, large files, what links lead to.
+
+    Raises:
+        InvalidSpecError: the Dockerfile that its image is to be built with is not there, or leads out of it.
+        NotFoundError: the directory does not exist.
     """
     if is_packed(spec.source) or spec.source.startswith(IMAGE):
         return spec
+    _check_dockerfile(spec)
     source = _packed(Path(spec.source).expanduser(), store, tell)
     return RunSpec.from_dict({**spec.to_dict(), "source": source})
+
+
+def _check_dockerfile(spec: RunSpec) -> None:
+    wanted = ContainerSpec.from_dict(spec.container or {})
+    directory = Path(spec.source).expanduser()
+    if (wanted.dockerfile or wanted.build_context) and directory.is_dir():
+        find_dockerfile(directory, spec.entry_point, wanted.dockerfile, wanted.build_context)
 
 
 def check_program(spec: SweepSpec, document: Document) -> None:

@@ -27,6 +27,9 @@ _IMAGE = re.compile(
 )
 
 
+_BARE_DIGEST = re.compile(r"sha256:[0-9a-f]+|[0-9a-f]{64}")
+
+
 @dataclass(frozen=True)
 class ContainerSpec:
     """Which container a run wants.
@@ -106,6 +109,8 @@ def dockerfile_fault(path: object) -> str | None:
     """Say why something is no path of a Dockerfile in a source; None if it is one."""
     if not isinstance(path, str) or not path.strip() or "\0" in path:
         return f"{_short(path)} is no path; name a file of the source, as in docker/Dockerfile"
+    if not path.isprintable():
+        return f"{_short(path)} holds a control character; name a file of the source, as in docker/Dockerfile"
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or path.startswith(("-", "~")) or "\\" in path:
         return f"{_short(path)} leads out of the source; name a file in it, as in docker/Dockerfile"
@@ -137,6 +142,14 @@ def tag_of(image: str) -> str | None:
         return None
     tag = image.rpartition("/")[2].partition(":")[2]
     return tag or None
+
+
+def bare_digest_fault(image: str) -> str | None:
+    """Say why an image gives its job no name; None if it does."""
+    if not _BARE_DIGEST.fullmatch(image):
+        return None
+    told = "is a digest without a name, after which no job can be called"
+    return f"{image} {told}; name the job with -n, or the image as NAME@sha256:DIGEST"
 
 
 def image_job_name(image: str) -> str:

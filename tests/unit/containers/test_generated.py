@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from launch_sdk.containers.dockerfiles import bases_of, find_dockerfile
+from launch_sdk.containers.dockerfiles import bases_of, find_dockerfile, labelled
 from launch_sdk.containers.engine_build import machine_fault
 from launch_sdk.containers.generated import base_for, code_dockerfile, environment_dockerfile
 from launch_sdk.containers.indexes import indexes_of
 from launch_sdk.environments.plan import plan_environment
 from launch_sdk.environments.steps import steps_of
 from launch_sdk.errors import InvalidSpecError
+from launch_sdk.runs.packing import pack_source
+from launch_sdk.runs.store import RunStore
+from launch_sdk.specs.run_spec import RunSpec
 
 OWN = ".".join(platform.python_version_tuple()[:2])
 
@@ -110,3 +113,28 @@ def test_an_index_keeps_its_login_apart() -> None:
         'machine corp.example.com login token password ""',
     ]
     assert "p@ss" not in repr(found)
+
+
+def test_every_stage_of_a_dockerfile_gets_a_label_and_nothing_else_of_it_changes() -> None:
+    text = "# x\nARG A=1\nFROM a AS \\\n  # of it\n  first\nRUN echo \\\nFROM nowhere\n\nfrom b\r\nCOPY . ."
+    wanted = "# x\nARG A=1\nFROM a AS \\\n  # of it\n  first\nLABEL k=v\nRUN echo \\\nFROM nowhere\n\nfrom b\r\nLABEL k=v\nCOPY . .\n"
+    assert labelled(text, "k=v") == wanted
+    assert labelled("# escape=`\nFROM a AS `\nb", "k=v") == "# escape=`\nFROM a AS `\nb\nLABEL k=v\n"
+
+
+def test_a_dockerfile_that_cannot_be_built_with_is_told_when_it_is_submitted(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "docker").mkdir(parents=True)
+    (source / "out").symlink_to("/etc/passwd")
+    cases = {
+        "gone": "gone is not in the source. If it is there, it was left behind: a link that leads out",
+        "docker": "docker is a folder; name a file, as in docker/Dockerfile",
+        "out": "out is a link out of the source, which is left behind; put what it leads to in its place",
+    }
+    for name, told in cases.items():
+        values = {"source": str(source), "entry_point": ["run.py"], "container": {"dockerfile": name}}
+        with pytest.raises(InvalidSpecError, match=told):
+            pack_source(RunSpec.from_dict(values), RunStore(tmp_path / "store"))
+    assert not (tmp_path / "store").exists()
+    with pytest.raises(InvalidSpecError, match="holds a control character"):
+        RunSpec.from_dict({"source": "x", "entry_point": ["run.py"], "container": {"dockerfile": "a\nRUN b"}})
