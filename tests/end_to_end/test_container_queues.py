@@ -60,6 +60,7 @@ def boxes(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         "crates-root": {"resource": "local-container", "resource_args": {"local-container": {"user_id": 0}}},
         "beside-crates": {},
         "away": container(image=BASE, engine="nowhere"),
+        "builds": container(),
         "own-registry": container(registry="own"),
         "learning": container(image=LEARNING, cpus=1),
     }
@@ -149,6 +150,25 @@ def test_an_engine_or_registry_block_is_used_and_what_is_wrong_is_said_where_peo
     assert pulled.returncode == 1
     assert "it was asked for as 'me'" in pulled.stderr
     assert "hunter2" not in pulled.stderr + pulled.stdout + boxes.read_text()
+
+
+def test_what_a_stopped_run_has_built_is_gone_from_the_engine(home: Home, boxes: Path, tmp_path: Path) -> None:
+    folder, stamp = code(tmp_path), f"stop-{os.urandom(8).hex()}"
+    text = f"FROM {BASE}\nENV STAMP={stamp}\nCOPY . .\nRUN echo now it sleeps; sleep 150\n"
+    (Path(folder) / "Dockerfile.launch").write_text(text)
+    run_id = str(home.json("launch", "-q", "builds", folder, "--detach")["run_id"])
+    notes = home.path / "builds"
+
+    def made() -> list[str]:
+        found = engine().api.images(all=True, filters={"label": "launch.layers"})
+        known = {one["Id"]: engine().api.inspect_image(one["Id"])["Config"]["Env"] or [] for one in found}
+        return [name for name, env in known.items() if f"STAMP={stamp}" in env]
+
+    eventually(lambda: len(made()) == 2, "the build should come to its last command", 60)  # noqa: PLR2004  # ENV and COPY
+    assert list(notes.glob(f"{run_id}.*"))
+    assert home.run("launch", "run", "stop", run_id).returncode == 0
+    eventually(lambda: not list(notes.glob(f"{run_id}.*")), f"nothing should be left: {boxes.read_text()[-500:]}", 40)
+    assert made() == []
 
 
 TICKS = """#!/bin/sh

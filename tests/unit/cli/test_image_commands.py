@@ -42,6 +42,17 @@ def test_a_job_of_an_image_is_named_after_it_and_its_version_after_the_tag(
     assert job.spec.container == {"image": image}
 
 
+@pytest.mark.parametrize("image", ["sha256:cb36305b82b5", f"sha256:{'0' * 64}", "0" * 64])
+def test_an_image_by_its_digest_alone_needs_a_name_for_its_job(image: str) -> None:
+    with pytest.raises(InvalidSpecError, match="is a digest without a name") as error:
+        made(FakeGateway(), "image", image)
+    assert "-n" in str(error.value)
+
+
+def test_an_image_by_its_short_digest_is_a_job_under_a_name_of_its_own() -> None:
+    assert made(FakeGateway(), "image", "sha256:cb36305b82b5", "-n", "mine").name == "mine"
+
+
 def test_a_long_name_of_an_image_is_cut_in_its_middle() -> None:
     name = image_job_name(f"registry.example.com/{'a' * 200}/end:1")
     assert len(name) == 128
@@ -60,8 +71,10 @@ def test_a_description_stays_until_there_is_another() -> None:
 
 def test_a_job_of_code_keeps_its_dockerfile_and_its_base(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("")
-    first = made(FakeGateway(), "code", str(tmp_path), "-D", "docker/Own", "-b", "docker")
-    assert first.spec.container == {"dockerfile": "docker/Own", "build_context": "docker"}
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker" / "Own").write_text("FROM x")
+    first = made(FakeGateway(), "code", str(tmp_path), "-D", "Own", "-b", "docker")
+    assert first.spec.container == {"dockerfile": "Own", "build_context": "docker"}
     assert made(FakeGateway(), "code", str(tmp_path), "-B", "python:3.12").spec.container == {
         "base_image": "python:3.12"
     }
