@@ -1,6 +1,6 @@
 """Removing the containers of runs whose process is gone: what a container is, is written down before it is made.
 
-    python -P -m launch_sdk.containers.removal LAUNCH_HOME RUN_ID
+    python -P -m launch_sdk.containers.removal LAUNCH_HOME RUN_ID [PROCESS ...]
 
 is what the guard of a run does when all of its processes are gone and a note of it is still there.
 """
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from launch_sdk.containers.left_builds import noted_builds, remove_lost_builds
+from launch_sdk.containers.left_builds import remove_lost_builds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,10 +114,9 @@ def remove_lost(home: Path, is_dead: Callable[[str], bool]) -> list[str]:
     return removed
 
 
-def main(home: str, run_id: str) -> None:
-    """Remove the container of one run, and what its interrupted builds have left, if they are noted."""
-    of_builds = {one.process for one in noted_builds(Path(home)) if one.path.name.startswith(f"{run_id}.")}
-    remove_lost_builds(Path(home), of_builds.__contains__)
+def main(home: str, run_id: str, *dead: str) -> None:
+    """Remove the container of one run, and what builds of dead processes have left, if they are noted."""
+    remove_lost_builds(Path(home), dead.__contains__)
     for one in remembered(Path(home)):
         if one.path.stem == run_id:
             from launch_sdk.containers.engine import connect

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from launch_sdk.containers.generated import BUILD_LABEL, LAYERS_LABEL
-from launch_sdk.containers.images import Images, Recipe
 from launch_sdk.containers.left_builds import noted_builds, remove_lost_builds
 from launch_sdk.containers.removal import main as remove_of_run
 from launch_sdk.runs.processes import is_dead
@@ -35,7 +34,8 @@ notes = BuildNotes(home, owner, None, process_identifier(os.getpid()))
 images = Images(connect().api, home / "images", lambda lines: print(*lines, sep="\\n", flush=True), notes=notes)
 context = Context()
 context.add("code.py", code.encode())
-asyncio.run(images.build(context, Recipe(text, "launch-tests-killed:1", "It", ("killed", code[:9]), secret=secret or None)))
+recipe = Recipe(text, "launch-tests-killed:1", "It", ("killed", code[:9]), secret=secret or None)
+asyncio.run(images.build(context, recipe))
 """
 
 
@@ -77,7 +77,10 @@ def test_what_a_killed_build_has_made_is_removed_and_an_earlier_builds_layers_st
     time.sleep(1.1 - time.time() % 1)  # the engine's times are whole seconds
     build_and_kill(home, f"{first}COPY . .\nRUN echo now it sleeps; sleep 100\n", stamp)
     assert {row["Id"] for row in layers(began)} - before, "the killed build should have made something"
+    (noted,) = noted_builds(home)
     remove_of_run(str(home), RUN_ID)
+    assert noted_builds(home) == [noted]
+    remove_of_run(str(home), RUN_ID, noted.process)
     assert {row["Id"] for row in layers(began)} == before
     assert engine().api.inspect_image("launch-tests-killed:1")["Id"] == kept
     assert noted_builds(home) == []
