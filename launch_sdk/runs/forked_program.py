@@ -158,7 +158,8 @@ def _order(argv: Sequence[str], directory: Path, environment: Mapping[str, str])
 
 def _send(connection: socket.socket, data: bytes, descriptors: Sequence[int]) -> None:
     sent = socket.send_fds(connection, [data], list(descriptors))
-    connection.sendall(data[sent:])
+    if rest := data[sent:]:  # even to send nothing fails if the other end has refused, and gone, by now
+        connection.sendall(rest)
 
 
 def _line(connection: socket.socket) -> bytes:

@@ -83,6 +83,7 @@ def test_what_a_killed_build_has_made_is_removed_and_an_earlier_builds_layers_st
     remove_of_run(str(home), RUN_ID, noted.process)
     assert {row["Id"] for row in layers(began)} == before
     assert engine().api.inspect_image("launch-tests-killed:1")["Id"] == kept
+    engine().api.remove_image("launch-tests-killed:1")
     assert noted_builds(home) == []
 
 
