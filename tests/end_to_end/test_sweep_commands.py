@@ -128,11 +128,13 @@ def test_ctrl_c_stops_the_runs_and_a_resume_completes_the_sweep(home: Home, proj
 def test_a_sweep_whose_parent_was_killed_resumes_with_no_run_lost_repeated_or_skipped(
     home: Home, project: Path
 ) -> None:
-    sweep = write_sweep(project, points=8, constants={"seconds": 2.0})
+    sweep = write_sweep(project, points=8, constants={"seconds": 3.0})
     process = home.start("launch-sweep", str(sweep), "--json")
-    eventually(lambda: len(marks(project, "ended")) >= 2 and len(programs_of(project)) == 2, "two should have ended")
+    eventually(lambda: programs_of(project), "its runs should start")
     sweep_id = home.json("launch", "sweep", "list", "--limit", "1")[0]["sweep_id"]
-    os.kill(home.json("launch", "sweep", "show", sweep_id)["scheduler"]["pid"], signal.SIGKILL)
+    parent = home.json("launch", "sweep", "show", sweep_id)["scheduler"]["pid"]
+    eventually(lambda: len(marks(project, "ended")) >= 2 and len(programs_of(project)) == 2, "two should have ended")
+    os.kill(parent, signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert f"--resume_id {sweep_id}" in err
