@@ -37,6 +37,7 @@ from launch_sdk.runs.queue_environment import settle_environment
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.job_form import touched
+from launch_sdk.specs.placement import DEFAULT_QUEUE
 from launch_sdk.specs.queue_templates import MACROS
 from launch_sdk.specs.run_policy import Ending
 from launch_sdk.specs.run_spec import RunSpec
@@ -234,7 +235,7 @@ async def _keep(
         if not outcome.succeeded or _is_of_sweep():
             return
         try:
-            job = await register(client, run, spec, _flow_run().work_pool_name or names.DEFAULT_QUEUE, store)
+            job = await register(client, run, spec, _flow_run().work_pool_name or DEFAULT_QUEUE, store)
         except LaunchError as error:
             told = "Job %s still takes anything: this run could not say what it takes. %s" if spec.job else NO_JOB
             logger.warning(told, *([spec.job] if spec.job else []), error)

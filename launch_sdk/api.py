@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from launch_sdk.client import DEFAULT_QUEUE, LaunchClient
+from launch_sdk.client import LaunchClient
 from launch_sdk.errors import Fault, InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun, LaunchedSweep
 from launch_sdk.queue_calls import Queue
@@ -17,7 +17,7 @@ from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.git_address import is_git_address, parse_git_address
 from launch_sdk.specs.launch_config import LaunchConfig
 from launch_sdk.specs.launch_config_file import parse_launch_config
-from launch_sdk.specs.placement import Placement, Priority, parse_priority
+from launch_sdk.specs.placement import DEFAULT_QUEUE, Placement, Priority, parse_priority
 from launch_sdk.specs.queue_config import QueueConfig, parse_queue_config, submitter
 from launch_sdk.specs.run_spec import RunSpec, split_entry_point, values_faults
 

@@ -26,7 +26,7 @@ from launch_sdk._prefect.views import run_edits, run_labels, run_page, run_state
 from launch_sdk.errors import BackendUnavailableError, ConflictError
 from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.document import Document
-from launch_sdk.specs.placement import Placement
+from launch_sdk.specs.placement import DEFAULT_QUEUE, Placement
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.prior import PriorRun
 from launch_sdk.tracking.values import decode, dumps, encode
@@ -292,7 +292,7 @@ class PrefectGateway:
             },
             message=parent.state.message if parent.state else None,
             url=run_page(self.ui, parent.id),
-            queue=parameters.get("queue", names.DEFAULT_QUEUE),
+            queue=parameters.get("queue", DEFAULT_QUEUE),
             source=parameters.get("source"),
             notices=json.loads(notices) if isinstance(notices, str) else (),
         )

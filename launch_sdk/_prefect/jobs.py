@@ -35,6 +35,7 @@ from launch_sdk.specs.job import (
 )
 from launch_sdk.specs.job_form import form_schema
 from launch_sdk.specs.job_history import JobHistory, JobVersion, SavedJob, described, refuse_deletion
+from launch_sdk.specs.placement import DEFAULT_QUEUE
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.tracking.values import decode, encode
 
@@ -89,7 +90,7 @@ async def save_job(
     spec: RunSpec,
     queue: str | None,
     *,
-    first_queue: str = names.DEFAULT_QUEUE,
+    first_queue: str = DEFAULT_QUEUE,
     aliases: Sequence[str] = (),
     based_on: str | None = None,
     description: str | None = None,
@@ -259,7 +260,7 @@ async def _delete_whole(client: PrefectClient, name: str) -> Job:
     for one in await _deployments(client, name):
         await client.delete_deployment(one.id)
     await forget_job(client, name)
-    return Job(name, _queue(deployment, kept) or names.DEFAULT_QUEUE, newest.spec, newest.number, newest.created)
+    return Job(name, _queue(deployment, kept) or DEFAULT_QUEUE, newest.spec, newest.number, newest.created)
 
 
 async def _publish(client: PrefectClient, flow_id: UUID, name: str) -> JobHistory:
@@ -269,7 +270,7 @@ async def _publish(client: PrefectClient, flow_id: UUID, name: str) -> JobHistor
         newest = _newest(deployment, kept)
         if newest is None or newest.spec is None:
             raise ConflictError(f"Job {name!r} was deleted while it was written.")
-        history = JobHistory(name, _queue(deployment, kept) or names.DEFAULT_QUEUE, *_known(deployment, kept))
+        history = JobHistory(name, _queue(deployment, kept) or DEFAULT_QUEUE, *_known(deployment, kept))
         await _write(client, flow_id, history)
         again = await read_kept(client, name)
         if (again.versions.keys(), again.aliases) == (kept.versions.keys(), kept.aliases):
@@ -347,7 +348,7 @@ def _is_ours(deployment: DeploymentResponse) -> bool:
 def _history(deployment: DeploymentResponse, kept: Mapping[str, Kept]) -> JobHistory:
     name = _name(deployment)
     of_job = kept.get(name) or Kept(name)
-    return JobHistory(name, _queue(deployment, of_job) or names.DEFAULT_QUEUE, *_known(deployment, of_job))
+    return JobHistory(name, _queue(deployment, of_job) or DEFAULT_QUEUE, *_known(deployment, of_job))
 
 
 def _known(deployment: DeploymentResponse | None, kept: Kept) -> tuple[list[JobVersion], dict[str, int]]:

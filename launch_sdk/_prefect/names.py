@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from launch_sdk.specs.placement import Priority
 
 QUEUE_TYPE = "launch"  # type of the work pools that are queues, and of the agents' workers
-DEFAULT_QUEUE = "default"
 JOBS = "default"  # work queue of a pool that holds runs
 SCHEDULERS = "schedulers"  # work queue of a pool that holds the parents of sweeps, counted apart
 PRIORITIES = {  # work queue of a pool for each priority, in the order in which the server empties them

@@ -21,6 +21,7 @@ from launch_sdk._prefect.queues import create_queue, ensure_queues, read_pool, r
 from launch_sdk._prefect.views import run_state
 from launch_sdk.errors import ConflictError, NotFoundError
 from launch_sdk.runs.processes import is_dead
+from launch_sdk.specs.placement import DEFAULT_QUEUE
 from launch_sdk.specs.queue_config import QueueConfig, check_queue_name, submitter
 from launch_sdk.specs.run_state import RunState
 
@@ -107,7 +108,7 @@ class QueueLife:
             ConflictError: it is the default one, or a sweep on it goes on, which could start no more runs.
             NotFoundError: there is none; the message names those there are.
         """
-        if name == names.DEFAULT_QUEUE:
+        if name == DEFAULT_QUEUE:
             raise ConflictError(
                 f"The {name!r} queue cannot be deleted. Take what waits off it: launch queue items {name}"
             )

@@ -12,6 +12,7 @@ from launch_sdk._prefect import names
 from launch_sdk._prefect.project import project_folder, project_version
 from launch_sdk.errors import NotFoundError
 from launch_sdk.runs.processes import process_start_time
+from launch_sdk.specs.placement import DEFAULT_QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +39,7 @@ async def ensure_queue(client: PrefectClient, name: str) -> WorkPool:
     try:
         return await read_pool(client, name)
     except NotFoundError:
-        if name != names.DEFAULT_QUEUE:
+        if name != DEFAULT_QUEUE:
             raise
     return await create_queue(client, name)
 

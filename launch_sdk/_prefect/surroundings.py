@@ -38,7 +38,7 @@ async def surroundings_of(client: PrefectClient, queue: str | None, macros: Mapp
 
     Raises:
         InvalidSpecError: a value that was chosen for a template variable makes no sense.
-        NotFoundError: a block that the queue names does not exist.
+        NotFoundError: the queue, or a block that it names, does not exist.
     """
     from prefect.exceptions import ObjectNotFound
 
@@ -46,8 +46,10 @@ async def surroundings_of(client: PrefectClient, queue: str | None, macros: Mapp
         return Surroundings()
     try:
         config = pool_config(await client.read_work_pool(queue))
-    except ObjectNotFound:  # deleted while the run waited
-        return Surroundings(queue)
+    except ObjectNotFound:  # its containers are not known any more: nothing is started without them
+        raise NotFoundError(
+            f"Queue {queue!r} was deleted before this run started. Make it again, or launch the run on another queue."
+        ) from None
     env = {name: os.environ[name] for name in config.env if name in os.environ}
     chosen = _chosen(config, queue)
     containers = config.containers(chosen)

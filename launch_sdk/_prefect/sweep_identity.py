@@ -17,6 +17,7 @@ from launch_sdk._prefect.sweep_runs import SweepIdentity
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.sources.packed import is_packed
+from launch_sdk.specs.placement import DEFAULT_QUEUE
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -49,7 +50,7 @@ async def identify(
     """
     parent = await client.read_flow_run(parent_id)
     sweep_id = await _settled_id(client, parent, sweep_id)
-    queue = queue or parent.work_pool_name or names.DEFAULT_QUEUE
+    queue = queue or parent.work_pool_name or DEFAULT_QUEUE
     packed = await _settled_source(client, parent, spec, source)
     await _keep(client, parent, {"sweep_id": sweep_id, "queue": queue}, names.sweep_tag(sweep_id))
     return SweepIdentity(sweep_id, parent_id, queue, packed)

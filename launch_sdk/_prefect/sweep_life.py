@@ -17,6 +17,7 @@ from launch_sdk._prefect.parents import end_flow_run, find_parent, is_lost, seen
 from launch_sdk._prefect.queues import ensure_deployment
 from launch_sdk._prefect.views import run_labels, run_state
 from launch_sdk.errors import ConflictError
+from launch_sdk.specs.placement import DEFAULT_QUEUE
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.sweeps.runs import latest_attempts
 from launch_sdk.tracking.values import encode
@@ -191,7 +192,7 @@ class SweepLife:
     async def _restart(self, parent: FlowRun) -> None:
         from prefect.states import Scheduled
 
-        await ensure_deployment(self.client, names.RUN_SWEEP, parent.work_pool_name or names.DEFAULT_QUEUE)
+        await ensure_deployment(self.client, names.RUN_SWEEP, parent.work_pool_name or DEFAULT_QUEUE)
         # The dead process must not speak for the next one, nor what was wished of it.
         fresh = {names.NOTICES: "[]", names.SCHEDULER_PID: 0, names.SCHEDULER_STARTED: -1.0, names.CONTROL: ""}
         await write_labels(self.client, parent.id, fresh)

@@ -108,7 +108,7 @@ async def serve(
     places = Slots(max_jobs=max_jobs, max_schedulers=max_schedulers, devices=devices)
     heartbeat_s = min(HEARTBEAT_S, get_current_settings().worker.heartbeat_seconds)
     ending = _Signals(on_event)
-    engines = Engines(queues, on_event)
+    engines = Engines(on_event)
     presence = Presence(label, queues, places, lambda wanted: ending.ask(_ASKED.get(wanted, Ending.WAIT)), engines)
     async with ending, Execution(project, on_event) as execution, contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(get_client())

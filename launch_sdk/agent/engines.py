@@ -10,9 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import anyio
-from prefect.exceptions import ObjectNotFound
 
-from launch_sdk._prefect.placing import pool_config
 from launch_sdk._prefect.surroundings import engine_of
 from launch_sdk.containers.engine import engine_fault, quick_fault
 from launch_sdk.containers.left_builds import remove_lost_builds
@@ -22,10 +20,12 @@ from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.processes import is_dead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
+
+    from launch_sdk.specs.queue_config import QueueConfig
 
 LOOK_EVERY_S = 5.0
 
@@ -37,18 +37,21 @@ class Engines:
         trouble: by queue, in one line, why none of its runs can start now.
     """
 
-    def __init__(self, queues: Sequence[str], on_event: Callable[[str], None]) -> None:
-        """Know of no trouble yet.
+    def __init__(self, on_event: Callable[[str], None]) -> None:
+        """Know of no queue and no trouble yet.
 
         Args:
-            queues: names of all that the agent serves.
             on_event: told when trouble begins and ends.
         """
         self.trouble: dict[str, str] = {}
-        self._queues = list(dict.fromkeys(queues))
+        self._configs: dict[str, QueueConfig] = {}
         self._on_event = on_event
         self._addresses: dict[str, str | None] = {}  # of the queues of containers
         self._on_better: list[Callable[[], None]] = []
+
+    def know(self, queue: str, config: QueueConfig) -> None:
+        """Be told what the owner of a queue decided by now."""
+        self._configs[queue] = config
 
     def on_better(self, call: Callable[[], None]) -> None:
         """Have something called when a queue's engine can be used again."""
@@ -69,29 +72,26 @@ class Engines:
     async def keep(self, client: PrefectClient) -> None:
         """Look again and again, for ever."""
         while True:
-            for queue in self._queues:
-                await self._look(client, queue)
+            for queue, config in list(self._configs.items()):
+                await self._look(client, queue, config)
             for name in await asyncio.to_thread(remove_lost, launch_home(), is_dead):
                 self._on_event(f"Removed container {name}: the process of its run is gone.")
             if layers := await asyncio.to_thread(remove_lost_builds, launch_home(), is_dead):
                 self._on_event(f"Removed {len(layers)} layers of an interrupted build.")
             await anyio.sleep(LOOK_EVERY_S)
 
-    async def _look(self, client: PrefectClient, queue: str) -> None:
-        try:
-            config = pool_config(await client.read_work_pool(queue))
-            address = await engine_of(client, config)
-        except LaunchError as error:
-            self._note(queue, str(error))
-            return
-        except ObjectNotFound:
-            return
-        except Exception:  # noqa: BLE001  # the server is away, and the workers say so
-            return
+    async def _look(self, client: PrefectClient, queue: str, config: QueueConfig) -> None:
         if config.container is None:
             self._addresses.pop(queue, None)
             if queue in self.trouble:  # one of its runs wanted a container all the same
                 self._note(queue, await asyncio.to_thread(engine_fault, None))
+            return
+        try:
+            address = await engine_of(client, config)
+        except LaunchError as error:
+            self._note(queue, str(error))
+            return
+        except Exception:  # noqa: BLE001  # the server is away, and the workers say so
             return
         self._addresses[queue] = address
         self._note(queue, await asyncio.to_thread(engine_fault, address))

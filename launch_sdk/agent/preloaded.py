@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from launch_sdk.agent.becoming import ProgramStart
 from launch_sdk.agent.guard import Overseers, guard, settle
-from launch_sdk.runs.program_order import GO, READY, REFUSED, ProgramOrder, differing, read_early
+from launch_sdk.runs.program_order import GO, READY, REFUSED, RUN_ID_ROOM, ProgramOrder, differing, read_early
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,6 +198,3 @@ def _show(order: ProgramOrder) -> None:
     value = os.fsencode(order.run_id)[:RUN_ID_ROOM].ljust(RUN_ID_ROOM, b"\0")
     if at >= 0:
         ctypes.memmove(env_start + at + len(RUN_ID_MARK), value, RUN_ID_ROOM)
-
-
-RUN_ID_ROOM = 36  # of the placeholder that the agent gives: as long as a run's id

@@ -17,7 +17,7 @@ from launch_sdk.environments import wandb
 from launch_sdk.environments.current import program_environment
 from launch_sdk.environments.sdk_path import sdk_variables
 from launch_sdk.runs.home import launch_home
-from launch_sdk.runs.program_order import read_early
+from launch_sdk.runs.program_order import RUN_ID_ROOM, read_early
 from launch_sdk.specs.queue_config import EXPANDED, NEEDED
 from launch_sdk.tracking import protocol
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 MOST = 4  # processes of an agent; each holds its modules in memory
 _STOP_TIMEOUT_S = 5.0
-_RUN_ID_ROOM = 36
 _COMMAND_LINE_ROOM = 2048
 _MAIN = Path(__file__).with_name("preloaded_main.py")
 _Key = tuple[tuple[str, ...], tuple[tuple[str, str], ...]]
@@ -181,4 +180,4 @@ def program_surroundings(env: Mapping[str, str]) -> dict[str, str]:
     nowhere = Path("/nonexistent")
     contract = wandb.wandb_environment(inherited, run_dir=nowhere, run_id=None, config={}, files={})
     own = {**contract, **sdk_variables(launch_home()), protocol.RUN_DIR: str(nowhere)}
-    return program_environment(own | {protocol.RUN_ID: "0" * _RUN_ID_ROOM}, inherited)
+    return program_environment(own | {protocol.RUN_ID: "0" * RUN_ID_ROOM}, inherited)

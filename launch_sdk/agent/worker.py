@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 import time
-from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -22,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.abc
 from prefect.client.schemas.filters import WorkQueueFilter
-from prefect.utilities.processutils import sanitize_subprocess_env
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker, ProcessWorkerResult
-from pydantic import PrivateAttr
 
+from launch_sdk.agent.cached_reads import ask_once_for_each_run, reads_for_a_run
 from launch_sdk.agent.devices import devices_of, needs_of
+from launch_sdk.agent.job_configuration import LaunchJobConfiguration
 from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
 from launch_sdk.specs.resources import described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Self
     from uuid import UUID
 
@@ -46,79 +44,9 @@ if TYPE_CHECKING:
 
 _RECONNECT_S = 2.0
 _QUEUES_STALE_S = 8.0  # less than the interval of polling
-_FLOWS_STALE_S = 60.0  # a flow's name never changes; its tags, which events of its runs show, may
 _PAGE = 200  # how many runs the server gives at once, `PREFECT_SERVER_API_DEFAULT_LIMIT`
 
 _STATES_THAT_WAIT = ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Resuming")  # names Prefect gives
-
-
-_read_for_run: ContextVar[dict[UUID, Any] | None] = ContextVar("read_for_run", default=None)
-
-
-class LaunchJobConfiguration(ProcessJobConfiguration):
-    """Prefect's process job configuration, which also remembers what the deployment runs."""
-
-    _entrypoint: str | None = PrivateAttr(default=None)
-    _flow_name: str | None = PrivateAttr(default=None)
-    _related: tuple[dict[str, Any], ...] = PrivateAttr(default=())
-
-    def prepare_for_flow_run(
-        self,
-        flow_run: FlowRun,
-        deployment: Any = None,
-        flow: Any = None,
-        work_pool: Any = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> None:
-        from launch_sdk._prefect import names
-
-        super().prepare_for_flow_run(flow_run, deployment, flow, work_pool, *args, **kwargs)
-        self._entrypoint = deployment.entrypoint if deployment is not None else None
-        self._flow_name = flow.name if flow is not None else None
-        if deployment is not None and names.JOB_TAG in deployment.tags:
-            self._flow_name = names.RUN_JOB  # a job's flow has the job's name
-        self._related = tuple(_related(flow_run, deployment, flow, work_pool))
-
-    @property
-    def has_command(self) -> bool:
-        """Whether the user has set how the run is started."""
-        return self._command_configured
-
-    def order_for(self, flow_run: FlowRun, cwd: str) -> Order:
-        """Make the order of a run."""
-        from launch_sdk.agent.starter import parent_environment
-        from launch_sdk.agent.wire import Order
-        from launch_sdk.runs.processes import AGENT_PROCESS, process_identifier
-
-        env = {
-            **parent_environment(),
-            **self.env,
-            "PREFECT__FLOW_RUN_ID": str(flow_run.id),
-            AGENT_PROCESS: process_identifier(os.getpid()),
-            "PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS": "false",
-        }
-        return Order(
-            flow_run_id=str(flow_run.id),
-            env=sanitize_subprocess_env(env),
-            cwd=cwd,
-            entrypoint=self._entrypoint,
-            flow_name=self._flow_name,
-            quiet=not self.stream_output,
-            related=self._related,
-        )
-
-
-def _related(flow_run: FlowRun, deployment: Any, flow: Any, work_pool: Any) -> Iterator[dict[str, Any]]:
-    """Describe what events of the run are about, as `Order.related` wants it."""
-    for kind, thing in (("flow", flow), ("deployment", deployment), ("work-pool", work_pool)):
-        if thing is not None:
-            key = thing.name if kind == "work-pool" else thing.id
-            tags = list(getattr(thing, "tags", ()))
-            yield {"kind": kind, "key": str(key), "id": str(thing.id), "name": thing.name, "tags": tags}
-    if flow_run.work_queue_id is not None:
-        key = str(flow_run.work_queue_id)
-        yield {"kind": "work-queue", "key": key, "id": key, "name": flow_run.work_queue_name, "tags": []}
 
 
 class LaunchWorker(ProcessWorker):
@@ -195,30 +123,7 @@ class LaunchWorker(ProcessWorker):
 
     async def setup(self) -> None:
         await super().setup()
-        self._ask_once_for_each_run()
-
-    def _ask_once_for_each_run(self) -> None:
-        """Read a run's deployment once: Prefect reads it to see that it is there, and again for what it says."""
-        client = self.client
-        read_deployment, read_flow = client.read_deployment, client.read_flow
-        flows: dict[UUID, tuple[float, Any]] = {}
-
-        async def deployment_of_run(deployment_id: UUID) -> Any:
-            known = _read_for_run.get()
-            if known is None:
-                return await read_deployment(deployment_id)
-            if deployment_id not in known:
-                known[deployment_id] = await read_deployment(deployment_id)
-            return known[deployment_id]
-
-        async def flow_of_run(flow_id: UUID) -> Any:
-            read_at, flow = flows.get(flow_id, (-inf, None))
-            if time.monotonic() - read_at > _FLOWS_STALE_S:
-                flow = await read_flow(flow_id)
-                flows[flow_id] = (time.monotonic(), flow)
-            return flow
-
-        vars(client).update(read_deployment=deployment_of_run, read_flow=flow_of_run)
+        ask_once_for_each_run(self.client)
 
     async def teardown(self, *exc_info: Any) -> None:
         self._background.cancel()  # the base class waits for all tasks of the worker
@@ -233,12 +138,15 @@ class LaunchWorker(ProcessWorker):
     async def sync_with_backend(self) -> None:
         self.require_same_server()
         await super().sync_with_backend()
-        self._preload_soon()
-
-    def _preload_soon(self) -> None:
-        """Have ready what the queue's runs are forked from, as the queue says by now."""
         config = self._queue_config()
-        if config is not None and self._execution is not None and (modules := self._modules(config)) is not None:
+        if config is not None:
+            self._preload_soon(config)
+            if self._engines is not None:
+                self._engines.know(self._work_pool_name, config)
+
+    def _preload_soon(self, config: QueueConfig) -> None:
+        """Have ready what the queue's runs are forked from, as the queue says by now."""
+        if self._execution is not None and (modules := self._modules(config)) is not None:
             from launch_sdk.agent.starter import parent_environment
 
             self._execution.preloaded.ensure(modules, parent_environment() | config.default_environment())
@@ -341,7 +249,7 @@ class LaunchWorker(ProcessWorker):
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
         self._require_execution().expect(flow_run.id)
-        _read_for_run.set({})
+        reads_for_a_run()
         await super()._submit_run(flow_run)
 
     def _release_limit_slot(self, flow_run_id: UUID) -> None:

@@ -17,7 +17,7 @@ from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import checked
 from launch_sdk.specs.launch_config import LaunchConfig, merged, program_words
 from launch_sdk.specs.launch_config_file import read_launch_config
-from launch_sdk.specs.placement import Priority, parse_priority, parse_variables
+from launch_sdk.specs.placement import DEFAULT_QUEUE, Priority, parse_priority, parse_variables
 from launch_sdk.specs.resources import parse_resources
 from launch_sdk.specs.run_spec import split_entry_point
 from launch_sdk.specs.run_state import RunState
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from launch_sdk.cli.replay import EarlierRun
     from launch_sdk.specs.run_spec import RunSpec
 
-DEFAULT_QUEUE = "default"
 OF_JOB = ("entry_point", "environment", "metric_sources", "git_version", "git_repo")
 OF_DEPLOYMENT = (*OF_JOB, "args", "policy", "resources", "resource", "container")
 GIVEN_TO_JOB = ("config", "files", "args", "name", "project", "policy", "resources")

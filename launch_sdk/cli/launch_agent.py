@@ -20,6 +20,7 @@ from launch_sdk.specs.agent_config import (
     read_agent_config,
     split_queues,
 )
+from launch_sdk.specs.placement import DEFAULT_QUEUE
 from launch_sdk.specs.preload import preload_faults, split_preload
 from launch_sdk.specs.resources import parse_resources
 
@@ -161,7 +162,7 @@ def _serve(config: AgentConfig, options: argparse.Namespace, tell: Callable[[str
     from launch_sdk.agent.starter import Project
 
     async def run() -> None:
-        await ensure_queues([name for name in queues if name == names.DEFAULT_QUEUE])
+        await ensure_queues([name for name in queues if name == DEFAULT_QUEUE])
         await serve(
             queues,
             max_jobs=max_jobs,

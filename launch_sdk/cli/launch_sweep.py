@@ -184,7 +184,7 @@ class OwnAgent:
 
     def __init__(self, client: LaunchClient, view: SweepView) -> None:
         from launch_sdk._prefect.embedded import uses_embedded_server
-        from launch_sdk.client import DEFAULT_QUEUE
+        from launch_sdk.specs.placement import DEFAULT_QUEUE
 
         self.client = client
         self.sweep_id = view.sweep_id

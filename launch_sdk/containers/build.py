@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from launch_sdk.containers.images import Images
+    from launch_sdk.containers.indexes import Indexes
     from launch_sdk.environments.plan import Plan
 
 JOB_IMAGE, ENVIRONMENT_IMAGE = "launch-job", "launch-environment"
@@ -180,15 +181,20 @@ async def environment_image(images: Images, request: BuildRequest, plan: Plan, b
         with contextlib.closing(Context()) as context:
             if plan.kind != "exact" and (plan.kind != "requirements" or plan.requirements.digests or steps.resolve):
                 await asyncio.to_thread(context.add_tree, request.folder, "source/")
-            for file, content in steps.files.items():
-                context.add(f"asked/{file}", content.encode())
-            context.add("netrc", indexes.netrc.encode(), 0o600)
-            context.add("uv", Path(find_uv()), 0o755)
+            add_installer(context, steps.files, indexes)
             what = f"The environment of {plan.origin}, in an image on {base},"
             await images.build(context, Recipe(text, tag, what, (), request.network, request.limits, secret=name))
 
     tag, _ = await images.once(f"{ENVIRONMENT_IMAGE}:{digest}", make, f"the environment of {plan.origin}")
     return tag
+
+
+def add_installer(context: Context, files: Mapping[str, str], indexes: Indexes) -> None:
+    """Give a build what installs packages in it: uv, what it is asked for, and the passwords of package indexes."""
+    for file, content in files.items():
+        context.add(f"asked/{file}", content.encode())
+    context.add("netrc", indexes.netrc.encode(), 0o600)
+    context.add("uv", Path(find_uv()), 0o755)
 
 
 def job_tag(images: Images, digest: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from launch_sdk.environments.wandb import HOOK
+from launch_sdk.tracking import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ class Inside:
         code = [Mount(self.work, self.code)] if self.code is not None else []
         return [
             Mount(self.folder, RUN),
-            Mount(self.run / "checkpoints", CHECKPOINTS),
+            Mount(self.run / protocol.CHECKPOINTS, CHECKPOINTS),
             Mount(package, f"{SDK}/{package.name}", read_only=True),
             Mount(HOOK, WANDB_HOOK, read_only=True),
             *code,
@@ -87,7 +88,7 @@ class Inside:
             if (self.run / name).is_file():
                 shutil.copyfile(self.run / name, self.folder / name)
                 (self.folder / name).chmod(_OWN_FILE)
-        for folder in (self.folder, self.run / "checkpoints", *([self.work] if self.code is not None else [])):
+        for folder in (self.folder, self.run / protocol.CHECKPOINTS, *([self.work] if self.code is not None else [])):
             _hand_over(folder, user_id)
 
 

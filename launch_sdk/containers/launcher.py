@@ -13,10 +13,9 @@ import hashlib
 import os
 import uuid
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from launch_sdk.containers.build import job_image, plan_of
+from launch_sdk.containers.build import add_installer, job_image, plan_of
 from launch_sdk.containers.context import Context
 from launch_sdk.containers.dockerfiles import find_dockerfile
 from launch_sdk.containers.generated import (
@@ -30,12 +29,12 @@ from launch_sdk.containers.generated import (
 from launch_sdk.containers.images import Recipe, digest_of
 from launch_sdk.containers.indexes import indexes_of
 from launch_sdk.containers.own_wheel import constraints, own_wheel, requirements
-from launch_sdk.environments.installer import find_uv
 from launch_sdk.environments.steps import Steps
 from launch_sdk.errors import Fault, InvalidSpecError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from launch_sdk.containers.build import BuildRequest
     from launch_sdk.containers.images import Images
@@ -146,10 +145,7 @@ async def _packages(images: Images, base: str) -> str:
             is_on_path=False,
         )
         with contextlib.closing(Context()) as context:
-            for file, content in files.items():
-                context.add(f"asked/{file}", content.encode())
-            context.add("netrc", indexes.netrc.encode(), 0o600)
-            context.add("uv", Path(find_uv()), 0o755)
+            add_installer(context, files, indexes)
             what = f"The launcher, in an image on {base},"
             await images.build(context, Recipe(text, tag, what, (), secret=build_name))
 

@@ -7,14 +7,14 @@ layers again; which of them are an interrupted build's own is told by their time
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from launch_sdk.containers.generated import LAYERS_LABEL
+from launch_sdk.containers.notes import Note, read_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,26 +27,17 @@ _POLL_S = 0.25
 _GONE, _IN_USE = 404, 409
 
 
-@dataclass(frozen=True)
-class NotedBuild:
+@dataclass(frozen=True, kw_only=True)
+class NotedBuild(Note):
     """A note that something is being built.
 
     Attributes:
-        path: of the note.
-        engine: address of the engine; None for this machine's, or DOCKER_HOST.
         label: value of the label that its layers have.
         since: when it began, by the engine's clock, in seconds since 1970.
-        process: of whoever builds, as `runs.processes` names it.
     """
 
-    path: Path
-    engine: str | None
     label: str
     since: int
-    process: str
-
-    def forget(self) -> None:
-        self.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -68,23 +59,15 @@ class BuildNotes:
     def write(self, api: Any, label: str) -> NotedBuild:
         """Note that layers with a label are about to be made."""
         since = int(datetime.fromisoformat(str(api.info()["SystemTime"])).timestamp())
-        folder = self.home / FOLDER
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"{self.owner}.{uuid.uuid4().hex}.json"
-        noted = NotedBuild(path, self.engine, label, since, self.process)
-        said = {key: value for key, value in asdict(noted).items() if key != "path"}
-        path.write_text(json.dumps(said), encoding="utf-8")
+        path = self.home / FOLDER / f"{self.owner}.{uuid.uuid4().hex}.json"
+        noted = NotedBuild(path=path, engine=self.engine, process=self.process, label=label, since=since)
+        noted.write()
         return noted
 
 
 def noted_builds(home: Path) -> list[NotedBuild]:
     """Return the notes that there are."""
-    found: list[NotedBuild] = []
-    folder = home / FOLDER
-    for path in folder.glob("*.json") if folder.is_dir() else ():
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            found.append(NotedBuild(path=path, **json.loads(path.read_text(encoding="utf-8"))))
-    return found
+    return read_notes(NotedBuild, home / FOLDER)
 
 
 def remove_lost_builds(home: Path, is_dead: Callable[[str], bool]) -> list[str]:

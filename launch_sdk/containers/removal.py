@@ -8,14 +8,14 @@ is what the guard of a run does when all of its processes are gone and a note of
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from launch_sdk.containers.left_builds import remove_lost_builds
+from launch_sdk.containers.notes import Note, read_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,33 +25,20 @@ WAIT_S: Final = 10.0
 _NONE, _BUSY = 404, 409  # there is none; somebody else is removing it
 
 
-@dataclass(frozen=True)
-class Remembered:
+@dataclass(frozen=True, kw_only=True)
+class Remembered(Note):
     """A note that a run has a container, or is about to.
 
     Attributes:
-        path: of the note.
-        engine: address of the engine; None for this machine's, or DOCKER_HOST.
         name: of the container.
-        process: of the run, as `runs.processes` names it.
     """
 
-    path: Path
-    engine: str | None
     name: str
-    process: str
 
     @classmethod
     def of(cls, home: Path, run_id: str, engine: str | None, process: str) -> Remembered:
-        return cls(home / FOLDER / f"{run_id}.json", engine, container_name(run_id), process)
-
-    def write(self) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        said = {key: value for key, value in asdict(self).items() if key != "path"}
-        self.path.write_text(json.dumps(said), encoding="utf-8")
-
-    def forget(self) -> None:
-        self.path.unlink(missing_ok=True)
+        path = home / FOLDER / f"{run_id}.json"
+        return cls(path=path, engine=engine, process=process, name=container_name(run_id))
 
 
 def container_name(run_id: str) -> str:
@@ -60,12 +47,7 @@ def container_name(run_id: str) -> str:
 
 def remembered(home: Path) -> list[Remembered]:
     """Return the notes that there are."""
-    found: list[Remembered] = []
-    folder = home / FOLDER
-    for path in folder.glob("*.json") if folder.is_dir() else ():
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            found.append(Remembered(path=path, **json.loads(path.read_text(encoding="utf-8"))))
-    return found
+    return read_notes(Remembered, home / FOLDER)
 
 
 def remove(api: Any, name: str) -> None:

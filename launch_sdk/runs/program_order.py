@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 READY = b"ready\n"
 GO = b"go\n"
 REFUSED = b"refused "
+RUN_ID_ROOM = 36  # bytes of the placeholder for a run's id in a preloaded process: as long as one is
 
 # What an interpreter and the loader of the system read once, when they start.
 _READ_AT_START = ("PYTHON", "LD_", "LC_", "MALLOC_", "GLIBC_")

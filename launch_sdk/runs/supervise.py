@@ -260,26 +260,6 @@ async def supervise(
     return code
 
 
-async def run_program(
-    argv: Sequence[str],
-    *,
-    directory: Path,
-    environment: Mapping[str, str],
-    follower: Follower,
-    on_look: Callable[[], None] = lambda: None,
-    timeout_s: float | None = None,
-    stop_grace_s: float = STOP_GRACE_S,
-    pass_fds: Sequence[int] = (),
-    fork: ProgramFork | None = None,
-) -> int:
-    """Run a program as a process of this machine until it ends; see `start_process` and `supervise`."""
-    output = follower.run.output
-    program = start_process(
-        argv, directory=directory, environment=environment, output=output, pass_fds=pass_fds, fork=fork
-    )
-    return await supervise(program, follower, on_look=on_look, timeout_s=timeout_s, stop_grace_s=stop_grace_s)
-
-
 async def _within(seconds: float, event: asyncio.Event) -> bool:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)

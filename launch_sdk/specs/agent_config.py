@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.document import Document, read_document, unusable_values
+from launch_sdk.specs.placement import DEFAULT_QUEUE
 from launch_sdk.specs.preload import KEY as PRELOAD
 from launch_sdk.specs.preload import read_preload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DEFAULT_QUEUES = ("default",)
+DEFAULT_QUEUES = (DEFAULT_QUEUE,)
 FILE_NAME = "launch-config.yaml"
 UNLIMITED = -1
 MAX_VERBOSITY = 2

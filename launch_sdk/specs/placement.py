@@ -9,6 +9,8 @@ from typing import Any
 
 from launch_sdk.errors import Fault, InvalidSpecError
 
+DEFAULT_QUEUE = "default"  # made on first use, and never deleted
+
 
 class Priority(IntEnum):
     """Which run is taken first; of one priority, the one that was submitted first. The numbers are W&B's."""
@@ -56,6 +58,9 @@ class Placement:
     @property
     def is_default(self) -> bool:
         return self.priority is Priority.MEDIUM and not self.variables
+
+
+DEFAULT_PLACEMENT = Placement()
 
 
 def parse_variables(words: Sequence[str]) -> dict[str, str]:

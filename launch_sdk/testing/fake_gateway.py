@@ -22,7 +22,7 @@ from launch_sdk.runs.store import RunStore
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.job import check_name, content, is_unchanged, parse_reference
 from launch_sdk.specs.job_history import JobHistory, JobVersion, SavedJob, refuse_deletion
-from launch_sdk.specs.placement import Placement
+from launch_sdk.specs.placement import DEFAULT_QUEUE, Placement
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.planning import Finish, Launch, Wish, plan
@@ -30,7 +30,7 @@ from launch_sdk.sweeps.prior import PriorRun, observations
 from launch_sdk.sweeps.runs import latest_attempts
 from launch_sdk.sweeps.samplers import sampler_of
 from launch_sdk.testing import fake_jobs
-from launch_sdk.testing.fake_queues import DEFAULT_QUEUE, FakeQueues
+from launch_sdk.testing.fake_queues import FakeQueues
 from launch_sdk.testing.fake_sweeps import ended, launched, submitted
 from launch_sdk.views import LogLine, RunView, SweepView
 

@@ -8,13 +8,12 @@ from typing import NoReturn, TypeVar
 
 from launch_sdk.errors import BackendUnavailableError, ConflictError, NotFoundError
 from launch_sdk.queue_views import AgentView, QueueItem, QueueView, Waiting
-from launch_sdk.specs.placement import Placement
+from launch_sdk.specs.placement import DEFAULT_QUEUE, Placement
 from launch_sdk.specs.queue_config import QueueConfig, check_queue_name
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.views import RunView
 
 T = TypeVar("T")
-DEFAULT_QUEUE = "default"
 USER = "somebody"
 
 

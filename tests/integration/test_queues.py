@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from prefect.client.orchestration import get_client
 
+from launch_sdk._prefect.surroundings import surroundings_of
 from launch_sdk.cli.agents import main as agent_command
 from launch_sdk.cli.queues import main as queue_command
 from launch_sdk.client import LaunchClient
@@ -260,6 +262,20 @@ def test_prefects_own_worker_is_given_the_urgent_first_and_the_ui_the_defaults(
     client.delete_job("placed-job")
     defaults = pool["base_job_template"]["variables"]["properties"]["env"]["default"]
     assert (defaults["THREADS"], defaults["ODD"]) == ("4", "none")
+
+
+def test_a_run_whose_queue_is_gone_when_it_starts_is_not_started_without_what_the_queue_said(
+    client: LaunchClient,
+) -> None:
+    queue = queue_of(client, "gone-in-between", container={"image": "debian:12"})
+    _delete_by_api(client, queue)
+
+    async def read() -> object:
+        async with get_client() as server:
+            return await surroundings_of(server, queue, {})
+
+    with pytest.raises(NotFoundError, match="'gone-in-between' was deleted before this run started"):
+        asyncio.run(read())
 
 
 def test_a_queue_can_be_changed_and_closed_to_others(client: LaunchClient, program: Program) -> None:

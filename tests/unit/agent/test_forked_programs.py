@@ -17,8 +17,9 @@ from launch_sdk.agent.preloading import PreloadedProcesses, program_surroundings
 from launch_sdk.runs.processes import has_processes, process_start_time
 from launch_sdk.runs.program_fork import ProgramFork
 from launch_sdk.runs.run_directory import RunDirectory
-from launch_sdk.runs.supervise import Follower, run_program
+from launch_sdk.runs.supervise import Follower
 from tests.conftest import eventually
+from tests.programs import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

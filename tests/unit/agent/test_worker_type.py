@@ -31,7 +31,9 @@ def test_importing_the_worker_type_loads_nothing_beyond_prefect_s_own_worker() -
     assert {name for name in after if name.startswith("launch_sdk")} <= {
         "launch_sdk",
         "launch_sdk.agent",
+        "launch_sdk.agent.cached_reads",
         "launch_sdk.agent.devices",
+        "launch_sdk.agent.job_configuration",
         "launch_sdk.agent.slots",
         "launch_sdk.agent.worker",
         "launch_sdk.errors",

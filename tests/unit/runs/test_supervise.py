@@ -16,7 +16,8 @@ from launch_sdk.environments.current import program_arguments, program_environme
 from launch_sdk.errors import RunFailedError
 from launch_sdk.runs.processes import group_is_alive, process_start_time, terminate_group
 from launch_sdk.runs.run_directory import RunDirectory
-from launch_sdk.runs.supervise import Follower, run_program
+from launch_sdk.runs.supervise import Follower
+from tests.programs import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
