@@ -267,7 +267,7 @@ def test_prefects_own_worker_is_given_the_urgent_first_and_the_ui_the_defaults(
 def test_a_run_whose_queue_is_gone_when_it_starts_is_not_started_without_what_the_queue_said(
     client: LaunchClient,
 ) -> None:
-    queue = queue_of(client, "gone-in-between", container={"image": "debian:12"})
+    queue = queue_of(client, "gone-in-between", resource="container")
     _delete_by_api(client, queue)
 
     async def read() -> object:
