@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -28,6 +29,12 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ["LAUNCH_DISABLE_CODE"] = "true"  # scripts started by hand keep nothing below the home of who tests
     os.environ |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "HYPOTHESIS_NO_NPM": "1"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that at the end no worker waits for one of them."""
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, -sizes[item.path]))
 
 
 def eventually(condition: Callable[[], T], message: str, timeout_s: float = 60.0) -> T:

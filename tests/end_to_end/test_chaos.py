@@ -16,6 +16,8 @@ from tests.conftest import REPOSITORY
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(300)  # SETTLE_S of the benchmark is 240
 def test_whatever_is_killed_every_run_ends_and_none_runs_twice_at_once(tmp_path: Path) -> None:

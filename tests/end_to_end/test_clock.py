@@ -13,6 +13,8 @@ from tests.conftest import Home, eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 # What sets the clock of a process: seconds from a file are added to the time of day; monotonic time stays as it is.
 SHIFT = r"""
 #define _GNU_SOURCE

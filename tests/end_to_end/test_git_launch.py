@@ -17,6 +17,8 @@ from tests.git_server import serve
 if TYPE_CHECKING:
     from tests.conftest import Home
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import os, sys
 import launch_sdk as launch

@@ -18,7 +18,7 @@ from launch_sdk.containers.base_images import present
 from tests.conftest import Home, eventually
 from tests.engines import BASE, containers_of, engine
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 IMAGE = "launch-tests-job"
 PROGRAM = """

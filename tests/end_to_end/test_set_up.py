@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import REPOSITORY, Home
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_set_up_does_nothing_the_second_time() -> None:
     done = subprocess.run([REPOSITORY / "scripts" / "setup"], capture_output=True, text=True, check=True, timeout=30)

@@ -22,7 +22,7 @@ from tests.conftest import Home, eventually
 from tests.end_to_end.test_sweep_commands import agents_of, marks, parent_of, programs_of, project, write_sweep
 
 __all__ = ["project"]  # the fixture
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 POINTS = 5
 SLOW_S = 120.0
 PROGRAM = """
