@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
-from launch_sdk.specs.container import ContainerSpec, container_faults, merged_containers
+from launch_sdk.specs.container import PROCESS_NAMES, RESOURCE_NAMES, ContainerSpec, container_faults, merged_containers
 from launch_sdk.specs.container_arguments import argument_faults, parse_pairs
 from launch_sdk.specs.document import parse_document, read_document
 from launch_sdk.specs.launch_config import CONTAINER, PROCESS
-from launch_sdk.specs.launch_config_file import PROCESSES, RESOURCES, split_resource_args
+from launch_sdk.specs.launch_config_file import split_resource_args
 from launch_sdk.specs.resources import resource_faults
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ def resource_of(options: argparse.Namespace) -> str | None:
     """
     if options.resource is None:
         return None
-    if options.resource not in RESOURCES:
+    if options.resource not in RESOURCE_NAMES:
         told = f"must be {CONTAINER} or {PROCESS}, not {options.resource!r}"
         raise InvalidSpecError("The command line", [Fault("-r/--resource", told)])
-    return PROCESS if options.resource in PROCESSES else CONTAINER
+    return PROCESS if options.resource in PROCESS_NAMES else CONTAINER
 
 
 def container_of(options: argparse.Namespace) -> tuple[dict[str, Any] | None, dict[str, int]]:
@@ -99,7 +99,7 @@ def container_of(options: argparse.Namespace) -> tuple[dict[str, Any] | None, di
 
 def _resource_args(text: str) -> Mapping[str, Any]:
     value = read_mapping(text, "--resource-args")
-    inner = [value[key] for key in RESOURCES if isinstance(value.get(key), Mapping) and len(value) == 1]
+    inner = [value[key] for key in RESOURCE_NAMES if isinstance(value.get(key), Mapping) and len(value) == 1]
     return cast("Mapping[str, Any]", inner[0]) if inner else value
 
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from launch_sdk.cli.command import DONE, Parser, print_json, say
 from launch_sdk.cli.tables import print_table
 from launch_sdk.errors import Fault, InvalidSpecError
-from launch_sdk.specs.container import CONTAINER_NAMES
+from launch_sdk.specs.container import CONTAINER_NAMES, RESOURCE_NAMES
 from launch_sdk.specs.queue_config import (
     PRIVATE,
-    PROCESS_NAMES,
     SHARED,
     QueueConfig,
     check_queue_name,
@@ -83,7 +82,7 @@ def _config(options: argparse.Namespace, below: QueueConfig | None = None) -> Qu
     if options.action == "create":
         check_queue_name(options.name)
     resource = options.resource
-    if resource is not None and resource not in (*PROCESS_NAMES, *CONTAINER_NAMES):
+    if resource is not None and resource not in RESOURCE_NAMES:
         raise InvalidSpecError("The command line", [Fault("--resource", resource_fault(resource))])
     given = _read(options, owner) if options.config is not None else below or QueueConfig()
     if resource is not None and (resource in CONTAINER_NAMES) != (given.container is not None):

@@ -11,7 +11,10 @@ from typing import Any, cast
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.container_arguments import argument_faults, normal_arguments
 
+# What people call the two kinds of a run; the first word of each is ours.
+PROCESS_NAMES = ("process", "local-process", "local")
 CONTAINER_NAMES = ("container", "docker", "local-container")
+RESOURCE_NAMES = (*PROCESS_NAMES, *CONTAINER_NAMES)
 KEYS = ("image", "base_image", "dockerfile", "build_context", "user_id", "args")
 HOW_TO_GET_ONE = frozenset({"image", "base_image", "dockerfile", "build_context"})
 IMAGE_SOURCE = "image:"  # of a run that has no code but its image's: `image:NAME[:TAG|@sha256:DIGEST]`

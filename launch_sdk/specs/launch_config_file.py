@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
-from launch_sdk.specs.container import CONTAINER_NAMES, container_faults
+from launch_sdk.specs.container import CONTAINER_NAMES, PROCESS_NAMES, RESOURCE_NAMES, container_faults
 from launch_sdk.specs.container_arguments import argument_faults
 from launch_sdk.specs.document import Document, Path_, parse_document, read_document, unusable_values
 from launch_sdk.specs.git_address import parse_git_address, version_fault
@@ -46,8 +46,6 @@ KEYS = (
     *("policy", "resource_args", "priority", "template_variables"),
     *("docker", "image_uri", "base_image"),
 )
-PROCESSES = ("process", "local-process", "local")
-RESOURCES = (*PROCESSES, *CONTAINER_NAMES)
 OVERRIDES = ("run_config", "files", "entry_point", "args", "dockerfile", "build_context")
 DOCKER = ("docker_image", "user_id")
 GIT = ("repo", "version", "git_version")
@@ -179,15 +177,15 @@ class _Reader:
         value = self.values.get("resource")
         if value in (None, ""):
             return None
-        if value not in RESOURCES:
+        if value not in RESOURCE_NAMES:
             self._fault(("resource",), f"must be {PROCESS} or {CONTAINER}, not {value!r}: {_PROCESS}")
-        return PROCESS if value in PROCESSES else CONTAINER
+        return PROCESS if value in PROCESS_NAMES else CONTAINER
 
     def _resource_args(self) -> tuple[dict[str, Any], dict[str, int]]:
         """Read the arguments of a container, and the counts that a run asks for of a machine: `gpu` and `cpu`."""
         at: Path_ = ("resource_args",)
         given = self._mapping(at)
-        for key in RESOURCES:
+        for key in RESOURCE_NAMES:
             if isinstance(given.get(key), Mapping) and len(given) == 1:
                 at = (*at, key)
                 given = self._mapping(at)

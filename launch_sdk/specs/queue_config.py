@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
-from launch_sdk.specs.container import CONTAINER_NAMES
+from launch_sdk.specs.container import CONTAINER_NAMES, PROCESS_NAMES, RESOURCE_NAMES
 from launch_sdk.specs.document import Document, parse_document, read_document, unusable_values
 from launch_sdk.specs.preload import KEY as PRELOAD
 from launch_sdk.specs.preload import read_preload
@@ -53,7 +53,6 @@ SHARED, PRIVATE = "shared", "private"
 EXPANDED = "LAUNCH_QUEUE_MACROS"  # names of the run's variables that hold macros; its flow expands and removes it
 NEEDED = "LAUNCH_QUEUE_NEEDS"  # names of the variables that the agent must have; likewise
 CHOSEN = "LAUNCH_QUEUE_CHOSEN"  # what the submitter chose of what the queue's containers leave open; likewise
-PROCESS_NAMES = ("process", "local-process", "local")
 RESOURCE_KEYS = ("env",)
 KEYS = ("description", "access", "resource", "resource_args", "template_variables", PRELOAD)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -271,7 +270,7 @@ def parse_queue_config(document: Document, owner: str) -> QueueConfig:
         faults.append(document.fault(("description",), f"must be text, not {description!r}"))
     if access not in {None, SHARED, PRIVATE}:
         faults.append(document.fault(("access",), f"must be {SHARED} or {PRIVATE}, not {access!r}"))
-    if resource is not None and resource not in (*PROCESS_NAMES, *CONTAINER_NAMES):
+    if resource is not None and resource not in RESOURCE_NAMES:
         faults.append(document.fault(("resource",), resource_fault(resource)))
     variables = read_variables(document, ("template_variables",), faults)
     at, arguments = _arguments(document, values.get("resource_args"), faults)
@@ -303,7 +302,7 @@ def _arguments(document: Document, given: object, faults: list[Fault]) -> tuple[
         faults.append(document.fault(at, f"must be a mapping, as in {{env: {{NAME: value}}}}, not {given!r}"))
         return at, {}
     arguments = cast("Mapping[str, Any]", given)
-    for key in (*PROCESS_NAMES, *CONTAINER_NAMES):
+    for key in RESOURCE_NAMES:
         if isinstance(inner := arguments.get(key), Mapping) and len(arguments) == 1:
             return (*at, key), cast("Mapping[str, Any]", inner)
     return at, arguments

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from launch_sdk.specs.command import DEFAULT_COMMAND
+from launch_sdk.specs.container import RESOURCE_NAMES
 from launch_sdk.specs.early_stop_spec import RULES
-from launch_sdk.specs.launch_config_file import RESOURCES
 from launch_sdk.specs.metric import GOALS, IMPUTES, METRIC_KEYS
 from launch_sdk.specs.metric_source import KINDS, MAX_PATTERN_LENGTH, MAX_SOURCES, ROW_FILES
 from launch_sdk.specs.optuna_spec import OPTUNA_KEYS, PART_KEYS, SOURCE
@@ -155,7 +155,7 @@ def _launch() -> Schema:
     special = {
         "overrides": _block(OVERRIDE_KEYS),
         "docker": _block(DOCKER_KEYS, {"user_id": {"type": ["integer", "null"], "minimum": 0}}),
-        "resource": {"enum": [*RESOURCES, "", None]},
+        "resource": {"enum": [*RESOURCE_NAMES, "", None]},
     }
     return _block(LAUNCH_KEYS, special)
 

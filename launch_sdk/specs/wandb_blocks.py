@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import InvalidSpecError
-from launch_sdk.specs.container import CONTAINER_NAMES
+from launch_sdk.specs.container import CONTAINER_NAMES, PROCESS_NAMES
 from launch_sdk.specs.placement import Placement, Priority, parse_priority
 from launch_sdk.specs.real_distributions import LogUniform
 
@@ -52,7 +52,6 @@ LAUNCH_KEYS: Mapping[str, Types] = {
 OVERRIDE_KEYS: Mapping[str, Types] = {"run_config": dict, "args": list, "dockerfile": str}
 CONTROLLER_KEYS: Mapping[str, Types] = {"type": str}
 CONTROLLERS = ("cloud", "local")
-PROCESSES = ("local-process", "process")
 _MEANINGFUL = {
     "scheduler": ("num_workers", "job"),
     "launch": ("queue", "overrides", "priority", "template_variables", *CONTAINER_KEYS),
@@ -139,7 +138,7 @@ def in_container(scheduler: Mapping[str, Any]) -> bool:
 
 def _is_idle(block: str, key: str, fields: Mapping[str, Any], *, is_own: bool, job: object) -> bool:
     given: object = fields[key]
-    if key in _MEANINGFUL[block] or given in PROCESSES:
+    if key in _MEANINGFUL[block] or given in PROCESS_NAMES:
         return False
     if block == "scheduler" and is_own:
         of_process = isinstance(given, Mapping) and set(cast("Mapping[str, Any]", given)) <= {"env"}
