@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
     App = Callable[[Message, Receive, Send], Awaitable[None]]
 
+# How often the server looks for what is rare on one machine; every 5 s, as by default, costs an idle one a fifth.
+INTERVALS_S = {
+    "SCHEDULER_RECENT_DEPLOYMENTS_LOOP": 15,
+    "LATE_RUNS_LOOP": 15,
+    "PAUSE_EXPIRATIONS_LOOP": 15,
+    "CLEANUP_RECONCILER_LOOP": 30,
+}
+
 
 def write_in_turns() -> None:
     """Make each SQLite transaction of this process take its write lock when it begins, first come, first served.
@@ -112,6 +120,7 @@ def main() -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
+        **{f"PREFECT_SERVER_SERVICES_{name}_SECONDS": str(interval_s) for name, interval_s in INTERVALS_S.items()},
     }
     os.environ.pop("PREFECT_API_URL", None)
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from launch_sdk.specs.queue_config import QueueConfig
 
 _RECONNECT_S = 2.0
-_QUEUES_STALE_S = 8.0  # less than the interval of polling
+_QUEUES_STALE_S = 30.0  # events tell of new ones at once
 _PAGE = 200  # how many runs the server gives at once, `PREFECT_SERVER_API_DEFAULT_LIMIT`
 
 _STATES_THAT_WAIT = ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Resuming")  # names Prefect gives
@@ -285,6 +285,7 @@ class LaunchWorker(ProcessWorker):
             while True:
                 try:
                     async with get_events_subscriber(filter=wanted) as events:
+                        self._queues_read_at = -inf  # whatever came while nobody listened
                         self._poll_soon()
                         async for event in events:
                             self._notice_new_queue(event)
