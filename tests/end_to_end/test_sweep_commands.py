@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
@@ -144,28 +143,6 @@ def test_a_sweep_whose_parent_was_killed_resumes_with_no_run_lost_repeated_or_sk
     view = json.loads(resumed.stdout)
     assert [(run["index"], run["state"]) for run in view["runs"]] == [(i, "finished") for i in range(8)]
     assert marks(project, "started") == marks(project, "ended") == list(range(8))  # those that ran were taken up
-
-
-def test_a_sweep_survives_the_death_of_everything_but_the_server(home: Home, project: Path) -> None:
-    sweep = write_sweep(project, points=6, constants={"seconds": 6.0})
-    process = home.start("launch-sweep", str(sweep))
-    eventually(lambda: len(marks(project, "ended")) >= 1 and len(programs_of(project)) == 2, "one should have ended")
-    sweep_id = home.json("launch", "sweep", "list", "--limit", "1")[0]["sweep_id"]
-    parent = home.json("launch", "sweep", "show", sweep_id)["scheduler"]["pid"]
-    process.kill()
-    process.communicate()
-    programs = programs_of(project)
-    flows = [parent_of(pid) for pid in programs]  # before the programs: a flow that lives on reports its program's end
-    for pid in [parent, *agents_of(home), *flows, *programs]:
-        with contextlib.suppress(ProcessLookupError):  # some die of another's death
-            os.kill(pid, signal.SIGKILL)
-    eventually(lambda: not programs_of(project), "no program should outlive its agent", 30)
-
-    resumed = home.run("launch-sweep", "--resume_id", sweep_id, "--json", timeout_s=170)
-    assert resumed.returncode == 0, resumed.stderr
-    view = json.loads(resumed.stdout)
-    assert [(run["index"], run["state"]) for run in view["runs"]] == [(i, "finished") for i in range(6)]
-    assert marks(project, "ended") == list(range(6))
 
 
 def parent_of(pid: int) -> int:
