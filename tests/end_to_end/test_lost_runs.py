@@ -201,13 +201,15 @@ def test_an_agent_that_its_host_ends_puts_its_runs_back_at_once(lab: Lab) -> Non
     assert lab.ends(run)["state"] == "finished"
 
 
-def test_a_run_that_is_cancelled_does_not_start_again(lab: Lab) -> None:
-    lab.agent()
-    run = lab.launch("-s", "seconds=300", "--retries", "5")
-    lab.runs(run)
-    assert lab.home.run("launch", "run", "cancel", run).returncode == 0
-    view = lab.ends(run)
-    assert (view["state"], view["attempts"]) == ("cancelled", [])
+def test_a_run_that_is_cancelled_by_itself_or_with_its_agent_does_not_start_again(lab: Lab) -> None:
+    agent = lab.agent("--name", "to-be-cancelled")
+    for words in (("run", "cancel"), ("agent", "stop", "to-be-cancelled", "--cancel")):
+        run = lab.launch("-s", "seconds=300", "--retries", "5")
+        lab.runs(run)
+        assert lab.home.run("launch", *words, *([run] if words[0] == "run" else [])).returncode == 0
+        view = lab.ends(run)
+        assert (view["state"], view["attempts"]) == ("cancelled", [])
+    assert agent.wait(30) == 0
 
 
 def test_runs_share_the_slots_of_an_agent_and_one_that_asks_for_more_says_so(lab: Lab) -> None:
