@@ -234,12 +234,12 @@ class Waiting:
     def _by_itself(self) -> str | None:
         if self.queue is None:
             return "Its queue was deleted. Submit it again on another one."
+        if self.state_name == "AwaitingConcurrencySlot":  # it is looked at again every 30 s
+            return "Its deployment has a concurrency limit, and as many of its runs go on."
         if self.starts is not None and self.starts > self.now + 1:
             at = datetime.fromtimestamp(self.starts, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             again = "It is to be tried again" if self.state_name == "AwaitingRetry" else "It is to start"
             return f"{again} at {at}, in {_span(self.starts - self.now)}."
-        if self.state_name == "AwaitingConcurrencySlot":
-            return "Its deployment has a concurrency limit, and as many of its runs go on."
         return None
 
     @property

@@ -174,7 +174,10 @@ def agent(**changes: Any) -> AgentView:
         (Waiting("q", 0.0, is_paused=True), "Queue 'q' is paused."),
         (Waiting("q", 0.0, starts=7200.0), "It is to start at 1970-01-01 02:00:00 UTC, in 2 h."),
         (Waiting("q", 0.0, starts=90.0, state_name="AwaitingRetry"), "It is to be tried again at"),
-        (Waiting("q", 0.0, state_name="AwaitingConcurrencySlot"), "Its deployment has a concurrency limit"),
+        (
+            Waiting("q", 0.0, starts=30.0, state_name="AwaitingConcurrencySlot"),
+            "Its deployment has a concurrency limit",
+        ),
         (Waiting(None, 0.0), "Its queue was deleted."),
     ],
 )
