@@ -1,12 +1,13 @@
 """Queues and agents beside Prefect's own: how soon a run starts, what one costs, and idling, and a long line.
 
-    python benchmarks/queues.py [--parts start,noop,idle,drain] [--database sqlite|postgresql] [--json FILE]
+    python benchmarks/queues.py [--parts start,cold,noop,idle,drain] [--database sqlite|postgresql] [--json FILE]
                                 [--rounds 15] [--runs 200] [--drain 2000] [--ray PYTHON] [--syne PYTHON]
 
 One server with its data in a temporary folder, ours and Prefect's process worker in turns.
 
 start: from before the request that enqueues to the first line of user code, one run at a time, on a warm agent: forked
     with NumPy imported, forked, started; and in the flow of a process worker, polling as it does and every 0.5 s.
+cold: a run waits and nobody serves its queue; from the start of the agent's or worker's command to the first line.
 noop: runs that do nothing, all enqueued at once, 2 and 8 at a time; wall time from the first request to the last end.
     With --ray and --syne (interpreters that have `ray[tune]`, `syne-tune`), as many trials of theirs.
 idle: processor time of agent and server over half a minute, and their memory; own memory (PSS and USS of
@@ -234,7 +235,7 @@ class Job:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", default="start,noop,idle,drain")
+    parser.add_argument("--parts", default="start,cold,noop,idle,drain")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--runs", type=int, default=200)
@@ -244,7 +245,7 @@ def main() -> None:
     parser.add_argument("--syne", help="interpreter with syne-tune")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    parts = {"start": start, "noop": noop, "idle": idle, "drain": drain}
+    parts = {"start": start, "cold": cold, "noop": noop, "idle": idle, "drain": drain}
     figures: dict[str, Any] = {"database": options.database}
     with tempfile.TemporaryDirectory(prefix="launch-bench-", ignore_cleanup_errors=True) as name:
         for part in options.parts.split(","):
@@ -280,6 +281,28 @@ def start(here: Bench, options: argparse.Namespace) -> dict[str, Any]:
             took = singles(here, job, options.rounds)
         found[name] = {"median_s": round(statistics.median(took), 3), "max_s": round(max(took), 3)}
     return found
+
+
+def cold(here: Bench, options: argparse.Namespace) -> dict[str, Any]:
+    plain, stock = here.queue("plain", {}), here.stock()
+    with here.agent("plain", 1):
+        plain.finish(1)
+    took: dict[str, list[float]] = {"agent": [], "Prefect worker": []}
+    for _ in range(options.rounds):
+        for name, job, serve in (
+            ("agent", plain, lambda: here.agent("plain", 1)),
+            ("Prefect worker", stock, lambda: here.worker(1)),
+        ):
+            run = job.enqueue()
+            began = time.time()
+            with serve():
+                wait_for(lambda run=run: run in here.started(), here.folder / "serving.log")
+                took[name].append(here.started()[run][0] - began)
+                job.finish(len(took[name]) + (job is plain))
+    return {
+        name: {"median_s": round(statistics.median(times), 3), "max_s": round(max(times), 3)}
+        for name, times in took.items()
+    }
 
 
 def singles(here: Bench, job: Job, rounds: int) -> list[float]:

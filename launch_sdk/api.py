@@ -51,7 +51,8 @@ def launch(
     r"""Put a directory or a git repository on a queue as a run, or start a run of a job or of somebody's deployment.
 
     Args:
-        uri: the directory, or the address of the repository (https, ssh or `user@host:path`); None if `job` is given.
+        uri: the directory, the address of the repository (https, ssh or `user@host:path`), or a job as below; None if
+            `job` is given.
         job: the name of a job, or `name:alias` for a version of it; or `flow/deployment`, whose parameters are then
             `config`, and which has its own program, arguments and queue.
         entry_point: program to start, as on a command line; `main.py` by default.
@@ -82,6 +83,8 @@ def launch(
     """
     if (uri is None) == (job is None) and not (uri is None and docker_image):
         raise InvalidSpecError("The run", [Fault("uri", "name either a directory or a job, or an image alone")])
+    if uri is not None and _names_job(uri):
+        uri, job = None, uri
     wanted = _container(docker_image, base_image, dockerfile, user_id, resource, resource_args)
     of_job = {"metric_sources": metric_sources, "environment": environment, "git_version": git_version}
     if job is not None and (faults := [Fault(key, A_JOB_HAS_ITS_OWN) for key, value in of_job.items() if value]):
@@ -139,6 +142,12 @@ def _container(  # noqa: PLR0917  # as they stand in `launch`
     return parse_launch_config(Document({key: value for key, value in values.items() if value}, "The run"))
 
 
+def _names_job(uri: str) -> bool:
+    if Path(uri).expanduser().exists() or is_git_address(uri) or "/" in uri or uri.startswith("."):
+        return False
+    return LaunchClient().has_job(uri)
+
+
 def _source(uri: str, git_version: str | None) -> str:
     """Give the directory, or the packed code of a commit, that a URI names."""
     if Path(uri).expanduser().is_dir():
@@ -147,7 +156,7 @@ def _source(uri: str, git_version: str | None) -> str:
             raise InvalidSpecError("The run", [Fault("git_version", message)])
         return uri
     if not is_git_address(uri):
-        raise NotFoundError(f"{uri} is not a directory. Name the directory that holds the program.")
+        raise NotFoundError(f"{uri} is neither a directory nor a job. Name the directory that holds the program.")
     return RunStore.local().put_commit(parse_git_address(uri), git_version).source
 
 

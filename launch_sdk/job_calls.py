@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.code_calls import CodeCalls
+from launch_sdk.errors import InvalidSpecError, NotFoundError
 from launch_sdk.handles import LaunchedRun
 from launch_sdk.job_making import job_spec
 from launch_sdk.queue_calls import QueueCalls
@@ -74,6 +75,14 @@ class JobCalls(QueueCalls, CodeCalls):
             NotFoundError: there is none.
         """
         return self._session.do(self._session.gateway.read_job(reference))
+
+    def has_job(self, reference: str) -> bool:
+        """Say whether a text names a job, or a version of one."""
+        try:
+            self.job(reference)
+        except (InvalidSpecError, NotFoundError):
+            return False
+        return True
 
     def job_history(self, name: str) -> JobHistory:
         """Return a job with all its versions and their aliases.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from launch_sdk.specs.placement import Priority
+from launch_sdk.specs.resources import described
 
 if TYPE_CHECKING:
     from launch_sdk.specs.queue_config import QueueConfig
@@ -46,6 +47,7 @@ class AgentView:
         more_runs, more_sweeps: how many it has taken beside these.
         wanted: what a user asked of it: `stop` or `cancel`; None for nothing.
         trouble: by queue, why it can start none of its runs now.
+        devices, free: how many GPUs and cores it gives to runs, and how many of them nobody has; empty if unknown.
     """
 
     name: str
@@ -61,6 +63,8 @@ class AgentView:
     more_sweeps: int = 0
     wanted: str | None = None
     trouble: Mapping[str, str] = field(default_factory=dict[str, str])
+    devices: Mapping[str, int] = field(default_factory=dict[str, int])
+    free: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def state(self) -> str:
@@ -84,6 +88,14 @@ class AgentView:
         limit = self.limit(sweeps=sweeps)
         return limit is not None and limit != UNLIMITED and self.count(sweeps=sweeps) >= limit
 
+    def lacks(self, needs: Mapping[str, int]) -> str:
+        """Say what it has too little of for a run now; nothing if it has enough, or if that is not known."""
+        for has, how in ((self.devices, "in all"), (self.free, "free")):
+            if has and any(count > has.get(kind, 0) for kind, count in needs.items()):
+                there = described({kind: has.get(kind, 0) for kind in needs})
+                return f"agent {self.name} has {there} {how}, and it asks for {described(needs)}"
+        return ""
+
     def to_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -97,6 +109,8 @@ class AgentView:
             "more_runs": self.more_runs + self.more_sweeps,
             "last_seen": self.last_seen,
             "trouble": dict(self.trouble),
+            "devices": dict(self.devices),
+            "free": dict(self.free),
         }
 
 
@@ -196,6 +210,7 @@ class Waiting:
         limit: how many runs a concurrency limit set in the Prefect UI lets go on at once, and the runs that do.
         agents: those that poll its queue.
         before: how many runs are taken before it.
+        needs: how many GPUs and cores it asks for.
     """
 
     queue: str | None
@@ -208,6 +223,7 @@ class Waiting:
     limit: tuple[int, Sequence[str]] | None = None
     agents: Sequence[AgentView] = field(default_factory=tuple)
     before: int = 0
+    needs: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def reason(self) -> str:
@@ -218,12 +234,12 @@ class Waiting:
     def _by_itself(self) -> str | None:
         if self.queue is None:
             return "Its queue was deleted. Submit it again on another one."
+        if self.state_name == "AwaitingConcurrencySlot":  # it is looked at again every 30 s
+            return "Its deployment has a concurrency limit, and as many of its runs go on."
         if self.starts is not None and self.starts > self.now + 1:
             at = datetime.fromtimestamp(self.starts, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             again = "It is to be tried again" if self.state_name == "AwaitingRetry" else "It is to start"
             return f"{again} at {at}, in {_span(self.starts - self.now)}."
-        if self.state_name == "AwaitingConcurrencySlot":
-            return "Its deployment has a concurrency limit, and as many of its runs go on."
         return None
 
     @property
@@ -248,14 +264,18 @@ class Waiting:
             return f"{names} takes nothing new, as it was asked to stop. Start one: launch-agent --queues {self.queue}"
         if self.queue is not None and not self.is_sweep and all(self.queue in agent.trouble for agent in taking):
             return "; ".join(f"agent {agent.name}: {agent.trouble[self.queue]}" for agent in taking)
-        if not all(agent.is_full(sweeps=self.is_sweep) for agent in taking):
+        blocked = [self._full(agent) or agent.lacks(self.needs) for agent in taking]
+        if not all(blocked):
             return None
-        full = "; ".join(
-            f"agent {agent.name} is full ({agent.limit(sweeps=self.is_sweep)} at once): "
-            + _listed([run.name for run in agent.held(sweeps=self.is_sweep)], agent.count(sweeps=self.is_sweep))
-            for agent in taking
-        )
-        return f"{full[0].upper()}{full[1:]}.{self._in_line}"
+        told = "; ".join(blocked)
+        return f"{told[0].upper()}{told[1:]}.{self._in_line}"
+
+    def _full(self, agent: AgentView) -> str:
+        if not agent.is_full(sweeps=self.is_sweep):
+            return ""
+        names = [run.name for run in agent.held(sweeps=self.is_sweep)]
+        limit, count = agent.limit(sweeps=self.is_sweep), agent.count(sweeps=self.is_sweep)
+        return f"agent {agent.name} is full ({limit} at once): {_listed(names, count)}"
 
     @property
     def _by_others(self) -> str:

@@ -42,6 +42,7 @@ class AgentRecord:
         runs: what it has taken, or the first of it: a variable holds 5,000 characters.
         more_runs, more_sweeps: how many it has taken beside these.
         trouble: by queue, why it can start none of its runs now.
+        devices, free: how many GPUs and cores it gives to runs, and how many of them nobody has.
     """
 
     name: str
@@ -53,6 +54,8 @@ class AgentRecord:
     more_runs: int = 0
     more_sweeps: int = 0
     trouble: Mapping[str, str] = field(default_factory=dict[str, str])
+    devices: Mapping[str, int] = field(default_factory=dict[str, int])
+    free: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @classmethod
     def holding(cls, held: Sequence[HeldRun], **about: Any) -> AgentRecord:

@@ -13,9 +13,10 @@ from launch_sdk._prefect.agent_records import AgentRecord, read_records
 from launch_sdk._prefect.parents import seen_state
 from launch_sdk._prefect.placing import pool_config, priority_of, read_work_queues
 from launch_sdk._prefect.queues import AGENT_SILENT_S, is_dead_agent, read_pool, read_pools
-from launch_sdk._prefect.views import run_page, run_unfit
+from launch_sdk._prefect.views import run_page
 from launch_sdk.queue_views import AgentView, QueueItem, QueueView, Waiting
 from launch_sdk.runs.processes import is_dead
+from launch_sdk.specs.resources import resources_of
 from launch_sdk.specs.run_state import RunState
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _of_record(record: AgentRecord, heard: dict[str, list[Any]], wanted: str | N
         more_sweeps=record.more_sweeps,
         wanted=wanted,
         trouble=record.trouble,
+        devices=record.devices,
+        free=record.free,
     )
 
 
@@ -207,6 +210,7 @@ class Line:
             limit=self._limit(flow_run),
             agents=self.agents,
             before=self._before(flow_run, is_sweep=is_sweep),
+            needs=resources_of(flow_run.parameters or {}),
         ).reason
 
     def _limit(self, flow_run: FlowRun) -> tuple[int, list[str]] | None:
@@ -234,8 +238,6 @@ async def why_waiting(client: PrefectClient, flow_run: FlowRun) -> str | None:
     """Say why a flow run waits; None if it does not."""
     if seen_state(flow_run) is not RunState.QUEUED:
         return None
-    if unfit := run_unfit(flow_run):
-        return unfit
     if flow_run.work_pool_name is None:
         return Waiting(None, time.time()).reason if flow_run.deployment_id is not None else None
     return (await Line.read(client, flow_run.work_pool_name)).why(flow_run)

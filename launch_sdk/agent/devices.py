@@ -6,15 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.resources import resource_faults
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-    from prefect.client.schemas.objects import FlowRun
 
 CUDA = "CUDA_VISIBLE_DEVICES"
 _DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -54,6 +52,11 @@ class Devices:
         self.total = {"gpu": len(gpus), "cpu": len(cpus)}
         self._hides_gpus = hides_gpus
         self._held: dict[UUID, tuple[tuple[str, ...], tuple[int, ...]]] = {}
+
+    @property
+    def free(self) -> dict[str, int]:
+        """How much of each kind nobody has."""
+        return {"gpu": len(self._free_gpus), "cpu": len(self._free_cpus)}
 
     def could_hold(self, needs: Mapping[str, int]) -> bool:
         """Whether a run could ever have what it asks for."""
@@ -103,12 +106,6 @@ def devices_of(slots: Mapping[str, int] | None, environment: Mapping[str, str] |
     wanted = given.get("gpu", len(seen))
     gpus = seen[:wanted] if named is not None else [str(number) for number in range(wanted)]
     return Devices(gpus, cores[: given.get("cpu", len(cores))], hides_gpus="gpu" in given)
-
-
-def needs_of(flow_run: FlowRun) -> dict[str, int]:
-    """Read what a run asks for; nothing if it does not say, or not in a way that can be understood."""
-    given = flow_run.parameters.get("resources")
-    return {} if not given or resource_faults(given) else dict(cast("Mapping[str, int]", given))
 
 
 def _installed() -> list[str]:

@@ -73,7 +73,8 @@ class Presence:
             for run, lane in self._slots.holders()
         ]
         trouble = {queue: text[:_TOLD] for queue, text in (self._engines.trouble if self._engines else {}).items()}
-        return AgentRecord.holding(held, **self._about, trouble=trouble)
+        devices = self._slots.devices
+        return AgentRecord.holding(held, **self._about, trouble=trouble, devices=devices.total, free=devices.free)
 
     async def keep(self, require_same_server: Callable[[], None]) -> None:
         """Write what changes and listen, for ever; a server that does not answer is asked again later.

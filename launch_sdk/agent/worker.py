@@ -23,10 +23,10 @@ from prefect.client.schemas.filters import WorkQueueFilter
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker, ProcessWorkerResult
 
 from launch_sdk.agent.cached_reads import ask_once_for_each_run, reads_for_a_run
-from launch_sdk.agent.devices import devices_of, needs_of
+from launch_sdk.agent.devices import devices_of
 from launch_sdk.agent.job_configuration import LaunchJobConfiguration
 from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
-from launch_sdk.specs.resources import described
+from launch_sdk.specs.resources import described, resources_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -224,7 +224,7 @@ class LaunchWorker(ProcessWorker):
         placed: list[WorkerFlowRunResponse] = []
         for entry in flow_run_response:
             lane = Lane.of_queue(self._queue_names.get(entry.work_queue_id, ""))
-            needs = needs_of(entry.flow_run)
+            needs = resources_of(entry.flow_run.parameters)
             if not self._slots.devices.could_hold(needs):
                 await self._tell_unfit(entry.flow_run, needs)
             elif lane is Lane.JOBS and not await self._can_start(entry.flow_run):

@@ -66,6 +66,7 @@ def _show(client: LaunchClient, options: argparse.Namespace) -> None:
             ("queues", ", ".join(agent.queues)),
             ("process", f"{agent.pid} on {agent.host}" if agent.pid is not None else "a worker of Prefect's own"),
             ("runs", _places(agent)),
+            *((f"{kind} free", f"{agent.free.get(kind, 0)} of {count}") for kind, count in agent.devices.items()),
             *((("sweep" if run.is_sweep else "run"), f"{run.run_id} {run.name}") for run in agent.runs),
             ("heard of", _seen(agent)),
         ]

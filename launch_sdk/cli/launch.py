@@ -11,7 +11,7 @@ from launch_sdk.cli.container_options import add_containers, container_of, resou
 from launch_sdk.cli.option_faults import OptionFaults
 from launch_sdk.cli.policy_options import add_policy, policy_of
 from launch_sdk.cli.queued_run import follow
-from launch_sdk.cli.replay import find_run, is_run_directory
+from launch_sdk.cli.replay import find_run, is_run_directory, names_job
 from launch_sdk.errors import ConflictError, NotFoundError
 from launch_sdk.specs.assignments import parse_assignments, parse_overrides
 from launch_sdk.specs.job import checked
@@ -81,7 +81,7 @@ def _main(arguments: Sequence[str]) -> int:
     said = _said(options)
     wanted = _with_uri(said.options.over(said.config))
     if bool(wanted.uri) == bool(wanted.job) and not (wanted.image and not wanted.uri):
-        parser.error("name either a URI (a directory, a git address or a run), a --job, or an image alone (-d)")
+        parser.error("name either a URI (a directory, a git address, a run or a job), a --job, or an image alone (-d)")
     failed = _failed_run(wanted) if options.rerun_failed else None
     if failed is not None:
         wanted = replace(wanted, queue=wanted.queue or failed.view.queue)
@@ -124,7 +124,13 @@ def _launch_uri(options: argparse.Namespace, said: Said, wanted: LaunchConfig) -
     if is_address(uri):
         spec = spec_of_address(wanted, uri, by_hand=uri in {options.uri, options.queue})
         return _launch_spec(options, said, spec, wanted)
-    return _repeat(options, said, wanted, find_run(uri))
+    try:
+        run = find_run(uri)
+    except NotFoundError:
+        if not names_job(uri):
+            raise
+        return _launch_job(options, said, replace(wanted, uri=None, job=uri), uri)
+    return _repeat(options, said, wanted, run)
 
 
 class Said(NamedTuple):
@@ -148,8 +154,8 @@ def _parser() -> Parser:
         "uri",
         nargs="?",
         metavar="URI",
-        help="local directory; git repository (https://, ssh://, user@host:path, file:///); or an earlier run: its id,"
-        " name, page or directory",
+        help="local directory; git repository (https://, ssh://, user@host:path, file:///); an earlier run: its id,"
+        " name, page or directory; or a job: NAME, NAME:ALIAS",
     )
     parser.add_argument(
         "-g",

@@ -116,6 +116,16 @@ def find_run(named: str) -> EarlierRun:
         )
 
 
+def names_job(named: str) -> bool:
+    """Say whether a text that is no run names a job; one with an alias does, be there such a job or not."""
+    if os.sep in named or named.startswith(".") or directory_of(named) is not None:
+        return False
+    from launch_sdk.client import LaunchClient
+
+    with LaunchClient() as client:
+        return ":" in named or client.has_job(named)
+
+
 def _kept_here(named: str) -> RunView | None:
     path = directory_of(named)
     if path is None:

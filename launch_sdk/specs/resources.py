@@ -47,6 +47,12 @@ def parse_resources(text: str, option: str) -> dict[str, int]:
     return cast("dict[str, int]", found)
 
 
+def resources_of(parameters: Mapping[str, object]) -> dict[str, int]:
+    """Read what a run asks for from its parameters; nothing if it does not say, or not in a way that is understood."""
+    given = parameters.get("resources")
+    return {} if not given or resource_faults(given) else dict(cast("Mapping[str, int]", given))
+
+
 def described(counts: Mapping[str, int]) -> str:
     """Write counts for people: `gpu=2, cpu=8`."""
     return ", ".join(f"{kind}={count}" for kind, count in counts.items()) or "nothing"

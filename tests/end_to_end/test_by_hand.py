@@ -7,10 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from launch_sdk.tracking import protocol
 from tests.conftest import Home, eventually
 from tests.end_to_end.test_launch_commands import agent, new_queue
+
+if TYPE_CHECKING:
+    import pytest
 
 SCRIPT = """
 import sys
@@ -35,12 +39,15 @@ def started_by_hand(home: Home, folder: Path) -> Path:
     return run_dir
 
 
-def test_a_script_started_by_hand_goes_through_a_queue_and_becomes_a_job(home: Home, tmp_path: Path) -> None:
+def test_a_script_started_by_hand_goes_through_a_queue_and_becomes_a_job(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_dir = started_by_hand(home, tmp_path / "work")
     kept = tmp_path / run_dir.name
     shutil.copytree(run_dir, kept)
     shutil.rmtree(tmp_path / "work")
     queue = new_queue(home, "by-hand")
+    monkeypatch.setenv("LAUNCH_REGISTER_JOBS", "1")  # of the agent
     with agent(home, "--queues", queue):
         view = home.json("launch", "-q", queue, str(kept), "-s", "lr=0.25")
         assert view["summary"] == {"loss": 2.0, "args": 2}
@@ -48,6 +55,10 @@ def test_a_script_started_by_hand_goes_through_a_queue_and_becomes_a_job(home: H
         assert again["summary"] == {"loss": 2.0, "args": 2}
         job = home.json("launch", "job", "create", "--run", str(kept), "-n", "of-a-script", "-q", queue)
         assert list(job["inputs"]["config"]["properties"]) == ["lr"]
+        assert home.json("launch", "job", "describe", "by-hand")["source"] == view["parameters"]["source"]
+        (tmp_path / "unasked.py").write_text("print('no word of jobs')")
+        home.json("launch", "-q", queue, str(tmp_path), "-E", "unasked.py")
+        assert home.json("launch", "job", "describe", "unasked")["version"] == "v0"
         stored = [path for path in (home.path / "store" / "files").iterdir() if path.read_bytes() == b"8"]
         for path in stored:
             os.unlink(path)  # noqa: PTH108

@@ -84,6 +84,10 @@ def test_a_git_address_is_run_on_a_queue_made_a_job_and_started_again_when_it_fa
         assert (as_it_was["version"], as_it_was["digest"]) == ("v2", home.json(*describe)["digest"])
         replayed = home.json("launch", view["run_id"], "-g", "main", "-q", queue)
         assert replayed["summary"] == {"value": 2, "lr": 0.5}
+        differs = home.json("launch", "run", "diff", view["run_id"], replayed["run_id"])
+        assert differs["code"] == [{"what": "train.py", "change": "changed", "added": 1, "removed": 1}]
+        assert differs["metrics"] == [{"what": "value", "before": 1, "after": 2}]
+        assert (differs["config"], differs["packages"], differs["unknown"]) == ([], [], {})
         refused = home.run("launch", "--job", "served-train", "-g", "main")
         assert (refused.returncode, "git_version: the job has its own" in refused.stderr) == (2, True)
 

@@ -267,8 +267,10 @@ def test_every_version_of_a_job_can_be_started_wherever_a_job_is_named(home: Hom
     config = json.dumps({"job": "many:v0", "overrides": {"run_config": {"old": 3}}})
     runs["config"] = home.json("launch", "-c", config)["run_id"]
     assert "content 0" in home.run("launch", "--job", "many:own-0", "-s", "old=2").stdout
-    assert "content 1" in home.run("launch", "--job", "many:mine", "-s", "new=2").stdout
-    assert "content 1" in home.run("launch", "--job", "many").stdout
+    assert "content 1" in home.run("launch", "many:mine", "-s", "new=2").stdout
+    assert "content 1" in home.run("launch", "many").stdout
+    code = "import launch_sdk as launch; print(launch.launch('many:v0', config={'old': 4}, wait=False).refresh().job)"
+    assert home.run("python", "-c", code, cwd=tmp_path.parent).stdout == "many\n"
     elsewhere = home.run("launch", "--job", "many:v0", "-q", "elsewhere")
     assert "content 0" in elsewhere.stdout, elsewhere.stderr
     for run_id in runs.values():
@@ -324,6 +326,8 @@ def test_jobs_that_cannot_be_are_refused(home: Home, job: str, tmp_path: Path) -
         ([*create, "-E", "train.py", "-n", job, "-q", "elsewhere"], "is on queue 'default'"),
         ([*create, "-E", "train.py", "-n", f"{job}-2", "-q", "nowhere"], "Queue 'nowhere' does not exist"),
         (["launch", "job", "create", "--run", "nope"], "'nope' is neither a directory nor a run"),
+        (["launch", f"{job}:v7"], "has no 'v7'; there are 'latest', 'v0'"),
+        (["launch", "nope"], "'nope' is neither a directory nor a run"),
         (["launch", "job", "describe", f"{job}:v7"], "has no 'v7'; there are 'latest', 'v0'"),
         (["launch", "job", "delete", "nope"], f"'{job}'"),  # among the jobs there are
         (["launch", "--job", job, "-E", "x.py"], "the job has its own entry point"),

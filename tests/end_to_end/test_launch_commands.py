@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -122,17 +123,30 @@ def test_one_agent_serves_two_queues_one_run_at_a_time(home: Home, project: Path
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans))
 
 
-def test_a_cancelled_run_takes_its_program_with_it(home: Home, project: Path) -> None:
+DAEMON = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        print("daemon", os.getpid(), flush=True)
+        time.sleep(600)
+    os._exit(0)
+"""
+
+
+def test_a_cancelled_run_takes_its_program_with_it_and_what_that_has_hidden(home: Home, project: Path) -> None:
+    (project / "main.py").write_text(DAEMON + PROGRAM)
     queue = new_queue(home, "cancelling")
     with agent(home, "--queues", queue):
         run_id = home.json("launch", "-q", queue, str(project), "-s", "seconds=60", "--detach")["run_id"]
-        lines = eventually(
-            lambda: [line for line in home.run("launch", "run", "logs", run_id).stdout.splitlines() if "pid" in line],
-            "the program should have started",
-        )
-        pid = int(lines[0].split()[lines[0].split().index("pid") + 1])
+
+        def processes() -> list[str]:
+            found = re.findall(r"(?:pid|daemon) (\d+)", home.run("launch", "run", "logs", run_id).stdout)
+            return found if len(found) == 2 else []
+
+        pids = eventually(processes, "the program and its daemon should run")
         home.run("launch", "run", "cancel", run_id)
-        eventually(lambda: not Path(f"/proc/{pid}").exists(), "the program should be gone", 20)
+        eventually(lambda: not [pid for pid in pids if Path(f"/proc/{pid}").exists()], "both should be gone", 20)
         eventually(
             lambda: home.json("launch", "run", "show", run_id)["state"] == "cancelled", "the run should be cancelled"
         )

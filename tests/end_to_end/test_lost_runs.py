@@ -125,12 +125,14 @@ def endings(view: Any) -> list[str]:
 
 def test_a_failed_run_starts_again_as_often_and_after_what_its_retries_say(lab: Lab) -> None:
     lab.agent("--max-jobs", "3")
-    again = lab.launch("--retries", "2", "--retry-on", "3,4", "-s", "codes=[3, 4]")
+    again = lab.launch("--retries", "2", "--retry-delay", "3", "--retry-on", "3,4", "-s", "codes=[3, 4]")
     other = lab.launch("--retries", "2", "--retry-on", "3", "-s", "codes=[5, 5]")
     late = lab.launch("--retries", "1", "--run-timeout", "2", "-s", "seconds=60")
     view = lab.ends(again)
     assert view["state"] == "finished"
     assert [(one["ending"], one["exit_code"]) for one in view["attempts"]] == [("failed", 3), ("failed", 4)]
+    first, second = (one["ended"] for one in view["attempts"])
+    assert second - first >= 3
     assert view["summary"] == {"attempt": 3, "done": 2}  # it went on from its checkpoint
     view = lab.ends(other)
     assert (view["state"], view["attempts"], len(lab.starts(other))) == ("failed", [], 1)
@@ -199,23 +201,34 @@ def test_an_agent_that_its_host_ends_puts_its_runs_back_at_once(lab: Lab) -> Non
     assert lab.ends(run)["state"] == "finished"
 
 
-def test_a_run_that_is_cancelled_does_not_start_again(lab: Lab) -> None:
-    lab.agent()
-    run = lab.launch("-s", "seconds=300", "--retries", "5")
-    lab.runs(run)
-    assert lab.home.run("launch", "run", "cancel", run).returncode == 0
-    view = lab.ends(run)
-    assert (view["state"], view["attempts"]) == ("cancelled", [])
+def test_a_run_that_is_cancelled_by_itself_or_with_its_agent_does_not_start_again(lab: Lab) -> None:
+    agent = lab.agent("--name", "to-be-cancelled")
+    for words in (("run", "cancel"), ("agent", "stop", "to-be-cancelled", "--cancel")):
+        run = lab.launch("-s", "seconds=300", "--retries", "5")
+        lab.runs(run)
+        assert lab.home.run("launch", *words, *([run] if words[0] == "run" else [])).returncode == 0
+        view = lab.ends(run)
+        assert (view["state"], view["attempts"]) == ("cancelled", [])
+    assert agent.wait(30) == 0
 
 
 def test_runs_share_the_slots_of_an_agent_and_one_that_asks_for_more_says_so(lab: Lab) -> None:
     (lab.folder / "code" / "main.py").write_text(
         "import os, sys, time\nprint(os.environ['CUDA_VISIBLE_DEVICES'], len(os.sched_getaffinity(0)), flush=True)\n"
-        "open(os.environ['NOTES'], 'a').write(f\"{os.environ['LAUNCH_RUN_ID']} {os.getpid()}\\n\")\ntime.sleep(2)\n"
+        "open(os.environ['NOTES'], 'a').write(f\"{os.environ['LAUNCH_RUN_ID']} {os.getpid()}\\n\")\n"
+        "while os.path.exists(os.environ['NOTES'] + '.hold'): time.sleep(0.05)\n"
     )
+    hold = lab.folder / "notes.hold"
+    hold.touch()
     lab.agent("--max-jobs", "-1", "--slots", "gpu=2,cpu=2", CUDA_VISIBLE_DEVICES="7,8,9")
     runs = [lab.launch("--resources", words) for words in ("gpu=1,cpu=1", "gpu=1,cpu=1", "gpu=2", "gpu=0")]
     too_large = lab.launch("--resources", "gpu=3")
+    lacks = "has gpu=0 free, and it asks for gpu=2."
+    eventually(lambda: lacks in (lab.show(runs[2])["waits"] or ""), "it should say that it waits for GPUs")
+    items = {item["run_id"]: item["waits"] for item in lab.home.json("launch", "queue", "items", lab.queue)}
+    assert lacks in items[runs[2]]
+    assert "has gpu=2 in all, and it asks for gpu=3." in items[too_large]
+    hold.unlink()
     for run in runs:
         assert lab.ends(run)["state"] == "finished"
     output = [(lab.home.path / "runs" / run / "output.log").read_text().split() for run in runs]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import ANY
 
 import httpx
 import pytest
@@ -150,6 +151,7 @@ def test_one_agent_takes_the_urgent_first_with_the_values_that_submitters_chose_
         (seen,) = [one for one in client.agents() if one.name == "far-away"]
         assert (seen.queues, seen.max_jobs, seen.max_schedulers, seen.pid) == ((queue,), 1, 2, process.pid)
         assert [run.run_id for run in seen.runs] == [first.id]
+        assert home.json("launch", "agent", "show", "far-away") == seen.to_json() | {"last_seen": ANY}
 
         program.let_go()
         eventually(lambda: len(program.notes) == 6, "every run should have started")
@@ -180,6 +182,10 @@ def test_deleting_a_queue_ends_what_waits_and_lets_what_runs_go_on_and_another_s
         runs = put(client, program, queue, "runs")
         eventually(lambda: program.notes, "the run should start")
         handle = client.queue(queue)
+        httpx.patch(f"{home.api_url}/work_pools/{queue}", json={"concurrency_limit": 1}).raise_for_status()
+        limited = put(client, program, queue, "limited")
+        assert limited.waits == f"Queue {queue!r} has a concurrency limit of 1 in the Prefect UI: runs."
+        handle.delete_item(limited.id)
         handle.pause()
         waits, off = put(client, program, queue, "waits"), put(client, program, queue, "off")
         assert waits.waits == f"Queue {queue!r} is paused. Go on: launch queue resume {queue}"

@@ -36,6 +36,7 @@ def agent(server: Server, tmp_path: Path) -> Iterator[Callable[..., Agent]]:
         log = tmp_path / f"agent-{len(agents)}.log"
         env = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
         env |= {"PREFECT_API_URL": server.url, "PREFECT_HOME": str(tmp_path / "home"), "DO_NOT_TRACK": "1"}
+        env["PREFECT_WORKER_QUERY_SECONDS"] = str(options.pop("polls_every_s", 10))
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", AGENT, json.dumps(options | {"queues": queues})],

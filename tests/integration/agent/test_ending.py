@@ -116,6 +116,20 @@ def test_the_second_signal_cancels_what_runs(server: Server, agent: Callable[...
     assert not [pid for pid in (note["pid"], *note["programs"]) if is_alive(pid)]
 
 
+def test_the_third_signal_kills_what_does_not_end(server: Server, agent: Callable[..., Agent], tmp_path: Path) -> None:
+    queue = server.queue()
+    one = agent(queue)
+    job = server.deployment(queue, "training", job_variables={"env": {"STUBBORN": "1"}})
+    run = server.start(job, folder=str(tmp_path))
+    (note,) = until(lambda: notes(tmp_path), "the training runs")
+    for said in ("Taking nothing new", "Cancelling", "Killing"):
+        one.process.send_signal(signal.SIGTERM)
+        until(lambda said=said: said in one.text, f"{said}: the signal has arrived")
+    assert one.process.wait(5) == 0, one.text  # a program may take 10 s to leave, unless it is killed
+    assert server.state(run) in {"Cancelled", "Crashed"}
+    assert not [pid for pid in (note["pid"], *note["programs"]) if is_alive(pid)]
+
+
 def test_an_idle_agent_ends_by_itself_but_not_before_its_work_is_done(
     server: Server, agent: Callable[..., Agent], tmp_path: Path
 ) -> None:

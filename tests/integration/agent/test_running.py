@@ -53,6 +53,31 @@ def test_max_jobs_holds_over_all_queues_together(server: Server, agent: Callable
     assert overlap(notes(tmp_path)) == 1
 
 
+def test_queues_are_served_in_turns(server: Server, agent: Callable[..., Agent], tmp_path: Path) -> None:
+    queues = [server.queue(), server.queue()]
+    folders = [tmp_path / queue for queue in queues]
+    runs: list[str] = []
+    for queue, folder, count in zip(queues, folders, (4, 2), strict=True):
+        folder.mkdir()
+        job = server.deployment(queue, "quick")
+        runs += [server.start(job, folder=str(folder)) for _ in range(count)]
+    agent(*queues, max_jobs=1)
+    assert [server.ends_as(run) for run in runs] == ["Completed"] * 6
+    long, short = ([note["began"] for note in notes(folder)] for folder in folders)
+    assert max(short) < max(long), "the short line is not kept waiting by the long one"
+
+
+def test_an_agent_hears_of_a_run_at_once_and_one_that_hears_nothing_looks(
+    server: Server, agent: Callable[..., Agent], tmp_path: Path
+) -> None:
+    heard, looked_for = server.queue(), server.queue()
+    agent(heard, polls_every_s=600)
+    agent(looked_for, polls_every_s=1, is_deaf=True)
+    for queue in (heard, looked_for):
+        run = server.start(server.deployment(queue, "quick"), folder=str(tmp_path))
+        assert server.ends_as(run, seconds=10) == "Completed"
+
+
 def test_a_scheduler_takes_no_place_of_a_job(server: Server, agent: Callable[..., Agent], tmp_path: Path) -> None:
     queue = server.queue()
     agent(queue, max_jobs=1, max_schedulers=1)

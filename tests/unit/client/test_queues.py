@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PACKED = RunSpec("sha256:" + "0" * 64, ("train.py",))
 THREADS = QueueConfig(env={"N": "{{n}}"}, variables={"n": {"type": "integer", "default": 1, "maximum": 4}})
 RUN = HeldRun("1", "first")
+TWO_GPUS = {"devices": {"gpu": 2, "cpu": 4}, "free": {"gpu": 1, "cpu": 4}}
 
 
 @pytest.fixture
@@ -152,6 +153,20 @@ def agent(**changes: Any) -> AgentView:
         (Waiting("q", 0.0, agents=[agent(max_schedulers=0)], is_sweep=True), "Agent a is full (0 at once): nothing."),
         (Waiting("q", 0.0, agents=[agent(max_jobs=-1, runs=(RUN, RUN))]), "An agent is about to take it."),
         (Waiting("q", 0.0, agents=[agent(max_jobs=None)]), "An agent is about to take it."),
+        (
+            Waiting("q", 0.0, agents=[agent(**TWO_GPUS)], needs={"gpu": 2}, before=1),
+            "Agent a has gpu=1 free, and it asks for gpu=2. Taken before it: 1.",
+        ),
+        (
+            Waiting("q", 0.0, agents=[agent(**TWO_GPUS)], needs={"gpu": 3, "cpu": 1}),
+            "Agent a has gpu=2, cpu=4 in all, and it asks for gpu=3, cpu=1.",
+        ),
+        (
+            Waiting("q", 0.0, agents=[agent(**TWO_GPUS), agent(runs=(RUN,))], needs={"gpu": 2}),
+            "and it asks for gpu=2; agent a is full (1 at once): first.",
+        ),
+        (Waiting("q", 0.0, agents=[agent(**TWO_GPUS)], needs={"gpu": 1}), "An agent is about to take it."),
+        (Waiting("q", 0.0, agents=[agent()], needs={"gpu": 1}), "An agent is about to take it."),
         (Waiting("q", 0.0, agents=[agent(wanted="stop")]), "a takes nothing new, as it was asked to stop."),
         (Waiting("q", 0.0, agents=[agent()], limit=(2, ["x", "y"])), "concurrency limit of 2 in the Prefect UI: x, y."),
         (Waiting("q", 0.0, agents=[agent()], limit=(2, ["x"])), "An agent is about to take it."),
@@ -159,7 +174,10 @@ def agent(**changes: Any) -> AgentView:
         (Waiting("q", 0.0, is_paused=True), "Queue 'q' is paused."),
         (Waiting("q", 0.0, starts=7200.0), "It is to start at 1970-01-01 02:00:00 UTC, in 2 h."),
         (Waiting("q", 0.0, starts=90.0, state_name="AwaitingRetry"), "It is to be tried again at"),
-        (Waiting("q", 0.0, state_name="AwaitingConcurrencySlot"), "Its deployment has a concurrency limit"),
+        (
+            Waiting("q", 0.0, starts=30.0, state_name="AwaitingConcurrencySlot"),
+            "Its deployment has a concurrency limit",
+        ),
         (Waiting(None, 0.0), "Its queue was deleted."),
     ],
 )

@@ -9,11 +9,12 @@ import sys
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from launch_sdk._prefect import names
 from launch_sdk._prefect.attempts import attempts_of, process_is_gone
-from launch_sdk._prefect.lost_runs import Unchanged
+from launch_sdk._prefect.lost_runs import LOOK_EVERY_S, SILENT_S, Unchanged
 from launch_sdk.runs.processes import has_processes, is_alive, process_identifier
 from launch_sdk.tracking import protocol
 
@@ -69,3 +70,11 @@ def test_how_long_a_value_is_the_same_is_counted_from_when_it_was_first_seen_or_
     ]
     unchanged.forget()
     assert unchanged.note("a", 2, 100.0) == 0
+
+
+@pytest.mark.parametrize("first_look", range(int(LOOK_EVERY_S)))
+def test_an_agent_of_another_machine_is_given_up_within_a_minute_of_its_last_word(first_look: int) -> None:
+    unchanged = Unchanged()
+    looks = (first_look + LOOK_EVERY_S * number for number in range(10))
+    given_up = next(now for now in looks if unchanged.note("agent", "its last heartbeat", now) >= SILENT_S)
+    assert given_up + LOOK_EVERY_S / 2 < 60  # the rest is for looking itself

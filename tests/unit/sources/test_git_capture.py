@@ -211,6 +211,11 @@ def test_two_untracked_gigabytes_are_left_out_at_once(repository: UserRepository
     assert captured.left_out["weights.bin"].startswith("holds 2147 MB, more than 100 MB")
 
 
+def test_a_large_file_can_be_taken(repository: UserRepository) -> None:
+    repository.write({"taken.bin": b"x" * 3000, "left.bin": b"x" * 3000, ".launchignore": b"!taken.bin\n"})
+    assert list(repository.capture(CaptureRules(max_file_bytes=2000)).left_out) == ["left.bin"]
+
+
 def test_too_much_in_all_is_refused_and_the_largest_are_named(repository: UserRepository) -> None:
     repository.write({"a.bin": b"x" * 3000, "b.bin": b"x" * 2000})
     with pytest.raises(InvalidSpecError, match=r"more than 0 MB\. Keep data out.*The largest: a\.bin .*, b\.bin"):
