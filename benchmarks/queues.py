@@ -1,7 +1,7 @@
 """Queues and agents beside Prefect's own: how soon a run starts, what one costs, and idling, and a long line.
 
     python benchmarks/queues.py [--parts start,cold,noop,idle,drain] [--database sqlite|postgresql] [--json FILE]
-                                [--rounds 15] [--runs 200] [--drain 2000] [--ray PYTHON] [--syne PYTHON]
+                                [--rounds 15] [--runs 200] [--drain 2000] [--ray PYTHON] [--syne PYTHON] [--ours]
 
 One server with its data in a temporary folder, ours and Prefect's process worker in turns.
 
@@ -13,6 +13,8 @@ noop: runs that do nothing, all enqueued at once, 2 and 8 at a time; wall time f
 idle: processor time of agent and server over half a minute, and their memory; own memory (PSS and USS of
     /proc/PID/smaps_rollup) of the two processes of a run that sleeps. Linux.
 drain: 2,000 runs enqueued by eight clients at once; each must have run once. What the server did for them.
+
+With --ours, start, cold and noop leave out the others, which take most of the time.
 """
 
 from __future__ import annotations
@@ -243,6 +245,7 @@ def main() -> None:
     parser.add_argument("--idle-seconds", type=float, default=30.0)
     parser.add_argument("--ray", help="interpreter with ray[tune]")
     parser.add_argument("--syne", help="interpreter with syne-tune")
+    parser.add_argument("--ours", action="store_true", help="only ours, of start, cold and noop")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     parts = {"start": start, "cold": cold, "noop": noop, "idle": idle, "drain": drain}
@@ -276,6 +279,8 @@ def start(here: Bench, options: argparse.Namespace) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     for name, (job, serving) in sides.items():
+        if job is stock and options.ours:
+            continue
         with serving:
             singles(here, job, 3)  # the first ones of each are not counted
             took = singles(here, job, options.rounds)
@@ -293,6 +298,8 @@ def cold(here: Bench, options: argparse.Namespace) -> dict[str, Any]:
             ("agent", plain, lambda: here.agent("plain", 1)),
             ("Prefect worker", stock, lambda: here.worker(1)),
         ):
+            if job is stock and options.ours:
+                continue
             run = job.enqueue()
             began = time.time()
             with serve():
@@ -302,6 +309,7 @@ def cold(here: Bench, options: argparse.Namespace) -> dict[str, Any]:
     return {
         name: {"median_s": round(statistics.median(times), 3), "max_s": round(max(times), 3)}
         for name, times in took.items()
+        if times
     }
 
 
@@ -326,6 +334,8 @@ def noop(here: Bench, options: argparse.Namespace) -> dict[str, Any]:
             ("plain", plain, here.agent("plain", at_once)),
             ("stock", stock, here.worker(at_once)),
         ):
+            if job is stock and options.ours:
+                continue
             with serving:
                 job.enqueue()
                 job.finish(done[name] + 1)
