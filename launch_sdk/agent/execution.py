@@ -301,10 +301,17 @@ class Execution:
                 await self._client.set_flow_run_state(flow_run_id, Cancelling(message=message), force=True)
                 flow_run = await self._client.read_flow_run(flow_run_id)
             await self._canceller.cancel(flow_run, message)
+            await self._settle(flow_run_id)
         except Exception:
             _logger.exception("Cancelling flow run '%s' failed.", flow_run_id)
         finally:
             cancelled.set()
+
+    async def _settle(self, flow_run_id: UUID) -> None:
+        """Say that a run is Cancelled whose process had gone before it could be: it was killed meanwhile."""
+        current = await self._client.read_flow_run(flow_run_id)
+        if current.state is not None and current.state.is_cancelling() and self._processes.get(flow_run_id) is None:
+            await self._states.propose_cancelled(current, {"message": "The run was killed while it was cancelled."})
 
     def _control_env(self, flow_run_id: UUID) -> dict[str, str]:
         try:
