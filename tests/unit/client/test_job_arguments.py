@@ -45,6 +45,14 @@ def test_parameters_are_arguments_where_the_program_had_no_config_or_the_command
     assert job_arguments(_job(recorded), sweep, {"lr": 0.1}) == words
 
 
+def test_the_program_that_an_image_starts_by_itself_gets_parameters_too() -> None:
+    bare = parse_sweep(parse_document(f"{BARE}}}"))
+    given = parse_sweep(parse_document(f"{BARE}, command: ['${{program}}', '${{args_no_hyphens}}']}}"))
+    own = Job("plain", "default", RunSpec("image:a/b:1", (), inputs=infer_inputs(None, {}).to_dict()))
+    assert job_arguments(own, bare, {"lr": 0.1}) == ("--lr=0.1",)
+    assert job_arguments(own, given, {"lr": 0.1}) == ("lr=0.1",)
+
+
 def test_a_command_that_starts_another_program_than_the_job_is_refused_at_its_line() -> None:
     document = parse_document(f"{BARE},\n command: [python, other.py, '${{args}}']}}")
     with pytest.raises(InvalidSpecError, match=r"job 'plain' starts python plain\.py") as refused:
