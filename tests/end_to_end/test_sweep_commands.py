@@ -302,6 +302,8 @@ def test_a_sweep_is_paused_resumed_stopped_exported_and_deleted(home: Home, proj
 
     home.run("launch", "sweep", "resume", sweep_id)
     eventually(lambda: programs_of(project), "the sweep should go on")
+    refused = home.run("launch-sweep", "--resume_id", sweep_id)
+    assert (refused.returncode, "is running already" in refused.stderr) == (2, True), refused.stderr
     assert home.json("launch", "sweep", "stop", sweep_id)["state"] == "stopping"
     stopped = eventually(
         lambda: (now := home.json("launch", "sweep", "show", sweep_id))["state"] == "stopped" and now,
@@ -354,7 +356,7 @@ def test_initial_points_retries_and_time_caps_hold_on_real_runs(home: Home, proj
         "retries": 1,
         "max_failed": 0,
         "max_run_time": 4,
-        "launch": {"overrides": {"run_config": {"epochs": 7}}},
+        "launch": {"overrides": {"run_config": {"epochs": 7, "x": 99}}},  # what the sweep varies is above it
     }
     view = home.json("launch-sweep", str(write_sweep(project, points=3, **more)))
     assert (view["state"], view["runs"][0]["parameters"]["x"]) == ("finished", 2), view

@@ -391,6 +391,21 @@ def test_the_runs_of_a_sweep_are_a_data_frame(client: LaunchClient, server: Fake
     assert list(frame["metric"]) == list(frame["summary.loss"]) == [3.0, 1.0, 2.0]
 
 
+def test_a_sweep_over_an_image_is_one_of_the_job_that_is_made_of_it(client: LaunchClient, server: FakeGateway) -> None:
+    value = {"method": "grid", "image_uri": "me/trainer:1", "parameters": {"x": {"values": [1]}}, "run_cap": 1}
+    command = ["python", "/train.py", "${args}"]
+    sources = [{"stdout": r"(?P<loss>\d+)"}]
+    sweep = client.submit_sweep(Document({**value, "command": command, "metric_sources": sources}))
+    job = client.job("job-me-trainer")
+    assert (job.spec.source, job.spec.entry_point) == ("image:me/trainer:1", ("python", "/train.py"))
+    assert job.spec.metric_sources == tuple(sources)
+    assert sweep.refresh().document["job"] == "job-me-trainer:v0"
+    assert client.submit_sweep(Document(value)).refresh().document["job"] == "job-me-trainer:v1"
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    client.resume_sweep(sweep.id, Document({**value, "run_cap": 2}))
+
+
 def test_a_job_that_does_not_exist_starts_no_sweep(client: LaunchClient, server: FakeGateway) -> None:
     for job in ("nobodys", "nobodys:v3", "nobody/deployment"):
         document = {"method": "grid", "job": job, "parameters": {"x": {"values": [1]}}}

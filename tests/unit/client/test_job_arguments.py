@@ -36,6 +36,7 @@ def _job(recorded: Mapping[str, Any] | None, *entry_point: str) -> Job:
         ({"lr": 0.5}, ", command: ['${interpreter}', '${program}', '${args_no_hyphens}']", ("--own", "lr=0.1")),
         ({"lr": 0.5}, ", command: ['${env}', python, plain.py, '--rate=${lr}']", ("--own", "--rate=0.1")),
         ({}, ", command: ['${program}']", ("--own",)),
+        ({"lr": 0.5}, ", command: ['${env}', '${args}']", ("--own", "--lr=0.1")),
     ],
 )
 def test_parameters_are_arguments_where_the_program_had_no_config_or_the_command_says_so(
