@@ -164,8 +164,10 @@ def test_a_sweep_survives_the_death_of_everything(own: Home, project: Path) -> N
     assert marks(project, "started") == [0, 1, 1, 2, 2, 3, 4]
 
 
-def test_a_sweep_goes_on_when_its_server_comes_back(own: Home, project: Path) -> None:
+def test_a_sweep_that_goes_on_is_not_resumed_and_goes_on_when_its_server_comes_back(own: Home, project: Path) -> None:
     sweep_id = begin(own, project)
+    refused = own.run("launch-sweep", "--resume_id", sweep_id)
+    assert (refused.returncode, "is running already" in refused.stderr) == (2, True), refused.stderr
     kill(own.json("launch", "server", "status")["pid"])
     own.json("launch", "server", "start")
     open_gate(project)
