@@ -85,7 +85,7 @@ def kill(*pids: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def resume(own: Home, sweep_id: str, **more: str) -> dict[str, Any]:
+def resume(own: Home, sweep_id: str, **more: Any) -> dict[str, Any]:
     done = own.run("launch-sweep", "--resume_id", sweep_id, "--json", **more)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
