@@ -6,7 +6,7 @@
 A cycle is what `flows/run_sweep.py` does between two waits: read the children from a real server, settle, `plan` (with
 one free place, so that one run is suggested), and write the artifacts. The server is an embedded one in a temporary
 home; the runs are flow runs as a sweep makes them, copied in its database. Each size is measured in a process of its
-own, for the memory. Times are medians, on the clock; those of suggestions are of processor time too.
+own, for the memory. Times are medians, on the clock; those of suggestions also the slowest, and of processor time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BIN = Path(sys.executable).parent
 PARAMETERS: dict[str, Any] = {f"x{axis}": {"min": 0.0, "max": 1.0} for axis in range(6)}
@@ -45,14 +48,15 @@ METHODS = ("random", "bayes", "tpe")
 SIZES = (50, 200, 1000, 10_000)
 RUNNING = 64
 CYCLES = 15
+SUGGESTIONS = 9
 
 
 def loss(parameters: dict[str, Any]) -> float:
     return sum((hash(str(value)) % 1000) / 1000 for value in parameters.values())
 
 
-def latency(method: str, space_name: str, size: int) -> tuple[float, float]:
-    """Give milliseconds of one suggestion, on the clock and of processor time, after `size` runs; 64 more run."""
+def latency(method: str, space_name: str, size: int) -> tuple[float, float, float]:
+    """Give milliseconds of one suggestion after `size` runs, 64 more run: by the clock, the slowest, processor time."""
     from launch_sdk.specs.document import Document
     from launch_sdk.specs.space import parse_parameters
     from launch_sdk.sweeps.samplers import Observation, make_sampler
@@ -67,26 +71,32 @@ def latency(method: str, space_name: str, size: int) -> tuple[float, float]:
 
     sampler.suggest(space, known(), size + RUNNING)  # the first one imports
     clock, processor = [], []
-    for again in range(5):
+    for again in range(SUGGESTIONS):
         observations = known()
         start = (time.perf_counter(), time.process_time())
         sampler.suggest(space, observations, size + RUNNING + again)
         clock.append(time.perf_counter() - start[0])
         processor.append(time.process_time() - start[1])
-    return 1000 * statistics.median(clock), 1000 * statistics.median(processor)
+    return 1000 * statistics.median(clock), 1000 * max(clock), 1000 * statistics.median(processor)
 
 
 def show_latencies(methods: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    print(f"| ms of one suggestion, {RUNNING} running (processor) | {' | '.join(f'{size:,}' for size in SIZES)} |")
+    print(
+        f"| ms of one suggestion, {RUNNING} running: median (slowest, processor) | {_cells(f'{s:,}' for s in SIZES)} |"
+    )
     print("|---" * (len(SIZES) + 1) + "|")
     for method in methods:
         for space in SPACES:
             times = [latency(method, space, size) for size in SIZES]
             found[f"{method}, {space}"] = dict(zip(SIZES, times, strict=True))
-            cells = [f"{clock:.0f} ({processor:.0f})" for clock, processor in times]
-            print(f"| {method}, {space} | {' | '.join(cells)} |", flush=True)
+            cells = (f"{clock:.0f} ({slowest:.0f}, {processor:.0f})" for clock, slowest, processor in times)
+            print(f"| {method}, {space} | {_cells(cells)} |", flush=True)
     return found
+
+
+def _cells(words: Iterable[str]) -> str:
+    return " | ".join(words)
 
 
 async def create(size: int, sweep_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from launch_sdk.errors import ConflictError
@@ -16,6 +17,7 @@ from launch_sdk.runs.packing import pack_program
 from launch_sdk.session import Gateway, Session
 from launch_sdk.specs.command import expand_variables
 from launch_sdk.specs.document import Document
+from launch_sdk.specs.image_sweep import as_job
 from launch_sdk.specs.job import checked
 from launch_sdk.specs.placement import DEFAULT_PLACEMENT, DEFAULT_QUEUE, Placement
 from launch_sdk.specs.run_spec import RunSpec
@@ -97,7 +99,7 @@ class LaunchClient(JobCalls):
     def submit_sweep(
         self, document: Document, *, queue: str | None = None, prior_runs: Sequence[str] = ()
     ) -> LaunchedSweep:
-        """Start a sweep; the folder of its program is packed first.
+        """Start a sweep; the folder of its program is packed first, and an image is made a job.
 
         Args:
             document: the sweep file.
@@ -111,6 +113,11 @@ class LaunchClient(JobCalls):
         """
         spec = parse_sweep(document)
         prior = self.read_prior_runs(spec, prior_runs)
+        if spec.image is not None:
+            first_queue = queue or spec.queue or DEFAULT_QUEUE
+            made = self.create_job(spec.image.spec, name=spec.image.job, first_queue=first_queue)
+            document = replace(document, value=as_job(document.value, made.reference))
+            spec = parse_sweep(document)
         job = self.job(spec.own_job) if spec.own_job else None
         if spec.scheduler.job:
             self.job(spec.scheduler.job)

@@ -98,7 +98,8 @@ def check_command(job: Job, sweep: SweepSpec, document: Document) -> None:
     """
     if sweep.command is None or words_after_program(sweep.command, job.spec.entry_point) is not None:
         return
-    message = f"job {job.name!r} starts {shlex.join(job.spec.entry_point)}; only arguments may follow, as in"
+    own = shlex.join(job.spec.entry_point) or "what its image starts"
+    message = f"job {job.name!r} starts {own}; only arguments may follow, as in"
     example = ["${interpreter}", "${program}", "${args}"]
     raise InvalidSpecError(document.name, [document.fault(("command",), f"{message} {example}")])
 
@@ -119,7 +120,8 @@ def job_arguments(job: Job, sweep: SweepSpec, parameters: Mapping[str, Any]) -> 
         words = words_after_program(sweep.command, job.spec.entry_point) or ()
     elif job.inputs is not None and job.inputs.is_open:
         words = ("${args}",)
-    given = render_command(words, job.spec.entry_point[0], parameters)
+    program = next(iter(job.spec.entry_point), "")  # an image may start one by itself
+    given = render_command(words, program, parameters)
     return (*given, *sweep.args) if sweep.args else (*job.spec.args, *given)
 
 

@@ -249,6 +249,10 @@ class SweepRuns:
         return task_run.id
 
     async def _find_target(self) -> None:
+        if self.spec.image is not None:  # launch-sweep makes the job; from the form of the UI nobody has
+            made = f"launch job create image {self.spec.image.name}"
+            told = f"make a job of it: {made}; then write job: {self.spec.image.job} in its place"
+            raise InvalidSpecError("The sweep", [Fault("image_uri", told)])
         if self.spec.own_job is not None:
             await self._find_job(self.spec.own_job)
             return

@@ -119,7 +119,7 @@ def _announce(spec: SweepSpec) -> None:
     """Say what will be done, before anything slow happens."""
     limit = spec.run_limit
     runs = f"{limit} runs" if limit else "runs until you stop it"
-    what = spec.program or spec.job
+    what = spec.program or spec.job or (spec.image and spec.image.name)
     goal = f", to {spec.metric.goal} {spec.metric.name}" if spec.metric else ""
     chosen = f"chosen by {spec.scheduler.job}" if spec.scheduler.job else spec.method
     how = f"{chosen}, {runs}, {spec.num_workers} at a time{goal}"

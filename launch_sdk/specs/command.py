@@ -32,10 +32,15 @@ _ARGS_MACROS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
 }
 
 
-def command_faults(command: Sequence[str]) -> list[str]:
-    """List what is wrong with a command before any run."""
+def command_faults(command: Sequence[str], *, has_program: bool = False) -> list[str]:
+    """List what is wrong with a command before any run.
+
+    Args:
+        command: words of the sweep file.
+        has_program: whether a job or an image has a program without it; then it may be arguments alone.
+    """
     known = {"${env}", "${interpreter}", "${program}", ARGS_FILE, *_ARGS_MACROS}
-    if all(word in {"${env}", ARGS_FILE} or word in _ARGS_MACROS for word in command):
+    if not (has_program and command) and is_arguments(command):
         return ["starts nothing: name a program, as in ['${interpreter}', '${program}', '${args}']"]
     return [
         f"{word!r} is not a macro; known are {', '.join(sorted(known))}"
@@ -65,9 +70,16 @@ def render_command(command: Sequence[str] | None, program: str, parameters: Mapp
     return words
 
 
+def is_arguments(command: Sequence[str]) -> bool:
+    """Say whether a command is macros of arguments alone, and names nothing to start."""
+    return all(word in {"${env}", ARGS_FILE} or word in _ARGS_MACROS for word in command)
+
+
 def words_after_program(command: Sequence[str], entry_point: Sequence[str]) -> tuple[str, ...] | None:
     """Give the words of a command after the program that it starts; None if it starts another than `entry_point`."""
     words, own = _without_starters(command), _without_starters(entry_point)
+    if is_arguments(words):
+        return words
     if words[:1] == ("${program}",):
         return words[1:]
     return words[len(own) :] if own and words[: len(own)] == own else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.distributions import canonical
 from launch_sdk.specs.document import Document
+from launch_sdk.specs.image_sweep import as_job
 from launch_sdk.specs.scheduler_spec import own_reference
 from launch_sdk.specs.sweep_spec import KEYS, parse_sweep
 from launch_sdk.specs.wandb_blocks import has_own_scheduler, is_own_scheduler
@@ -57,6 +58,7 @@ def change_sweep(
     """
     if not isinstance(cast("object", document.value), dict):
         raise InvalidSpecError(document.name, [document.fault((), "must be a mapping of sweep keys")])
+    document = replace(document, value=as_job(cast("dict[str, Any]", document.value)))
     new = cast("dict[str, Any]", document.value)
     merged = dict(before) | {key: new[key] for key in new if key in CHANGEABLE or key not in KEYS}
     for key in BLOCKS:

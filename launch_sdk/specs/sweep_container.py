@@ -14,7 +14,7 @@ from launch_sdk.specs.container import ContainerSpec, merged_containers
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.launch_config import LaunchConfig
 from launch_sdk.specs.launch_config_file import parse_launch_config
-from launch_sdk.specs.wandb_blocks import CONTAINER_KEYS, has_own_scheduler, is_deployment
+from launch_sdk.specs.wandb_blocks import BUILD_KEYS, CONTAINER_KEYS, has_own_scheduler, is_deployment
 
 _OF_PROGRAM = "command goes with an image that starts its own program; this sweep names a program, leave it out"
 _OF_DEPLOYMENT = "goes with a program or a job; a deployment starts as it was made. Leave it out"
@@ -58,9 +58,9 @@ def parse_container(document: Document, faults: list[Fault]) -> SweepContainer:
     value = cast("Mapping[str, Any]", document.value)
     launch, scheduler = _mapping(value.get("launch")), _mapping(value.get("scheduler"))
     said = {key: launch[key] for key, kind in CONTAINER_KEYS.items() if isinstance(launch.get(key), kind)}
-    dockerfile = _mapping(launch.get("overrides")).get("dockerfile")
-    if isinstance(dockerfile, str):
-        said["overrides"] = {"dockerfile": dockerfile}
+    overrides = _mapping(launch.get("overrides"))
+    if built := {key: overrides[key] for key, kind in BUILD_KEYS.items() if isinstance(overrides.get(key), kind)}:
+        said["overrides"] = built
     if is_deployment(value.get("job")):
         faults += [document.fault(("launch", key), _OF_DEPLOYMENT) for key in said if said[key]]
         return SweepContainer()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-from launch_sdk.specs.wandb_blocks import ENGINE, ENGINE_KEYS, LAUNCH_KEYS, SCHEDULER_KEYS
+from launch_sdk.specs.wandb_blocks import ENGINE, ENGINE_KEYS, SCHEDULER_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -32,8 +32,6 @@ _TYPE_NAMES = {
 def _unknown(key: object, known: Mapping[str, Any]) -> str:
     if key in ENGINE_KEYS and known is SCHEDULER_KEYS:
         return ENGINE
-    if key == "image_uri" and known is not LAUNCH_KEYS:
-        return "is a key of W&B's that is not supported here; beside a program or job write launch: {image_uri: ...}"
     if key in NOT_SUPPORTED:
         return "is a key of W&B's that is not supported; leave it out"
     return f"unknown key; {nearest(key, known)}"

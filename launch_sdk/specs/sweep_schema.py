@@ -18,7 +18,7 @@ from launch_sdk.specs.optuna_spec import OPTUNA_KEYS, PART_KEYS, SOURCE
 from launch_sdk.specs.scheduler_spec import DEFAULT_WORKERS
 from launch_sdk.specs.space import DEPRECATED, DISTRIBUTION_KEYS, NAME
 from launch_sdk.specs.sweep_limits import COST_KEYS, DURATION
-from launch_sdk.specs.sweep_spec import KEYS, METHODS
+from launch_sdk.specs.sweep_spec import KEYS, METHODS, TARGETS
 from launch_sdk.specs.wandb_blocks import (
     CONTROLLER_KEYS,
     CONTROLLERS,
@@ -72,6 +72,7 @@ _INFERRED = ("constant", "categorical", "categorical_w_probabilities", "uniform"
 _DESCRIPTIONS = {
     "program": "Script to run, relative to this file; or give job.",
     "job": "Name of a job, or flow/deployment; or give program.",
+    "image_uri": "An image of containers that is run as it is; or give program or job.",
     "method": "How parameters are chosen.",
     "metric": "What to make better: a value that the program logs.",
     "parameters": "What each parameter may be.",
@@ -139,9 +140,7 @@ def sweep_schema() -> Schema:
         ],
         "if": {"required": ["method"], "properties": {"method": {"const": "custom"}}},
         "then": _OWN_SCHEDULER,
-        "oneOf": [
-            {"properties": {key: given}, "required": [key], "title": f"with a {key}"} for key in ("program", "job")
-        ],
+        "oneOf": [{"properties": {key: given}, "required": [key], "title": f"with a {key}"} for key in TARGETS],
         "additionalProperties": False,
         "$defs": _parameter_definitions(),
     }

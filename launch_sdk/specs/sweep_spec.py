@@ -9,6 +9,7 @@ from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.specs.command import command_faults
 from launch_sdk.specs.document import unusable_values
 from launch_sdk.specs.early_stop_spec import EarlyStopSpec, parse_early_stop
+from launch_sdk.specs.image_sweep import SweptImage, parse_image
 from launch_sdk.specs.initial_points import parse_initial
 from launch_sdk.specs.metric import Goal, Impute, Metric, parse_metric
 from launch_sdk.specs.metric_source import parse_metric_sources
@@ -42,9 +43,11 @@ __all__ = ["KEYS", "LEARNING", "METHODS", "Goal", "Impute", "Method", "Metric", 
 Method = Literal["grid", "random", "bayes", "tpe", "optuna", "custom"]
 METHODS: tuple[str, ...] = get_args(Method)
 LEARNING: frozenset[str] = frozenset({"bayes", "tpe", "optuna"})  # the methods that learn from the metric
+TARGETS = ("program", "job", "image_uri")
 KEYS = {
     "program": str,
     "job": str,
+    "image_uri": str,
     "method": str,
     "metric": dict,
     "parameters": dict,
@@ -82,8 +85,8 @@ class SweepSpec:
         method: how parameters are chosen.
         space: what the parameters may be.
         metric: what to make better; None only with `grid` and `random`.
-        program: script to run, relative to the file's folder; None if `job` is given.
-        job: what to run: the name of a job, or `flow/deployment`; None if `program` is given.
+        program: script to run, relative to the file's folder; None if a job or an image is run.
+        job: what to run: the name of a job, or `flow/deployment`; None if a program or an image is run.
         command: how to start the program, with W&B's macros; None for the default.
         run_cap: how many runs at most; None for no limit but the space's own.
         num_workers: how many runs at once.
@@ -102,6 +105,7 @@ class SweepSpec:
         notes: what the file says that changes nothing here.
         placement: how its runs stand on their queue.
         container: which container its runs want, and what of their agent's machine.
+        image: what to run if it is an image; such a sweep is submitted as one of the job that is made of it.
     """
 
     method: Method
@@ -130,6 +134,7 @@ class SweepSpec:
     notes: tuple[str, ...] = ()
     placement: Placement = field(default_factory=Placement)
     container: SweepContainer = field(default_factory=SweepContainer)
+    image: SweptImage | None = None
 
     @property
     def own_job(self) -> str | None:
@@ -219,6 +224,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         faults.append(document.fault(("run_cap",), f"must be at least 1, not {run_cap}"))
     command = _command(document, value, faults)
     metric_sources = _metric_sources(document, value, faults)
+    image = parse_image(document, command, metric_sources, faults)
     environment = _environment(document, value, faults)
     early_stop = parse_early_stop(document, faults)
     limits = parse_limits(document, value, faults)
@@ -255,6 +261,7 @@ def parse_sweep(document: Document) -> SweepSpec:
         notes=(*notes_of(value), *exponent_notes(space)),
         placement=placement,
         container=container,
+        image=image,
     )
 
 
@@ -283,7 +290,9 @@ def _command(document: Document, value: Mapping[str, Any], faults: list[Fault]) 
         else:
             faults.append(document.fault(("command", index), f"must be a word, not {describe(word)}"))
     if len(words) == len(cast("list[object]", command)):
-        faults += [document.fault(("command",), message) for message in command_faults(words)]
+        has_program = not value.get("program") and bool(value.get("job") or value.get("image_uri"))
+        told = command_faults(words, has_program=has_program)
+        faults += [document.fault(("command",), message) for message in told]
     return tuple(words)
 
 
@@ -302,8 +311,8 @@ def _environment(document: Document, value: Mapping[str, Any], faults: list[Faul
     environment = value.get("environment")
     if not isinstance(environment, str):
         return "current"
-    if not value.get("program") and value.get("job"):
-        faults.append(document.fault(("environment",), "goes with program only; a job has its own"))
+    if not value.get("program") and (value.get("job") or value.get("image_uri")):
+        faults.append(document.fault(("environment",), "goes with program only; a job or an image has its own"))
     elif message := environment_fault(environment):
         faults.append(document.fault(("environment",), message))
     return environment
@@ -317,16 +326,12 @@ def _kind_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
 
 
 def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
-    """Exactly one of `program` and `job` says what to run."""
-    if value.get("program") and value.get("job"):
-        return [
-            document.fault(
-                ("job",), "give either program (a script beside this file) or job (a name or flow/deployment), not both"
-            )
-        ]
-    if not value.get("program") and not value.get("job"):
-        there = "program (a script beside this file) or job (a name or flow/deployment)"
-        return [document.fault((), f"nothing to run: give {there}")]
+    """Exactly one of `program`, `job` and `image_uri` says what to run."""
+    named = [key for key in TARGETS if value.get(key)]
+    if len(named) != 1:
+        there = "program (a script beside this file), job (a name or flow/deployment) or image_uri (an image)"
+        told = f"nothing to run: give {there}" if not named else f"give one of {there}, not {' and '.join(named)}"
+        return [document.fault(tuple(named[1:2]), told)]
     if isinstance(job := value.get("job"), str) and (job.count("/") > 2 or job.endswith("/")):  # noqa: PLR2004  # W&B's
         return [document.fault(("job",), f"{job!r} must be the name of a job, or a deployment as flow/deployment")]
     return []

@@ -49,7 +49,8 @@ LAUNCH_KEYS: Mapping[str, Types] = {
     "template_variables": dict,
     **CONTAINER_KEYS,
 }
-OVERRIDE_KEYS: Mapping[str, Types] = {"run_config": dict, "args": list, "dockerfile": str}
+BUILD_KEYS: Mapping[str, Types] = {"dockerfile": str, "build_context": str}  # of the images of runs
+OVERRIDE_KEYS: Mapping[str, Types] = {"run_config": dict, "args": list, **BUILD_KEYS}
 CONTROLLER_KEYS: Mapping[str, Types] = {"type": str}
 CONTROLLERS = ("cloud", "local")
 _MEANINGFUL = {

@@ -1,7 +1,8 @@
 """A server in memory, for tests of what stands on `LaunchClient`: it keeps the `Gateway`'s law, and time stands still.
 
-Nothing runs by itself. A test says what happens on the other side with `add_job`, `attend`, `finish_run` and
-`advance_sweep`; the decisions of a sweep are the real ones, made by `plan` and its sampler.
+Nothing runs by itself. A test says what happens on the other side with `add_job`, `add_scheduler`, `attend`,
+`finish_run` and `advance_sweep`; the decisions of a sweep are the real ones, made by `plan` and its sampler, or by the
+class of its scheduler.
 
 Example:
     server = FakeGateway()
@@ -23,23 +24,24 @@ from launch_sdk.specs.document import Document
 from launch_sdk.specs.job import check_name, content, is_unchanged, parse_reference
 from launch_sdk.specs.job_history import JobHistory, JobVersion, SavedJob, refuse_deletion
 from launch_sdk.specs.placement import DEFAULT_QUEUE, Placement
+from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
-from launch_sdk.sweeps.planning import Finish, Launch, Wish, plan
-from launch_sdk.sweeps.prior import PriorRun, observations
+from launch_sdk.sweeps.planning import Finish, Launch, Wish
+from launch_sdk.sweeps.prior import PriorRun
 from launch_sdk.sweeps.runs import latest_attempts
-from launch_sdk.sweeps.samplers import sampler_of
 from launch_sdk.testing import fake_jobs
 from launch_sdk.testing.fake_queues import FakeQueues
+from launch_sdk.testing.fake_schedulers import FakeSchedulers
 from launch_sdk.testing.fake_sweeps import ended, launched, submitted
 from launch_sdk.views import LogLine, RunView, SweepView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from launch_sdk.scheduling.scheduler import Scheduler
     from launch_sdk.specs.image_deployment import ImageDeployment
     from launch_sdk.specs.job import Job
-    from launch_sdk.specs.run_spec import RunSpec
     from launch_sdk.testing.fake_sweeps import Objective
 
 DEFAULT = Placement()
@@ -57,6 +59,7 @@ class FakeGateway(FakeQueues):
         jobs: somebody's deployments that exist, each with its queue.
         own_jobs: the jobs with their versions, by name.
         edits: what people changed in a run's config and summary, by its id.
+        schedulers: the classes behind scheduler jobs.
 
     Of queues and of the clock see `FakeQueues`.
     """
@@ -69,6 +72,7 @@ class FakeGateway(FakeQueues):
     jobs: dict[str, str] = field(default_factory=dict[str, str])
     own_jobs: dict[str, JobHistory] = field(default_factory=dict[str, JobHistory])
     edits: dict[str, Edits] = field(default_factory=dict[str, Edits])
+    schedulers: FakeSchedulers = field(default_factory=FakeSchedulers)
 
     # What happens on the server's side.
 
@@ -76,6 +80,18 @@ class FakeGateway(FakeQueues):
         """Let the deployment `flow/deployment` exist, and its queue."""
         self.queues.setdefault(queue, False)
         self.jobs[job] = queue
+
+    def add_scheduler(self, kind: type[Scheduler], job: str | None = None) -> None:
+        """Let a job exist that is a scheduler of the user's own; sweeps name it as `scheduler.job`.
+
+        Args:
+            kind: its class, which chooses in this process what `advance_sweep` starts.
+            job: what the job is called; None for `job-` and the name of the class, as where its file is run.
+        """
+        name = job or f"job-{kind.__name__}"
+        spec = content(RunSpec(f"sha256:{'0' * 64}", (f"{name}.py",)), name)
+        self.own_jobs[name] = JobHistory(name, DEFAULT_QUEUE, [JobVersion(0, spec, self._tick(), None)])
+        self.schedulers.kinds[name] = kind
 
     def start_run(self, run_id: str) -> None:
         """Let an agent start a queued run."""
@@ -121,14 +137,13 @@ class FakeGateway(FakeQueues):
         message = view.message
         wish = self.wishes.get(sweep_id)
         state = view.state if wish else RunState.RUNNING
-        sampler = sampler_of(view.spec)
-        for action in plan(
-            view.spec, runs, sampler, wish=wish, prior=observations(self.prior[sweep_id]), now=self.clock
-        ):
+        decider = self.schedulers.decider(view, runs, self.prior[sweep_id])
+        for action in decider.actions(runs, wish=wish, now=self.clock):
             if isinstance(action, Launch):
                 runs.append(launched(sweep_id, action, self._tick()))
             elif isinstance(action, Finish):
                 state, message = RunState(action.outcome), action.reason
+                self.schedulers.end(sweep_id, runs)
         self.sweeps[sweep_id] = replace(view, state=state, runs=tuple(runs), message=message)
         return self.sweeps[sweep_id]
 
@@ -264,6 +279,8 @@ class FakeGateway(FakeQueues):
     ) -> str:
         await self.ensure_queue(queue)
         self._place(queue, spec.placement)
+        if spec.scheduler.job:
+            await self.read_job(spec.scheduler.job)
         if spec.own_job:
             spec = replace(spec, job=(await self.read_job(spec.own_job)).reference)
         elif spec.job:
@@ -298,6 +315,7 @@ class FakeGateway(FakeQueues):
         view = await self.read_sweep(sweep_id)
         if view.state.is_terminal:
             return
+        self.schedulers.end(sweep_id, view.runs)
         ended = self._tick()
         runs = [replace(r, state=RunState.CANCELLED, ended=ended) if r.is_active else r for r in view.runs]
         self.sweeps[sweep_id] = replace(view, state=RunState.CANCELLED, runs=tuple(runs))

@@ -12,20 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from launch_sdk.scheduling.desk import Desk
 from launch_sdk.specs.document import Document, read_document
 from launch_sdk.specs.run_state import RunState
 from launch_sdk.specs.sweep_spec import SweepSpec, parse_sweep
 from launch_sdk.sweeps.curve import Curve
-from launch_sdk.sweeps.custom_scheduler import Answerer, CustomScheduler, Message
+from launch_sdk.sweeps.custom_scheduler import CustomScheduler
 from launch_sdk.sweeps.deciding import Decider
 from launch_sdk.sweeps.early_stop import make_early_stop
 from launch_sdk.sweeps.planning import Finish, Launch, Stop
 from launch_sdk.sweeps.runs import SweepRun, best_run, latest_attempts
 from launch_sdk.sweeps.samplers import sampler_of
 from launch_sdk.sweeps.samplers.optuna_source import load_optuna_source
+from launch_sdk.testing.fake_schedulers import InProcess
 from launch_sdk.tracking.values import dumps, loads
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def try_scheduler(
     sampler = None if spec.method == "custom" else sampler_of(spec, source)
     pruner = source.pruner if source is not None else None
     early_stop = make_early_stop(spec.early_stop, goal=goal, directory=document.directory, pruner=pruner)
-    scheduler = CustomScheduler(_InProcess(kind), kind.__name__, spec, sampler)
+    scheduler = CustomScheduler(InProcess(kind), kind.__name__, spec, sampler)
     scheduler.open("trial", document.value, runs, state=state)
     decider = Decider(spec, sampler, early_stop, scheduler)
     world = _World(spec, objective, {run.run_id: run for run in runs})
@@ -101,29 +101,6 @@ def try_scheduler(
             world.do(action, float(cycle))
         world.advance(float(cycle))
     raise RuntimeError(f"the sweep has not ended after {MAX_CYCLES} cycles; give it a run_cap")
-
-
-class _InProcess:
-    """Implements `Talk` by a desk in this process; messages go through their text, as between processes."""
-
-    def __init__(self, kind: type[Scheduler]) -> None:
-        self.desk = Desk(kind, self._question)
-        self.answer: Answerer | None = None
-
-    def _question(self, message: Message) -> Message:
-        if self.answer is None:
-            raise RuntimeError("nothing is being asked")
-        return cast("Message", _through_text(self.answer(_through_text(message))))
-
-    def ask(self, message: Message, answer: Answerer) -> Message:
-        self.answer = answer
-        return cast("Message", _through_text(self.desk.answer(_through_text(message))))
-
-
-def _through_text(message: Any) -> Any:
-    import json
-
-    return json.loads(json.dumps(message, allow_nan=False))
 
 
 class _World:

@@ -95,6 +95,21 @@ def test_an_image_is_a_job_under_its_own_name_and_tag(home: Home) -> None:
 
 
 @pytest.mark.usefixtures("agent")
+def test_a_sweep_over_an_image_gives_its_program_the_parameters(home: Home, tmp_path: Path) -> None:
+    sweep = {
+        "image_uri": image_of_a_program("good"),
+        "method": "grid",
+        "metric": {"name": "loss"},
+        "command": ["${env}", "${args}"],
+        "parameters": {"lr": {"values": [0.5, 0.2]}},
+    }
+    (tmp_path / "sweep.yaml").write_text(json.dumps(sweep))
+    view = home.json("launch-sweep", str(tmp_path / "sweep.yaml"), "-q", "imaged")
+    assert (view["state"], view["best"]["parameters"], view["best"]["metric"]) == ("finished", {"lr": 0.2}, 0.2), view
+    assert "started 1000 ['--lr=0.2']" in home.run("launch", "run", "logs", view["best"]["run_id"]).stdout
+
+
+@pytest.mark.usefixtures("agent")
 def test_a_job_of_code_keeps_how_its_image_is_got(home: Home, tmp_path: Path) -> None:
     (tmp_path / "docker").mkdir()
     (tmp_path / "docker" / "Own").write_text(f"FROM {BASE}\nWORKDIR /app\nCOPY run.py .\nENV OF_DOCKERFILE=1\n")

@@ -414,3 +414,6 @@ def test_a_sweep_of_a_job_from_the_server_alone_is_checked_too(home: Home, job: 
 
         state = eventually(ended, "the sweep should end")
     assert (state["type"], "parameters.fast: is no input" in state["message"]) == ("FAILED", True)
+    resumed = home.run("launch-sweep", "--resume_id", run_id.replace("-", "")[-8:])
+    assert (resumed.returncode, "parameters.fast: is no input" in resumed.stderr) == (1, True), resumed.stderr
+    assert f"take the latest version of job {job}, which may have changed since" in resumed.stderr.replace("\n", " ")

@@ -354,7 +354,7 @@ def test_initial_points_retries_and_time_caps_hold_on_real_runs(home: Home, proj
         "retries": 1,
         "max_failed": 0,
         "max_run_time": 4,
-        "launch": {"overrides": {"run_config": {"epochs": 7}}},
+        "launch": {"overrides": {"run_config": {"epochs": 7, "x": 99}}},  # what the sweep varies is above it
     }
     view = home.json("launch-sweep", str(write_sweep(project, points=3, **more)))
     assert (view["state"], view["runs"][0]["parameters"]["x"]) == ("finished", 2), view

@@ -77,3 +77,22 @@ def test_the_list_of_sweeps_shows_the_best_value_of_each(
         pass
     lists(client, Namespace(limit=5, json=False))
     assert "loss 0.25" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "parquet"])
+def test_the_runs_of_a_sweep_are_written_in_each_format(
+    client: LaunchClient, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is optional")
+    (tmp_path / "train.py").write_text("")
+    sweep = client.submit_sweep(Document({**DOCUMENT, "run_cap": 2}, directory=tmp_path))
+    gateway = client._session.gateway  # pyright: ignore[reportPrivateUsage]  # the server is the test's own
+    assert isinstance(gateway, FakeGateway)
+    while not gateway.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    path = tmp_path / f"runs.{kind}"
+    ACTIONS["export"][1](client, Namespace(id=sweep.id, format=kind, output=str(path)))
+    assert f"Wrote 2 runs to {path}." in capsys.readouterr().err
+    frame = getattr(pandas, f"read_{kind}")(path)
+    assert list(frame["index"]) == [0, 1]
+    assert list(frame["metric"]) == [0.25, 0.25]

@@ -9,6 +9,7 @@ import pytest
 
 from launch_sdk.client import Gateway, LaunchClient
 from launch_sdk.errors import BackendUnavailableError, ConflictError, InvalidSpecError, NotFoundError
+from launch_sdk.scheduling.scheduler import Scheduler
 from launch_sdk.specs.document import Document
 from launch_sdk.specs.run_spec import RunSpec
 from launch_sdk.specs.run_state import RunState
@@ -331,3 +332,83 @@ def test_prior_runs_are_told_to_the_sampler_and_are_none_of_the_sweep(
     assert [run.parameters["x"] for run in sweep.runs] == [3, 2]  # a grid tries nothing twice
     with pytest.raises(NotFoundError):
         client.submit_sweep(_sweep(code), prior_runs=["nope"])
+
+
+class Halving(Scheduler):
+    """Tries half of what it tried before; keeps where it is."""
+
+    def _load_state(self) -> None:
+        self.x = self.saved_state["x"] if self.saved_state else self.settings["start"]
+
+    def _save_state(self) -> Any:
+        return {"x": self.x}
+
+    def _get_next_sweep_run(self, worker_id: int) -> dict[str, Any] | None:
+        del worker_id
+        if self.num_active_runs or len(self.runs) == self.settings["length"]:
+            return None
+        self.x /= 2
+        return {"x": self.x}
+
+
+def test_a_sweep_of_a_scheduler_of_ones_own_is_driven_by_its_class_and_resumed_with_its_state(
+    client: LaunchClient, server: FakeGateway, code: Path
+) -> None:
+    settings = {"start": 8.0, "length": 2}
+    more = {"method": "custom", "parameters": {"x": {"min": 0.0, "max": 9.0}}}
+    scheduler = {"job": "me/demo/job-Halving:latest", "num_workers": 2, "settings": settings}
+    with pytest.raises(NotFoundError, match="job-Halving"):
+        client.submit_sweep(_sweep(code, **more, scheduler=scheduler))
+    server.add_scheduler(Halving)
+    sweep = client.submit_sweep(_sweep(code, **more, scheduler=scheduler))
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        assert sum(run.is_active for run in sweep.runs) <= 1
+    assert sweep.refresh().message == "its scheduler had no more after 2 runs"
+    client.resume_sweep(sweep.id, Document({"scheduler": {"settings": settings | {"length": 3}}}))
+    server.advance_sweep(sweep.id, _loss)
+    sweep.cancel()
+    client.resume_sweep(sweep.id)
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    assert [run.parameters["x"] for run in sweep.runs] == [4.0, 2.0, 1.0]
+
+
+def test_a_scheduler_job_of_which_no_class_is_known_is_told(
+    client: LaunchClient, server: FakeGateway, code: Path
+) -> None:
+    client.create_job(RunSpec(str(code), ("train.py",)), name="mine")
+    sweep = client.submit_sweep(_sweep(code, scheduler={"job": "mine"}))
+    with pytest.raises(NotFoundError, match=r"server\.add_scheduler\(CLASS, 'mine'\)"):
+        server.advance_sweep(sweep.id, _loss)
+
+
+def test_the_runs_of_a_sweep_are_a_data_frame(client: LaunchClient, server: FakeGateway, code: Path) -> None:
+    sweep = client.submit_sweep(_sweep(code))
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    frame = sweep.to_pandas()
+    assert list(frame["parameters.x"]) == [3, 1, 2]
+    assert list(frame["metric"]) == list(frame["summary.loss"]) == [3.0, 1.0, 2.0]
+
+
+def test_a_sweep_over_an_image_is_one_of_the_job_that_is_made_of_it(client: LaunchClient, server: FakeGateway) -> None:
+    value = {"method": "grid", "image_uri": "me/trainer:1", "parameters": {"x": {"values": [1]}}, "run_cap": 1}
+    command = ["python", "/train.py", "${args}"]
+    sources = [{"stdout": r"(?P<loss>\d+)"}]
+    sweep = client.submit_sweep(Document({**value, "command": command, "metric_sources": sources}))
+    job = client.job("job-me-trainer")
+    assert (job.spec.source, job.spec.entry_point) == ("image:me/trainer:1", ("python", "/train.py"))
+    assert job.spec.metric_sources == tuple(sources)
+    assert sweep.refresh().document["job"] == "job-me-trainer:v0"
+    assert client.submit_sweep(Document(value)).refresh().document["job"] == "job-me-trainer:v1"
+    while not server.advance_sweep(sweep.id, _loss).state.is_terminal:
+        pass
+    client.resume_sweep(sweep.id, Document({**value, "run_cap": 2}))
+
+
+def test_a_job_that_does_not_exist_starts_no_sweep(client: LaunchClient, server: FakeGateway) -> None:
+    for job in ("nobodys", "nobodys:v3", "nobody/deployment"):
+        document = {"method": "grid", "job": job, "parameters": {"x": {"values": [1]}}}
+        with pytest.raises(NotFoundError, match="nobod"):
+            client.submit_sweep(Document(document))
+    assert server.sweeps == {}

@@ -36,6 +36,7 @@ def _job(recorded: Mapping[str, Any] | None, *entry_point: str) -> Job:
         ({"lr": 0.5}, ", command: ['${interpreter}', '${program}', '${args_no_hyphens}']", ("--own", "lr=0.1")),
         ({"lr": 0.5}, ", command: ['${env}', python, plain.py, '--rate=${lr}']", ("--own", "--rate=0.1")),
         ({}, ", command: ['${program}']", ("--own",)),
+        ({"lr": 0.5}, ", command: ['${env}', '${args}']", ("--own", "--lr=0.1")),
     ],
 )
 def test_parameters_are_arguments_where_the_program_had_no_config_or_the_command_says_so(
@@ -43,6 +44,14 @@ def test_parameters_are_arguments_where_the_program_had_no_config_or_the_command
 ) -> None:
     sweep = parse_sweep(parse_document(f"{BARE}{more}}}"))
     assert job_arguments(_job(recorded), sweep, {"lr": 0.1}) == words
+
+
+def test_the_program_that_an_image_starts_by_itself_gets_parameters_too() -> None:
+    bare = parse_sweep(parse_document(f"{BARE}}}"))
+    given = parse_sweep(parse_document(f"{BARE}, command: ['${{program}}', '${{args_no_hyphens}}']}}"))
+    own = Job("plain", "default", RunSpec("image:a/b:1", (), inputs=infer_inputs(None, {}).to_dict()))
+    assert job_arguments(own, bare, {"lr": 0.1}) == ("--lr=0.1",)
+    assert job_arguments(own, given, {"lr": 0.1}) == ("lr=0.1",)
 
 
 def test_a_command_that_starts_another_program_than_the_job_is_refused_at_its_line() -> None:

@@ -88,6 +88,14 @@ def test_a_run_that_fails_the_first_band_ends_there() -> None:
     assert _ended(rule, _sweep([10], [11], [10, 8, 8], [10, 7, 7], [10, 6, 6], running="bcd")) == "bc"
 
 
+@pytest.mark.parametrize(("goal", "sign"), [("minimize", 1), ("maximize", -1)])
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_run_that_has_caught_up_since_the_first_band_goes_on(goal: Goal, sign: int, *, strict: bool) -> None:
+    curves = [[9], [10], [8, 8, 3], [7, 7, 4], [6, 6, 6]]  # bands 1 and 3, thresholds 7 and 4
+    histories = _sweep(*([sign * value for value in curve] for curve in curves), running="bcde")
+    assert _ended(_rule(goal, max_iter=9, s=2, strict=strict), histories) == "be"
+
+
 def test_without_strict_the_best_value_so_far_counts() -> None:
     histories = _sweep([1, 9], [1, 8], [9, 0.5], running="c")
     rule, strict = _rule(min_iter=1, strict=False), _rule(min_iter=1)

@@ -150,6 +150,15 @@ def test_adding_a_parameter_changes_no_other() -> None:
     assert [one["lr"] for one in drawn(more, 5)] == [one["lr"] for one in drawn(DRAWN, 5)]
 
 
+def test_random_search_draws_with_replacement_and_never_ends() -> None:
+    space, sampler = space_of({"a": {"values": [1, 2]}}), make_sampler("random", goal="minimize", seed=0)
+    observations: list[Observation] = []
+    for index in range(20):
+        observations.append(Observation(index, sampler.suggest(space, observations, index) or {}, 1.0, "finished"))
+    drawn_values = [one.parameters["a"] for one in observations]
+    assert 5 < drawn_values.count(1) < 15
+
+
 def test_uniform_numbers_are_known_for_ever() -> None:
     assert uniform_of(5, 0, ("lr",)) == uniform_of(5, 0, ["lr"])
     assert 0 < min(uniform_of(one) for one in range(1000)) < 0.01

@@ -38,6 +38,13 @@ def test_parameters_may_stand_inside_a_word() -> None:
     assert rendered == ["run-0.1-adam", "${missing}", "$0.1", "${opt.missing}", "${lr.x}"]
 
 
+def test_booleans_none_and_nested_values_are_the_same_text_inside_a_word_as_in_arguments() -> None:
+    parameters = {**PARAMETERS, "m": {"k": [1, None]}}
+    words = render_command(["x", *(f"--{name}=${{{name}}}" for name in parameters)], "t.py", parameters)
+    assert words == ["x", "--a=True", "--b=False", "--c=1", "--d=None", "--m={'k': [1, None]}"]
+    assert render_command(["${args_json}"], "t.py", parameters)[0].endswith('"d": null, "m": {"k": [1, null]}}')
+
+
 def test_a_value_with_a_macro_in_it_is_not_read_again() -> None:
     assert render_command(["${a}"], "t.py", {"a": "${b}", "b": 1}) == ["${b}"]
 

@@ -51,6 +51,15 @@ def test_another_program_or_job_is_refused_with_every_other_fault() -> None:
     assert "did you mean run_cap" in told[4]
 
 
+def test_the_image_of_a_sweep_is_the_job_that_was_made_of_it() -> None:
+    before = {**BEFORE, "job": "job-me-trainer:v0"}
+    del before["program"]
+    change = change_sweep(before, Document({"image_uri": "me/trainer:1", "run_cap": 5, "metric_sources": []}))
+    assert (change.document["job"], change.document["run_cap"], change.ignored) == ("job-me-trainer:v0", 5, ())
+    with pytest.raises(InvalidSpecError, match="a resumed sweep keeps its job, 'job-me-trainer:v0'"):
+        change_sweep(before, Document({"image_uri": "me/other:1"}))
+
+
 @pytest.mark.parametrize("value", [None, [], "text", 3])
 def test_what_is_no_sweep_file_is_refused(value: object) -> None:
     with pytest.raises(InvalidSpecError):

@@ -51,6 +51,9 @@ def test_its_launch_block_says_what_a_launch_config_says() -> None:
     assert _parse(launch={"image_uri": "a"}).container.wanted == {"image": "a"}
     assert _parse(launch={"base_image": "a"}).container.wanted == {"base_image": "a"}
     assert _parse(launch={"overrides": {"dockerfile": "docker/D"}}).container.wanted == {"dockerfile": "docker/D"}
+    built = {"dockerfile": "D", "build_context": "docker"}
+    assert _parse(launch={"overrides": built}).container.wanted == built
+    assert _parse(launch={"overrides": {"build_context": "."}}).container.wanted == {"build_context": "."}
     assert _parse(launch={"resource": "container"}).container.wanted == {}
     assert _parse(launch={"resource": "process"}).container == SweepContainer()
     counts = _parse(launch={"resource_args": {"gpu": 1, "memory": "2g"}}).container
@@ -66,14 +69,15 @@ def test_what_no_submitter_may_say_is_refused_with_its_line() -> None:
     (of_runs,) = _faults("scheduler:\n  resource_args: {devices: [/dev/sda]}\n")
     assert of_runs.startswith("line 5: scheduler.resource_args.devices: is nothing that a submitter may set")
     several = _faults(
-        "launch:\n  resource: kubernetes\n  image_uri: '-v'\n  docker: {image: x}\n  overrides: {dockerfile: ../D}\n"
-        "  resource_args: {name: '$(x)', command: sh}\n"
+        "launch:\n  resource: kubernetes\n  image_uri: '-v'\n  docker: {image: x}\n"
+        "  overrides: {dockerfile: ../D, build_context: /}\n  resource_args: {name: '$(x)', command: sh}\n"
     )
     assert {fault.split(": ")[1] for fault in several} == {
         "launch.resource",
         "launch.image_uri",
         "launch.docker.image",
         "launch.overrides.dockerfile",
+        "launch.overrides.build_context",
         "launch.resource_args.name",
     }
     (told,) = _faults("launch: {resource_args: {command: sh}}")

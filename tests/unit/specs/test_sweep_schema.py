@@ -24,7 +24,9 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 FENCE = re.compile(r"^```yaml[^\n]*\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS_THE_PARSER = re.compile(  # what takes more than one value, or more than a schema knows
     r"same point|is no value of this parameter|no parameter of the sweep|names every parameter|goes with method"
-    r"|is not less than max|not both|flow/deployment|starts nothing|not a macro|bits|an integer of|NUL|surrogate"
+    r"|is not less than max|flow/deployment"
+    r"|give one of|not program and|no name of an image|goes with program only"
+    r"|starts nothing|not a macro|bits|an integer of|NUL|surrogate"
     r"|must be a time|target: must be a number, not nan|is a scheduler of|n.parameters.a.min|do not sum"
     r"|for 2 values|needs a metric|is no priority"
 )
@@ -174,6 +176,8 @@ _KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "early_terminate": st.sampled_from([{"type": "hyperband", "min_iter": 3.0}, {"type": "nan", "patience": None}, []]),
     "metric_sources": st.sampled_from([[{"file": "a.CSV", "step": None}], [{"stdout": r"(?P<l>.)"}], [{"file": "a"}]]),
+    "image_uri": st.sampled_from(["a/b:1", "", None]),
+    "program": st.sampled_from(["a.py", "", None]),
     "command": st.sampled_from([["python", 3], ["${program}"], [True], None]),
 }
 

@@ -41,7 +41,7 @@ def test_the_programs_of_a_sweep_may_have_an_environment_of_their_own() -> None:
     assert _faults({**GOOD, "environment": "moon"})[0].startswith("environment: 'moon' is unknown; known are current")
     of_job = {**GOOD, "job": "digits", "environment": "auto"}
     del of_job["program"]
-    assert _faults(of_job) == ["environment: goes with program only; a job has its own"]
+    assert _faults(of_job) == ["environment: goes with program only; a job or an image has its own"]
 
 
 def test_a_whole_file_is_read() -> None:
@@ -89,7 +89,7 @@ parameters:
     assert _faults(text) == [
         "line 1: methd: unknown key; did you mean method?",
         "line 1: method is missing; choose one of grid, random, bayes, tpe, optuna, custom",
-        "line 3: job: give either program (a script beside this file) or job (a name or flow/deployment), not both",
+        f"line 3: job: give one of {TARGETS}, not program and job",
         "line 6: metric.goal: must be minimize or maximize, not 'minimise'",
         "line 7: run_cap: must be at least 1, not 0",
         "line 9: scheduler.num_worker: unknown key; did you mean num_workers?",
@@ -99,6 +99,7 @@ parameters:
     assert {fault.split(": ")[0] for fault in _faults(text) if "parameters." in fault} == {"line 12", "line 14"}
 
 
+TARGETS = "program (a script beside this file), job (a name or flow/deployment) or image_uri (an image)"
 WRONG: list[tuple[dict[Any, Any], str]] = [
     ({"method": "foo"}, "'foo' is not a method; known are"),
     ({"method": "random_"}, "did you mean random?"),
@@ -140,7 +141,11 @@ WRONG: list[tuple[dict[Any, Any], str]] = [
     ({"program": None}, "nothing to run"),
     ({"program": ""}, "nothing to run"),
     ({"program": ["a"]}, "program: must be text"),
-    ({"job": "a/b"}, "not both"),
+    ({"job": "a/b"}, "job: give one of program"),
+    ({"image_uri": "img"}, "image_uri: give one of program"),
+    ({"image_uri": "img", "job": "a"}, "not program and job and image_uri"),
+    ({"program": "", "image_uri": "-v"}, "image_uri: '-v' is no name of an image"),
+    ({"program": "", "image_uri": "img", "environment": "auto"}, "environment: goes with program only"),
     (
         {"program": None, "job": "a/b/c/d"},
         "'a/b/c/d' must be the name of a job, or a deployment as flow/deployment",
@@ -155,7 +160,6 @@ WRONG: list[tuple[dict[Any, Any], str]] = [
     ({"metric": {"name": "a", "impute": "mean"}}, "metric.impute: must be worst, best, latest, not 'mean'"),
     ({"metric": {"name": "a", "impute_while_running": True}}, "must be worst, best, latest or false, not True"),
     ({"controller": {"type": "remote"}}, "controller.type: must be cloud or local, not 'remote'"),
-    ({"image_uri": "img"}, "image_uri: is a key of W&B's that is not supported"),
     ({"kind": "job"}, "kind: must be sweep, as this is a sweep file, not 'job'"),
     ({"apiVersion": 3}, "apiVersion: must be text, not int 3"),
     ({"launch": {"priority": 9}}, "launch.priority: 9 is no priority; there are critical, high, medium, low (0 to 3)"),
@@ -367,6 +371,21 @@ def test_the_files_of_sweeps_on_launch_are_read_and_what_changes_nothing_is_said
     assert advanced.notes == ()
     (note,) = _parse(program=None, job="flow/digits", command=["python", "x.py", "${args}"]).notes
     assert note.startswith("command changes nothing here")
+
+
+def test_an_image_may_be_what_a_sweep_runs_and_its_command_says_what_is_started_in_it() -> None:
+    for command, entry_point in (
+        (None, ()),
+        (["${program}", "${args}"], ()),
+        (["${args}"], ()),
+        (["${env}", "${interpreter}", "/train.py", "${args}"], ("python", "/train.py")),
+        (["${interpreter}", "${program}", "${args}"], ()),
+        (["./train", "--fast", "--lr=${lr}"], ("./train", "--fast")),
+    ):
+        spec = _parse(program=None, image_uri="me/trainer:1", command=command)
+        assert spec.image is not None
+        assert (spec.image.job, spec.image.entry_point) == ("job-me-trainer", entry_point)
+    assert _parse(image_uri="", job="").image is None
 
 
 def test_what_launch_overrides_gives_every_run_is_read() -> None:
