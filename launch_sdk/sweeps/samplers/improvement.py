@@ -1,10 +1,14 @@
-"""The expected improvement that a point promises, in logarithms, whatever the runs in flight will give.
+"""The expected improvement that a point promises, in logarithms, beside what is believed before any result.
 
 The improvement is over the lowest expected result, not the lowest result: with noise, a lucky run is no goal. Its
 logarithm has a slope even where the improvement is too small for a float (Ament et al., 2023,
-https://arxiv.org/abs/2310.20708). Runs in flight are given results drawn from the process, many times over, and the
-improvement is the mean over the draws (Snoek, Larochelle and Adams, 2012, section 3.2): where a run is under way there
-is little left to gain, and what it may find is reckoned with.
+https://arxiv.org/abs/2310.20708). A run in flight is believed to give what the process expects of it (the "kriging
+believer" of Ginsbourger, Le Riche and Carraro, 2010): where it is under way there is little left to gain, and nothing
+changes elsewhere.
+
+A process knows least at the ends of the axes, so that expected improvement begins there, though the minimum seldom is
+there: somebody chose the ranges around where it may be. That belief is a density with its mode in the middle, whose
+weight falls with the number of results (Hvarfner et al., "piBO", 2022, https://arxiv.org/abs/2204.11051).
 """
 
 from __future__ import annotations
@@ -23,7 +27,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_DRAWS = 16  # and as many with the opposite sign
+_BELIEF = 10.0  # weight of the belief in the middle, divided by the number of results
+_AT_THE_END = 0.3  # added to a raised cosine that is 0 at the ends of an axis and 1 in its middle
 _LEAST_VARIANCE = 1e-16  # of the scale
 _FAR = -25.0  # where the asymptotic series is exact and the formula is not
 
@@ -31,70 +36,71 @@ _erfc = np.vectorize(math.erfc, otypes=[np.float64])
 
 
 class Improvement:
-    """The logarithm of the expected improvement as a function of a point.
+    """The logarithm of the expected improvement, plus that of the belief, as a function of a point.
 
     Args:
         kernel: of the process.
         points: with results, of shape (runs, axes).
         targets: the results, of shape (runs,); smaller is better.
         pending: the points in flight, of shape (pending, axes).
-        seed: of the draws.
 
     Attributes:
         expected: the expected results at `points`, of shape (runs,).
         pending: the number of points in flight.
     """
 
-    def __init__(self, kernel: Kernel, points: Array, targets: Array, pending: Array, seed: int) -> None:
+    def __init__(self, kernel: Kernel, points: Array, targets: Array, pending: Array) -> None:
         self._kernel = kernel
         self.pending = len(pending)
         whiten = whitener(kernel.among(points, len(points)))
         self._mean = constant_mean(whiten, targets)
-        pull = whiten.T @ (whiten @ (targets - self._mean))
-        self.expected: Array = self._mean + kernel.covariance(points, points) @ pull
-        drawn = self._draw(points, whiten, pull, pending, seed) if len(pending) else np.empty((0, 1))
+        self._pull: Array = np.pad(whiten.T @ (whiten @ (targets - self._mean)), (0, len(pending)))
         self._points = np.vstack([points, pending])
-        self._best: Array = np.minimum(self.expected.min(), drawn.min(axis=0, initial=np.inf))
-        results = np.vstack([np.tile(targets[:, np.newaxis], drawn.shape[1]), drawn]) - self._mean
+        expected = self._expected(kernel.covariance(self._points, self._points))
+        self.expected: Array = expected[: len(points)]
+        self._best = float(expected.min())
         self._whiten = whitener(kernel.among(self._points, len(points)))
-        self._pull: Array = self._whiten.T @ (self._whiten @ results)
-
-    def _draw(self, points: Array, whiten: Array, pull: Array, pending: Array, seed: int) -> Array:
-        """Draw results for the points in flight, of shape (pending, draws)."""
-        across = self._kernel.covariance(pending, points)
-        white = whiten @ across.T
-        covariance = self._kernel.among(pending, 0) - white.T @ white
-        values, vectors = np.linalg.eigh(covariance)
-        normal = np.random.default_rng(seed).standard_normal((len(pending), _DRAWS))
-        spread = vectors * np.sqrt(np.maximum(values, 0.0)) @ np.hstack([normal, -normal])
-        return (self._mean + across @ pull)[:, np.newaxis] + spread
+        self._belief = _BELIEF / len(points)
+        self._ordered = np.array(kernel.choices) == 0
 
     def values(self, points: Array) -> Array:
         """Give the logarithm at points of shape (n, axes), of shape (n,)."""
         covariance = self._kernel.covariance(points, self._points)
-        mean = self._mean + covariance @ self._pull
         explained = ((covariance @ self._whiten.T) ** 2).sum(axis=1)
-        deviation = np.sqrt(self._floored(self._kernel.scale - explained))[:, np.newaxis]
-        logs = log_improvement((self._best - mean) / deviation)[0] + np.log(deviation)
-        return np.logaddexp.reduce(logs, axis=1) - math.log(logs.shape[1])
+        deviation = np.sqrt(self._floored(self._kernel.scale - explained))
+        logs = log_improvement((self._best - self._expected(covariance)) / deviation)[0] + np.log(deviation)
+        return logs + self._belief * (log_belief(points)[0] @ self._ordered)
 
     def loss(self, point: Array) -> tuple[float, Array]:
         """Give minus the logarithm at a point of shape (axes,), and its gradient."""
         covariance, slopes = self._kernel.gradient(point, self._points)
-        mean = self._mean + covariance @ self._pull
         white = self._whiten @ covariance
         deviation = math.sqrt(float(self._floored(self._kernel.scale - white @ white)))
-        gain = (self._best - mean) / deviation
-        logs, rates = log_improvement(gain)
-        total = float(np.logaddexp.reduce(logs))
-        rates = rates * np.exp(logs - total)  # the weight of each draw in the mean
+        gain = (self._best - self._expected(covariance)) / deviation
+        log, rate = log_improvement(gain)
         by_deviation = -(slopes.T @ (self._whiten.T @ white)) / deviation
-        by_mean = slopes.T @ (self._pull @ rates)
-        gradient = (by_deviation * (1 - float(rates @ gain)) - by_mean) / deviation
-        return -(total - math.log(len(logs)) + math.log(deviation)), -gradient
+        gradient = (by_deviation * (1 - rate * gain) - slopes.T @ self._pull * rate) / deviation
+        belief, by_belief = log_belief(point)
+        value = float(log) + math.log(deviation) + self._belief * float(belief @ self._ordered)
+        return -value, -(gradient + self._belief * np.where(self._ordered, by_belief, 0.0))
+
+    def _expected(self, covariance: Array) -> Array:
+        """Give the expected results from the covariance with the known points, of shape (..., known)."""
+        return self._mean + covariance @ self._pull
 
     def _floored(self, variance: Array) -> Array:
         return np.maximum(variance, _LEAST_VARIANCE * self._kernel.scale)
+
+
+def log_belief(coordinates: Array) -> tuple[Array, Array]:
+    """Give the logarithm of the belief that the minimum is at a coordinate in [0, 1], and its derivative.
+
+    Args:
+        coordinates: of any shape.
+    """
+    angle = 2 * math.pi * coordinates
+    density = _AT_THE_END + 0.5 * (1 - np.cos(angle))
+    return np.log(density), math.pi * np.sin(angle) / density
 
 
 def log_improvement(gain: Array) -> tuple[Array, Array]:

@@ -29,6 +29,7 @@ _STEPS = 60
 _SMALL = 48  # rows of a triangular matrix that is inverted at once
 _NOISE_RATE = 30.0  # of the exponential prior of the noise's variance: mostly below 1/30
 _SCALE_SPREAD = 1.5  # standard deviation of the logarithm of the process's variance
+_WEIGHT_SPREAD = 1.0  # and of the logarithms of the axes' weights around their mean
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def fit(points: Array, targets: Array, choices: Sequence[int]) -> Fitted:
     """Find the kernel with the highest posterior density.
 
     The priors (of the weights and the noise) are those of Optuna's Gaussian process: they hold the lengths near the
-    size of the cube unless the results say otherwise.
+    size of the cube unless the results say otherwise. Ours besides is that the axes' weights are much alike, since a
+    few results cannot tell so many lengths.
 
     Args:
         points: of shape (runs, axes).
@@ -180,6 +182,8 @@ def negative_log_posterior(logarithms: Array, squares: Array, targets: Array) ->
 
 def _prior(logarithms: Array) -> tuple[float, Array]:
     weights, noise = np.exp(logarithms[:-2]), math.exp(logarithms[-1])
-    by_scale = logarithms[-2] / _SCALE_SPREAD**2
-    value = 0.1 * float((weights + 1 / weights).sum()) + 0.5 * logarithms[-2] * by_scale + _NOISE_RATE * noise
-    return float(value), np.array([*(0.1 * (weights - 1 / weights)), by_scale, _NOISE_RATE * noise])
+    apart = logarithms[:-2] - logarithms[:-2].mean()
+    by_alike, by_scale = apart / _WEIGHT_SPREAD**2, logarithms[-2] / _SCALE_SPREAD**2
+    alike, scale = 0.5 * apart @ by_alike, 0.5 * logarithms[-2] * by_scale
+    value = 0.1 * (weights + 1 / weights).sum() + alike + scale + _NOISE_RATE * noise
+    return float(value), np.array([*(0.1 * (weights - 1 / weights) + by_alike), by_scale, _NOISE_RATE * noise])

@@ -47,7 +47,7 @@ def propose(evidence: Evidence, choices: Sequence[int], seed: int) -> Array:
         evidence: results and runs in flight.
         choices: the number of choices of each axis, whose points hold the number of the choice; 0 for an ordered axis
             over [0, 1].
-        seed: of the search for the largest improvement, and of what runs in flight are imagined to give.
+        seed: of the search for the largest improvement.
 
     Raises:
         ValueError: a value is not finite, or the arithmetic breaks down (`numpy.linalg.LinAlgError`).
@@ -58,7 +58,7 @@ def propose(evidence: Evidence, choices: Sequence[int], seed: int) -> Array:
     points = evidence.points[kept]
     tried = [(fit(points, one.targets, choices), one) for one in scales(evidence.values[kept])]
     fitted, scaled = min(tried, key=lambda pair: pair[0].loss - pair[1].log_slope)
-    improvement = Improvement(fitted.kernel, points, scaled.targets, evidence.pending[-MOST_PENDING:], seed)
+    improvement = Improvement(fitted.kernel, points, scaled.targets, evidence.pending[-MOST_PENDING:])
     return most_promising(improvement, points, choices, seed)
 
 

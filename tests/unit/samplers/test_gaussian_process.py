@@ -65,6 +65,11 @@ def test_it_finds_the_minimum_of_a_bowl_in_20_runs() -> None:
     assert best(search(SQUARE, score, 20)) < 1e-3
 
 
+def test_it_finds_a_minimum_in_a_corner_though_it_does_not_begin_there() -> None:
+    space = space_of(**{f"x{axis}": {"min": 0.0, "max": 1.0} for axis in range(4)})
+    assert best(search(space, lambda one: sum(one.values()), 20)) < 1e-6
+
+
 def test_it_finds_the_maximum_as_well() -> None:
     found = best(search(SQUARE, lambda parameters: -score(parameters), 20, goal="maximize"), "maximize")
     assert found > -1e-3

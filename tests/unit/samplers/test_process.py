@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launch_sdk.sweeps.samplers.improvement import Improvement, log_improvement
+from launch_sdk.sweeps.samplers.improvement import Improvement, log_belief, log_improvement
 from launch_sdk.sweeps.samplers.process import Kernel, fit, negative_log_posterior, squared_differences
 from launch_sdk.sweeps.samplers.quasi_newton import Box, minimise
 
@@ -48,7 +48,7 @@ def test_the_gradient_of_the_fit_is_that_of_its_value(logarithms: list[float]) -
 @pytest.mark.parametrize("pending", [NONE, np.array([[0.1, 0.2, 1.0], [0.3, 0.3, 0.0]])])
 def test_the_gradient_of_the_improvement_is_that_of_its_value(pending: Array) -> None:
     points, targets = sample()
-    improvement = Improvement(Kernel(CHOICES, np.array([2.0, 1.0, 0.5]), 1.0, 1e-3), points, targets, pending, 1)
+    improvement = Improvement(Kernel(CHOICES, np.array([2.0, 1.0, 0.5]), 1.0, 1e-3), points, targets, pending)
     at = np.array([0.3, 0.4, 1.0])
     value, gradient = improvement.loss(at)
     differences = slope(lambda ordered: improvement.loss(np.append(ordered, 1.0))[0], at[:2])
@@ -76,7 +76,7 @@ def test_without_noise_the_process_passes_through_the_results() -> None:
     points, targets = sample()
     kernel = fit(points, targets, CHOICES).kernel
     assert kernel.noise < 1e-6
-    assert np.allclose(Improvement(kernel, points, targets, NONE, 1).expected, targets, atol=1e-3)
+    assert np.allclose(Improvement(kernel, points, targets, NONE).expected, targets, atol=1e-3)
 
 
 def test_noise_is_recognised_and_smoothed_away() -> None:
@@ -87,7 +87,7 @@ def test_noise_is_recognised_and_smoothed_away() -> None:
     noisy = truth + 0.3 * rng.standard_normal(60)
     kernel = fit(points, noisy, (0, 0)).kernel
     assert 0.2**2 < kernel.noise < 0.4**2
-    expected = Improvement(kernel, points, noisy, np.empty((0, 2)), 1).expected
+    expected = Improvement(kernel, points, noisy, np.empty((0, 2))).expected
     assert np.std(expected - truth) < 0.6 * np.std(noisy - truth)
 
 
@@ -101,9 +101,34 @@ def test_an_axis_that_does_not_matter_gets_a_small_weight() -> None:
 def test_little_is_left_to_gain_where_a_run_is_under_way() -> None:
     points, targets = sample()
     kernel, at = fit(points, targets, CHOICES).kernel, np.array([[0.9, 0.05, 2.0]])
-    alone = Improvement(kernel, points, targets, NONE, 1).values(at)
-    beside = Improvement(kernel, points, targets, at, 1).values(at)
+    alone = Improvement(kernel, points, targets, NONE).values(at)
+    beside = Improvement(kernel, points, targets, at).values(at)
     assert beside[0] < alone[0] - 1
+
+
+def test_a_run_under_way_changes_nothing_far_from_it() -> None:
+    points, targets = sample()
+    kernel, far = Kernel(CHOICES, np.full(3, 1e4), 1.0, 1e-3), np.array([[0.2, 0.9, 1.0]])
+    alone = Improvement(kernel, points, targets, NONE).values(far)
+    beside = Improvement(kernel, points, targets, np.array([[0.9, 0.05, 2.0]])).values(far)
+    assert np.allclose(beside, alone)
+
+
+def test_the_minimum_is_believed_to_be_in_the_middle_rather_than_at_an_end_but_may_be_there() -> None:
+    logs, slopes = log_belief(np.array([0.0, 0.1, 0.5, 0.9, 1.0]))
+    assert logs[0] < logs[1] < logs[2]
+    assert np.allclose(logs, logs[::-1])
+    assert np.allclose(slopes[[0, 2, 4]], 0.0)
+    assert logs[2] - logs[0] < 2
+
+
+def test_the_belief_loses_weight_as_results_come_in() -> None:
+    kernel, ends = Kernel((0, 0), np.full(2, 1e4), 1.0, 1e-3), np.array([[0.5, 0.5], [0.0, 0.0]])
+    apart = [
+        np.diff(Improvement(kernel, np.full((runs, 2), 0.25), np.zeros(runs), np.empty((0, 2))).values(ends))
+        for runs in (6, 60)
+    ]
+    assert np.isclose(apart[0], 10 * apart[1])
 
 
 def _rosenbrock(point: Array) -> tuple[float, Array]:
@@ -131,6 +156,6 @@ def test_near_equal_points_and_runs_in_flight_do_not_break_the_arithmetic(apart:
     targets = (values - values.mean()) / values.std()
     pending = np.repeat(points[:8], 4, axis=0) + apart * rng.standard_normal((32, 2))
     kernel = fit(points, targets, (0, 0)).kernel
-    improvement = Improvement(kernel, points, targets, pending, 1)
+    improvement = Improvement(kernel, points, targets, pending)
     assert np.isfinite(improvement.values(rng.random((50, 2)))).all()
     assert np.isfinite(improvement.values(pending)).all()
