@@ -25,7 +25,7 @@ from launch_sdk._prefect.project import NO_RESULTS
 from launch_sdk._prefect.recovery import recover_terminated
 from launch_sdk._prefect.run_ending import register, write_end
 from launch_sdk._prefect.run_store import store_holding
-from launch_sdk._prefect.surroundings import surroundings_of
+from launch_sdk._prefect.surroundings import queue_of, surroundings_of
 from launch_sdk.containers.engine import EngineLostError
 from launch_sdk.containers.settled import Surroundings
 from launch_sdk.errors import LaunchError, RunFailedError
@@ -309,14 +309,14 @@ class SummaryLabel:
 
 async def _surroundings(spec: RunSpec, macros: Mapping[str, str]) -> tuple[RunStore, Surroundings]:
     """Read where the source is, and what the queue gives to a container."""
-    queue = _flow_run().work_pool_name
+    queue = queue_of(_flow_run())
     async with get_client() as client:
         return await store_holding(client, spec.source), await surroundings_of(client, queue, macros)
 
 
 def _macros(run_id: str, spec: RunSpec) -> dict[str, str]:
     """Give what the owner of a queue may have put into its variables: all of `specs.queue_templates.MACROS`."""
-    queue = _flow_run().work_pool_name or ""
+    queue = queue_of(_flow_run()) or ""
     values = (run_id, current.name, spec.project or "", queue)
     return {name: value or "" for name, value in zip(MACROS, values, strict=True)}
 

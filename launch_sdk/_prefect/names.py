@@ -79,5 +79,6 @@ JOB_TAG = "launch-job"  # carried by the deployments that are jobs, their flows 
 STOPPED = "Stopped"  # name of the Completed state of a sweep that its user has stopped
 PARENT_TAG = "launch-sweep"  # carried by the parent flow runs of sweeps
 WORKER = "prefect.worker.name"  # label that Prefect's workers give a flow run: who has it
+POOL = "prefect.work-pool.name"  # and from which pool; it stays when that is deleted
 RECOVERY_LOCK = "launch_recovery"  # variable of the server: held while somebody settles a run that was lost
 AGENT_LOGGER = "prefect.flow_runs.worker"  # under which Prefect's workers speak of a flow run

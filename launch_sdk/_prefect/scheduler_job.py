@@ -13,7 +13,7 @@ from launch_sdk._prefect import names
 from launch_sdk._prefect.jobs import read_job
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.run_store import store_holding
-from launch_sdk._prefect.surroundings import surroundings_of
+from launch_sdk._prefect.surroundings import queue_of, surroundings_of
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.scheduler_program import scheduler_program
@@ -120,7 +120,7 @@ async def scheduler_job(
     store = await store_holding(client, job.spec.source)
 
     container = spec.scheduler.container
-    queue = (await client.read_flow_run(identity.parent_id)).work_pool_name
+    queue = queue_of(await client.read_flow_run(identity.parent_id))
     around = await surroundings_of(client, queue, {"queue_name": queue or ""})
     is_contained = container is not None or around.containers is not None
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from launch_sdk._prefect import names
 from launch_sdk._prefect.placing import pool_config
 from launch_sdk.containers.registry import Registry
 from launch_sdk.containers.settled import Surroundings
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
 ENGINE_BLOCK, REGISTRY_BLOCK = "docker-host", "docker-registry-credentials"
 DOCKER_HUB = ("index.docker.io", "registry-1.docker.io", "hub.docker.com", "docker.io")
+
+
+def queue_of(flow_run: FlowRun) -> str | None:
+    """Name the queue that a worker took a flow run from; the flow run itself forgets one that is deleted."""
+    return cast("str | None", flow_run.labels.get(names.POOL)) or flow_run.work_pool_name
 
 
 async def surroundings_of(client: PrefectClient, queue: str | None, macros: Mapping[str, str]) -> Surroundings:

@@ -24,7 +24,7 @@ from launch_sdk._prefect.flow_job import returned_summary
 from launch_sdk._prefect.jobs import job_deployment, read_job, start_job
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.placing import place, pool_config
-from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables
+from launch_sdk._prefect.queues import ensure_deployment, find_deployment, pool_variables, read_pool
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.errors import Fault, InvalidSpecError
 from launch_sdk.job_making import check_sweep, job_arguments
@@ -283,7 +283,7 @@ class SweepRuns:
 
     async def _container(self, of_job: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Say which container the runs want; what their queue is decides whether some words ask for one."""
-        pool = await self.client.read_work_pool(self.identity.queue)
+        pool = await read_pool(self.client, self.identity.queue)
         is_contained = pool.type == names.QUEUE_TYPE and pool_config(pool).container is not None
         return self.spec.container.over(of_job, is_contained=is_contained)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import argparse
 
     from launch_sdk.client import LaunchClient
+    from launch_sdk.handles import LaunchedRun
     from launch_sdk.views import RunView
 
 EXAMPLES = {
@@ -205,21 +206,25 @@ def _run_logs(client: LaunchClient, options: argparse.Namespace) -> None:
 
 
 def _run_stop(client: LaunchClient, options: argparse.Namespace) -> None:
-    run = client.run(options.id)
-    run.stop("stopped from the command line")
-    if options.json:
-        print_json(run.refresh().to_json())
-    else:
-        say(f"Asked run {run.id} to end; what it has logged counts.")
+    _end_run(client, options, lambda run: run.stop("stopped from the command line"), "; what it has logged counts")
 
 
 def _run_cancel(client: LaunchClient, options: argparse.Namespace) -> None:
+    _end_run(client, options, lambda run: run.cancel())
+
+
+def _end_run(
+    client: LaunchClient, options: argparse.Namespace, end: Callable[[LaunchedRun], None], more: str = ""
+) -> None:
     run = client.run(options.id)
-    run.cancel()
+    before = run.refresh().state
+    if not before.is_terminal:
+        end(run)
     if options.json:
         print_json(run.refresh().to_json())
     else:
-        say(f"Asked run {run.id} to end.")
+        told = f"Run {run.id} is {before.value} already" if before.is_terminal else f"Asked run {run.id} to end{more}"
+        say(f"{told}.")
 
 
 ACTIONS: dict[str, dict[str, tuple[str, str | None, Action]]] = {

@@ -126,9 +126,9 @@ def _launch_uri(options: argparse.Namespace, said: Said, wanted: LaunchConfig) -
         return _launch_spec(options, said, spec, wanted)
     try:
         run = find_run(uri)
-    except NotFoundError:
+    except NotFoundError as error:
         if not names_job(uri):
-            raise
+            raise NotFoundError(f"{error}; nor is it a job: launch job list") from None
         return _launch_job(options, said, replace(wanted, uri=None, job=uri), uri)
     return _repeat(options, said, wanted, run)
 

@@ -275,4 +275,5 @@ def _last_lines(run: RunDirectory) -> str:
 def program_name(spec: RunSpec) -> str:
     """Return what a person calls the program: the script, not the interpreter that starts it."""
     started = spec.entry_point[0] if spec.entry_point else image_of_source(spec.source) or "the image"
-    return next((word for word in spec.entry_point if word.endswith(".py")), started)
+    is_interpreter = started.rpartition("/")[2].startswith("python")
+    return next((word for word in spec.entry_point if word.endswith(".py")), started) if is_interpreter else started

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from launch_sdk.errors import Fault, InvalidSpecError
@@ -332,6 +334,8 @@ def _target_faults(document: Document, value: Mapping[str, Any]) -> list[Fault]:
         there = "program (a script beside this file), job (a name or flow/deployment) or image_uri (an image)"
         told = f"nothing to run: give {there}" if not named else f"give one of {there}, not {' and '.join(named)}"
         return [document.fault(tuple(named[1:2]), told)]
+    if isinstance(program := value.get("program"), str) and PurePath(os.path.normpath(program)).parts[:1] == ("..",):
+        return [document.fault(("program",), f"{program!r} leads out of the folder of this file")]
     if isinstance(job := value.get("job"), str) and (job.count("/") > 2 or job.endswith("/")):  # noqa: PLR2004  # W&B's
         return [document.fault(("job",), f"{job!r} must be the name of a job, or a deployment as flow/deployment")]
     return []

@@ -327,7 +327,7 @@ def test_jobs_that_cannot_be_are_refused(home: Home, job: str, tmp_path: Path) -
         ([*create, "-E", "train.py", "-n", f"{job}-2", "-q", "nowhere"], "Queue 'nowhere' does not exist"),
         (["launch", "job", "create", "--run", "nope"], "'nope' is neither a directory nor a run"),
         (["launch", f"{job}:v7"], "has no 'v7'; there are 'latest', 'v0'"),
-        (["launch", "nope"], "'nope' is neither a directory nor a run"),
+        (["launch", "nope"], "nor is it a job: launch job list"),
         (["launch", "job", "describe", f"{job}:v7"], "has no 'v7'; there are 'latest', 'v0'"),
         (["launch", "job", "delete", "nope"], f"'{job}'"),  # among the jobs there are
         (["launch", "--job", job, "-E", "x.py"], "the job has its own entry point"),

@@ -90,6 +90,7 @@ def test_a_run_goes_through_a_queue_to_an_agent_and_back(home: Home, project: Pa
         again = home.run("launch", view["run_id"], "-q", queue, "-s", "x=4", "--json")
         assert json.loads(again.stdout)["summary"] == {"y": 8}
         assert home.json("launch", "run", "show", view["run_id"])["summary"] == {"y": 42}
+        assert "is finished already." in home.run("launch", "run", "stop", view["run_id"]).stderr
         assert "x is 21" in home.run("launch", "run", "logs", view["run_id"]).stdout
 
 

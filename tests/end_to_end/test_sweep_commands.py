@@ -288,7 +288,7 @@ def test_target_reached_ends_the_sweep_early(home: Home, project: Path) -> None:
 
 
 def test_a_sweep_is_paused_resumed_stopped_exported_and_deleted(home: Home, project: Path) -> None:
-    sweep = write_sweep(project, points=12, constants={"seconds": 1.5, "fail_at": 0})
+    sweep = write_sweep(project, points=16, constants={"seconds": 2.5, "fail_at": 0})
     sweep_id = home.json("launch-sweep", str(sweep), "--detach")["sweep_id"]
     eventually(lambda: len(programs_of(project)) == 2, "two programs should run")
     assert home.json("launch", "sweep", "pause", sweep_id)["state"] == "paused"
@@ -298,7 +298,7 @@ def test_a_sweep_is_paused_resumed_stopped_exported_and_deleted(home: Home, proj
     assert paused["state"] == "paused"
     assert {run["state"] for run in paused["runs"]} == {"failed", "finished"}
     started = marks(project, "started")
-    assert 2 <= len(started) <= 7
+    assert 2 <= len(started) < 16
 
     home.run("launch", "sweep", "resume", sweep_id)
     eventually(lambda: programs_of(project), "the sweep should go on")
@@ -307,7 +307,7 @@ def test_a_sweep_is_paused_resumed_stopped_exported_and_deleted(home: Home, proj
         lambda: (now := home.json("launch", "sweep", "show", sweep_id))["state"] == "stopped" and now,
         "the sweep should end with its runs",
     )
-    assert len(started) < len(stopped["runs"]) < 12
+    assert len(started) < len(stopped["runs"]) < 16
     assert {run["state"] for run in stopped["runs"]} == {"failed", "finished"}
 
     best = home.json("launch", "sweep", "best", sweep_id)
@@ -323,7 +323,7 @@ def test_a_sweep_is_paused_resumed_stopped_exported_and_deleted(home: Home, proj
 
     again = home.run("launch", "sweep", "rerun-failed", sweep_id, "--wait", "--json")
     after = json.loads(again.stdout)
-    assert (after["state"], len(after["runs"])) == ("finished", 12), again.stderr
+    assert (after["state"], len(after["runs"])) == ("finished", 16), again.stderr
     assert marks(project, "started").count(0) == 2
     assert home.run("launch", "sweep", "delete", sweep_id).returncode == 0
     gone = home.run("launch", "sweep", "show", sweep_id)

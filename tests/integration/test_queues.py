@@ -12,11 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import ANY
+from uuid import UUID
 
 import httpx
 import pytest
 from prefect.client.orchestration import get_client
 
+from launch_sdk._prefect import names
+from launch_sdk._prefect.surroundings import queue_of as queue_of_run
 from launch_sdk._prefect.surroundings import surroundings_of
 from launch_sdk.cli.agents import main as agent_command
 from launch_sdk.cli.queues import main as queue_command
@@ -271,17 +274,21 @@ def test_prefects_own_worker_is_given_the_urgent_first_and_the_ui_the_defaults(
 
 
 def test_a_run_whose_queue_is_gone_when_it_starts_is_not_started_without_what_the_queue_said(
-    client: LaunchClient,
+    client: LaunchClient, program: Program
 ) -> None:
     queue = queue_of(client, "gone-in-between", resource="container")
-    _delete_by_api(client, queue)
+    run_id = UUID(put(client, program, queue, "claimed").id)
 
-    async def read() -> object:
+    async def start() -> object:
         async with get_client() as server:
-            return await surroundings_of(server, queue, {})
+            await server.update_flow_run_labels(run_id, {names.POOL: queue})  # as a worker does that takes it
+            await server.delete_work_pool(queue)
+            flow_run = await server.read_flow_run(run_id)
+            assert flow_run.work_pool_name is None
+            return await surroundings_of(server, queue_of_run(flow_run), {})
 
     with pytest.raises(NotFoundError, match="'gone-in-between' was deleted before this run started"):
-        asyncio.run(read())
+        asyncio.run(start())
 
 
 def test_a_queue_can_be_changed_and_closed_to_others(client: LaunchClient, program: Program) -> None:

@@ -102,6 +102,11 @@ def test_a_failure_holds_the_last_lines(code: Path) -> None:
     assert outcome.error.endswith("\n49")
 
 
+def test_a_failure_names_what_was_started_and_no_argument_of_it(code: Path) -> None:
+    outcome, _ = _execute(RunSpec(str(code), ("ls", "nothere.py")), [])
+    assert str(outcome.error).startswith("ls exited with code 2.")
+
+
 def test_a_signal_is_named_and_silence_is_said(code: Path) -> None:
     (code / "dies.py").write_text("import os; os.kill(os.getpid(), 9)")
     outcome, _ = _execute(RunSpec(str(code), ("dies.py",)), [])

@@ -140,6 +140,7 @@ WRONG: list[tuple[dict[Any, Any], str]] = [
     ({"scheduler": {"num_workers": True}}, "scheduler.num_workers: must be a whole number of at least 1"),
     ({"program": None}, "nothing to run"),
     ({"program": ""}, "nothing to run"),
+    ({"program": "../train.py"}, "program: '../train.py' leads out of the folder"),
     ({"program": ["a"]}, "program: must be text"),
     ({"job": "a/b"}, "job: give one of program"),
     ({"image_uri": "img"}, "image_uri: give one of program"),
