@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from launch_sdk.agent.devices import Devices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from uuid import UUID
 
 UNLIMITED = -1
@@ -37,7 +38,9 @@ class Slots:
         self._limits = {Lane.JOBS: max_jobs, Lane.SCHEDULERS: max_schedulers}
         self._held: dict[UUID, Lane] = {}
         self._names: dict[UUID, str] = {}
-        self._listeners: list[Callable[[], None]] = []
+        self._line: list[Callable[[], Awaitable[object]]] = []
+        self._has_freed = False
+        self._asking: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
@@ -80,19 +83,31 @@ class Slots:
         return True
 
     def give_back(self, run: UUID) -> None:
-        """Give back the place of `run`, if it has one, and tell whoever waits for places."""
+        """Give back the place of `run`, if it has one, and ask whoever waits for places, in turns."""
         if self._held.pop(run, None) is None:
             return
         self.devices.give_back(run)
         self._names.pop(run, None)
-        # The one served first goes last next time, so that no queue can starve another.
-        self._listeners.append(self._listeners.pop(0)) if self._listeners else None
-        for listener in list(self._listeners):
-            listener()
+        self._has_freed = True
+        if self._line and (self._asking is None or self._asking.done()):
+            self._asking = asyncio.get_running_loop().create_task(self._ask_in_turns())
 
-    def on_free(self, listener: Callable[[], None]) -> None:
-        """Call `listener` whenever a place has been given back."""
-        self._listeners.append(listener)
+    def on_free(self, look: Callable[[], Awaitable[object]]) -> None:
+        """Have somebody look for work, and take places for it, whenever a place has been given back."""
+        self._line.append(look)
+
+    def served(self, look: Callable[[], Awaitable[object]]) -> None:
+        """Let whoever has taken a place wait for all others, so that no queue starves another."""
+        if look in self._line:
+            self._line.remove(look)
+            self._line.append(look)
+
+    async def _ask_in_turns(self) -> None:
+        """Ask one after the other: of two that ask the server at once, the one that is answered first would win."""
+        while self._has_freed:
+            self._has_freed = False
+            for look in list(self._line):
+                await look()
 
     def close(self) -> None:
         """Give no place any more."""

@@ -93,7 +93,7 @@ class LaunchWorker(ProcessWorker):
         self._queues_read_at = -inf
         self._serves_embedded = False
         self._timed: set[asyncio.Task[None]] = set()
-        self._slots.on_free(self._poll_soon)
+        self._slots.on_free(self._take_turn)
         if engines is not None:
             engines.on_better(self._poll_soon)
 
@@ -233,6 +233,8 @@ class LaunchWorker(ProcessWorker):
                 entry.flow_run.id, lane, entry.flow_run.name, needs
             ):
                 placed.append(entry)
+        if placed:
+            self._slots.served(self._take_turn)
         return await super()._submit_scheduled_flow_runs(placed)
 
     async def _can_start(self, flow_run: FlowRun) -> bool:
@@ -267,9 +269,14 @@ class LaunchWorker(ProcessWorker):
             self._timed.add(task)
             task.add_done_callback(self._timed.discard)
 
+    async def _take_turn(self) -> None:
+        """Look for work as the next in line, to the end of that."""
+        if self.is_setup:
+            await self._poll_quietly()
+
     async def _poll_quietly(self) -> None:
         try:
-            await self.get_and_submit_flow_runs()
+            await self.look_and_wait()
         except Exception as error:  # noqa: BLE001  # the next regular poll reports what stays wrong
             self._logger.debug("Looking for work failed: %s", error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -47,16 +48,33 @@ def test_after_closing_no_place_is_given_but_those_held_are_kept() -> None:
     assert slots.held == 1
 
 
-def test_listeners_hear_of_a_place_given_back_once_and_take_turns_at_being_first() -> None:
-    slots = Slots()
-    heard: list[str] = []
-    slots.on_free(lambda: heard.append("a"))
-    slots.on_free(lambda: heard.append("b"))
-    for number in (1, 2):
-        slots.take(UUID(int=number), Lane.JOBS)
-        slots.give_back(UUID(int=number))
-        slots.give_back(UUID(int=number))
-    assert heard == ["b", "a", "a", "b"]
+def test_a_place_that_is_given_back_is_offered_in_turns_to_one_after_the_other() -> None:
+    slots = Slots(max_jobs=1)
+    waiting = {"long": [2, 3, 4], "short": [5]}
+    taken: list[int] = []
+
+    def line(name: str, answers_in_s: float) -> None:
+        async def look() -> None:
+            found = waiting[name][:1]
+            await asyncio.sleep(answers_in_s)
+            if found and slots.take(UUID(int=found[0]), Lane.JOBS):
+                taken.append(waiting[name].pop(0))
+                slots.served(look)
+
+        slots.on_free(look)
+
+    async def serve() -> None:
+        slots.take(UUID(int=1), Lane.JOBS)
+        for _ in range(4):
+            run = UUID(int=taken[-1] if taken else 1)
+            slots.give_back(run)
+            slots.give_back(run)  # counts for nothing
+            await asyncio.sleep(0.1)
+
+    line("long", 0.001)
+    line("short", 0.02)  # the server is slower to answer
+    asyncio.run(serve())
+    assert taken == [2, 5, 3, 4]
 
 
 def test_only_the_schedulers_queue_holds_schedulers() -> None:
