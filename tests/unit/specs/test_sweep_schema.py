@@ -28,7 +28,7 @@ NEEDS_THE_PARSER = re.compile(  # what takes more than one value, or more than a
     r"|give one of|not program and|no name of an image|goes with program only"
     r"|starts nothing|not a macro|bits|an integer of|NUL|surrogate"
     r"|must be a time|target: must be a number, not nan|is a scheduler of|n.parameters.a.min|do not sum"
-    r"|for 2 values|needs a metric|is no priority"
+    r"|for 2 values|needs a metric|leads out|is no priority"
 )
 
 
