@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from launch_sdk._prefect import names
 from launch_sdk._prefect.labels import write_labels
 from launch_sdk._prefect.run_store import run_store
+from launch_sdk._prefect.surroundings import queue_of
 from launch_sdk._prefect.sweep_runs import SweepIdentity
 from launch_sdk._prefect.views import run_labels
 from launch_sdk.errors import Fault, InvalidSpecError
@@ -50,7 +51,7 @@ async def identify(
     """
     parent = await client.read_flow_run(parent_id)
     sweep_id = await _settled_id(client, parent, sweep_id)
-    queue = queue or parent.work_pool_name or DEFAULT_QUEUE
+    queue = queue or queue_of(parent) or DEFAULT_QUEUE
     packed = await _settled_source(client, parent, spec, source)
     await _keep(client, parent, {"sweep_id": sweep_id, "queue": queue}, names.sweep_tag(sweep_id))
     return SweepIdentity(sweep_id, parent_id, queue, packed)

@@ -48,6 +48,7 @@ class Devices:
             cpus: their numbers.
             hides_gpus: whether a run that asks for no GPU sees none.
         """
+        self._gpus, self._cpus = tuple(gpus), tuple(cpus)
         self._free_gpus, self._free_cpus = list(gpus), list(cpus)
         self.total = {"gpu": len(gpus), "cpu": len(cpus)}
         self._hides_gpus = hides_gpus
@@ -73,9 +74,10 @@ class Devices:
         return True
 
     def give_back(self, run: UUID) -> None:
+        """Take back what a run had; a run is given devices in the order in which the agent names them."""
         gpus, cpus = self._held.pop(run, ((), ()))
-        self._free_gpus += gpus
-        self._free_cpus += cpus
+        self._free_gpus = sorted([*self._free_gpus, *gpus], key=self._gpus.index)
+        self._free_cpus = sorted([*self._free_cpus, *cpus], key=self._cpus.index)
 
     def share_of(self, run: UUID) -> Share:
         gpus, cpus = self._held.get(run, ((), ()))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launch_sdk.agent.devices import CUDA, Devices, devices_of
+from launch_sdk.agent.devices import CUDA, Devices, Share, devices_of
 from launch_sdk.agent.slots import Lane, Slots
 from launch_sdk.errors import InvalidSpecError
 
@@ -35,6 +35,16 @@ def test_no_device_is_ever_of_two_runs_and_none_is_lost(steps: list[tuple[int, i
     for run in held:
         devices.give_back(run)
     assert devices.take(ONE, {"gpu": 3, "cpu": 3})
+
+
+def test_whatever_was_given_back_first_a_run_has_its_devices_in_their_order() -> None:
+    devices = Devices(["7", "3", "5"], [0, 1, 2])
+    for run in (ONE, TWO):
+        devices.take(run, {"gpu": 1, "cpu": 1})
+    for run in (TWO, ONE):
+        devices.give_back(run)
+    devices.take(ONE, {"gpu": 3, "cpu": 3})
+    assert devices.share_of(ONE) == Share(("7", "3", "5"), (0, 1, 2))
 
 
 def test_a_place_is_refused_whose_devices_are_not_free_and_given_back_with_them() -> None:
