@@ -56,7 +56,6 @@ class RunView:
         is_program: whether it is a program that `run-job` has started, so that `parameters` are a RunSpec.
         version: of its job, as `v3`; None if it is of none.
         attempts: its earlier starts, oldest first, if it was put back: how each ended, and when.
-        unfit: what it asks for and the last agent that looked at it does not have; None if there is no such thing.
         waits: why it waits, where somebody asked; None if it does not, or nobody did.
     """
 
@@ -81,7 +80,6 @@ class RunView:
     is_program: bool = False
     version: str | None = None
     attempts: tuple[Mapping[str, Any], ...] = ()
-    unfit: str | None = None
     waits: str | None = None
 
     @property
@@ -125,7 +123,6 @@ class RunView:
             "code": encode(self.code),
             "differs": list((self.lock or {}).get("differs", ())),
             "attempts": [dict(one) for one in self.attempts],
-            "unfit": self.unfit,
         }
 
 

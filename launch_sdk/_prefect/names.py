@@ -45,7 +45,6 @@ GIVEN = "launch.given"  # what was given to the run was given on purpose: no for
 JOB = "launch.job"  # of a flow: the job's name; a flow run inherits it
 VERSION = "launch.version"  # of a run of a job: the version that it is a run of, as v3
 ATTEMPTS = "launch.attempts"  # JSON list of the attempts of a run that was put back, as _prefect.attempts writes it
-UNFIT = "launch.unfit"  # of a run that waits: what it asks for and the agent that looked at it does not have
 SCHEDULER_HOST = "launch.scheduler.host"
 SCHEDULER_PID = "launch.scheduler.pid"
 SCHEDULER_STARTED = "launch.scheduler.started"

@@ -97,7 +97,7 @@ async def ensure_priorities(client: PrefectClient, queue: str) -> None:
     """Make the work queues of the priorities that a pool lacks, and number them."""
     from prefect.exceptions import ObjectAlreadyExists
 
-    wanted = [*names.PRIORITIES.values(), names.SCHEDULERS]
+    wanted = [names.SCHEDULERS, *names.PRIORITIES.values()]  # sweeps first: a long line of runs hides none of them
     there = await read_work_queues(client, queue)
     missing = [name for name in wanted if name not in {one.name for one in there}]
     for name in missing:

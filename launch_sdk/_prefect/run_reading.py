@@ -23,7 +23,6 @@ from launch_sdk._prefect.views import (
     run_page,
     run_provenance,
     run_summary,
-    run_unfit,
 )
 from launch_sdk.errors import ConflictError, NotFoundError
 from launch_sdk.tracking.protocol import LAUNCH_LAYER, SWEEP_LAYER
@@ -72,7 +71,6 @@ class RunReader:
             lock=run_lock(flow_run),
             is_program=is_ours,
             version=job_version(flow_run),
-            unfit=run_unfit(flow_run),
             attempts=tuple(asdict(one) for one in attempts_of(flow_run)),
         )
 

@@ -91,12 +91,6 @@ def run_lock(flow_run: FlowRun) -> dict[str, Any] | None:
     return _object(flow_run, names.LOCK)
 
 
-def run_unfit(flow_run: FlowRun) -> str | None:
-    """Return what a waiting run asks for and the last agent that looked at it does not have; None for any other."""
-    said = run_labels(flow_run).get(names.UNFIT)
-    return str(said) if said and run_state(flow_run) is RunState.QUEUED else None
-
-
 def run_edits(flow_run: FlowRun) -> Edits:
     """Return what people have changed in a run's config and summary."""
     return Edits.from_dict(_object(flow_run, names.EDITS) or {})

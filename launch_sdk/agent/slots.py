@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum
+from math import inf
 from typing import TYPE_CHECKING
 
 from launch_sdk.agent.devices import Devices
@@ -64,11 +65,12 @@ class Slots:
         """What people call a run that holds a place."""
         return self._names.get(run) or str(run)
 
-    def is_free(self, lane: Lane) -> bool:
+    def room(self, lane: Lane) -> float:
+        """How many places of a lane are free; infinitely many if it has no limit."""
         if self._closed:
-            return False
+            return 0
         limit = self._limits[lane]
-        return limit == UNLIMITED or sum(held is lane for held in self._held.values()) < limit
+        return inf if limit == UNLIMITED else max(0, limit - sum(held is lane for held in self._held.values()))
 
     def take(self, run: UUID, lane: Lane, name: str = "", needs: Mapping[str, int] | None = None) -> bool:
         """Take a place for `run`, which people call `name`, with the devices that it needs.
@@ -76,7 +78,7 @@ class Slots:
         Returns:
             False if there is none, or if it has one already.
         """
-        if run in self._held or not self.is_free(lane) or not self.devices.take(run, needs or {}):
+        if run in self._held or not self.room(lane) or not self.devices.take(run, needs or {}):
             return False
         self._held[run] = lane
         self._names[run] = name

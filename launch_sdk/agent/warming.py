@@ -18,7 +18,10 @@ _LINES = "2026-01-01 00:00:00.000 | INFO    | Flow run 'a-b' - Finished in state
 
 def warm_up() -> None:
     """Do it; the modules of Prefect are imported."""
+    from launch_sdk.agent.later import put_off_streams
+
     _share_tls_contexts()
+    put_off_streams()
     _complete_models()
     _print_a_line()
 

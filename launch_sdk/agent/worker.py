@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 
 _RECONNECT_S = 2.0
 _QUEUES_STALE_S = 30.0  # events tell of new ones at once
-_PAGE = 200  # how many runs the server gives at once, `PREFECT_SERVER_API_DEFAULT_LIMIT`
+_PAGE = 200  # how many runs the server gives at most, `PREFECT_SERVER_API_DEFAULT_LIMIT`
+_SPARE = (
+    2  # runs more than there are places for: some may start a little later, or just have been taken by another agent
+)
 
 _STATES_THAT_WAIT = ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot", "Resuming")  # names Prefect gives
 
@@ -91,6 +94,9 @@ class LaunchWorker(ProcessWorker):
         self._poll_again = False
         self._queue_names: dict[UUID, str] = {}
         self._queues_read_at = -inf
+        self._schedulers_first = False
+        self._cut_off: set[Lane] = set()  # whose lines may go on behind what the server has told
+        self._unfit: set[UUID] = set()
         self._serves_embedded = False
         self._timed: set[asyncio.Task[None]] = set()
         self._slots.on_free(self._take_turn)
@@ -186,29 +192,49 @@ class LaunchWorker(ProcessWorker):
             pass
 
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
-        """Ask for what may start now; one lane at a time if a long line in one might hide the other.
-
-        A run that is to start later takes no place yet, as it would with Prefect: the worker looks again at that time.
-        """
-        now = datetime.now(UTC)
+        """Ask for what may start now, not for the whole line: the server takes milliseconds for each run in it."""
         names = await self._names_by_lane()
-        free = [queues for lane, queues in names.items() if queues and self._slots.is_free(lane)]
-        found = await self._scheduled([name for queues in free for name in queues], now)
-        if len(found) >= _PAGE and len(free) > 1:
-            found = [entry for queues in free for entry in await self._scheduled(queues, now)]
+        free = [lane for lane in Lane if names[lane] and self._slots.room(lane)]
+        self._cut_off.clear()
+        if not free:
+            return []
+        is_whole_pool = len(free) == len(Lane) and not self._work_queues
+        wanted = None if is_whole_pool else [name for lane in free for name in names[lane]]
+        limit = int(min(_PAGE, self._slots.room(free[0]) + len(self._submitting_flow_run_ids) + _SPARE))
+        found = await self._scheduled(wanted, limit)
+        due = await self._due(found)
+        if len(found) >= limit:
+            self._cut_off.update(free)
+            if self._schedulers_first and self._lane_of(found[-1]) is Lane.JOBS:
+                self._cut_off.discard(Lane.SCHEDULERS)  # all of them stand before
+        return due
+
+    async def _rest_of_line(self) -> list[WorkerFlowRunResponse]:
+        """Ask again where the first in line have left places free: they cannot start here, or are of the other lane."""
+        names = await self._names_by_lane()
+        lanes = [names[lane] for lane in self._cut_off if self._slots.room(lane)]
+        return await self._due([entry for queues in lanes for entry in await self._scheduled(queues, _PAGE)])
+
+    async def _scheduled(self, queues: list[str] | None, limit: int) -> list[WorkerFlowRunResponse]:
+        """Ask for the first in line of some work queues, or of all; Prefect's own call has no limit."""
+        from prefect.client.schemas.responses import WorkerFlowRunResponse
+
+        before = datetime.now(UTC) + timedelta(seconds=self._prefetch_seconds)
+        body = {"work_queue_names": queues, "scheduled_before": before.isoformat(), "limit": limit}
+        route: Any = "/work_pools/{name}/get_scheduled_flow_runs"
+        answer = await self.client.request("POST", route, path_params={"name": self._work_pool_name}, json=body)
+        return WorkerFlowRunResponse.model_validate_list(answer.json())
+
+    async def _due(self, found: list[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
+        """Leave out what is to start later: it takes no place yet, as it would with Prefect; look then."""
+        now = datetime.now(UTC)
+        if any(entry.work_queue_id not in self._queue_names for entry in found):
+            self._queues_read_at = -inf
+            await self._names_by_lane()
         starts = [(entry.flow_run.next_scheduled_start_time or now).timestamp() - now.timestamp() for entry in found]
         if later := [in_s for in_s in starts if in_s > 0]:
             asyncio.get_running_loop().call_later(min(later), self._poll_in_a_task)
         return [entry for entry, in_s in zip(found, starts, strict=True) if in_s <= 0]
-
-    async def _scheduled(self, queues: list[str], now: datetime) -> list[WorkerFlowRunResponse]:
-        if not queues:
-            return []
-        return await self.client.get_scheduled_flow_runs_for_work_pool(
-            work_pool_name=self._work_pool_name,
-            work_queue_names=queues,
-            scheduled_before=now + timedelta(seconds=self._prefetch_seconds),
-        )
 
     async def _names_by_lane(self) -> dict[Lane, list[str]]:
         if time.monotonic() - self._queues_read_at > _QUEUES_STALE_S:
@@ -216,37 +242,46 @@ class LaunchWorker(ProcessWorker):
                 work_pool_name=self._work_pool_name, work_queue_filter=WorkQueueFilter(), limit=200, offset=0
             )
             self._queue_names = {queue.id: queue.name for queue in queues}
+            first = min(queues, key=lambda queue: queue.priority or 0, default=None)
+            self._schedulers_first = first is not None and Lane.of_queue(first.name) is Lane.SCHEDULERS
             self._queues_read_at = time.monotonic()
         names = [name for name in self._queue_names.values() if not self._work_queues or name in self._work_queues]
         return {lane: [name for name in names if Lane.of_queue(name) is lane] for lane in Lane}
 
     async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
+        placed = await self._placed(flow_run_response)
+        placed += await self._placed(await self._rest_of_line())
+        if placed:
+            self._slots.served(self._take_turn)
+        return await super()._submit_scheduled_flow_runs(placed)
+
+    async def _placed(self, found: list[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
+        """Take a place for each run that can start here and now."""
         placed: list[WorkerFlowRunResponse] = []
-        for entry in flow_run_response:
-            lane = Lane.of_queue(self._queue_names.get(entry.work_queue_id, ""))
+        for entry in found:
+            lane = self._lane_of(entry)
             needs = resources_of(entry.flow_run.parameters)
             if not self._slots.devices.could_hold(needs):
-                await self._tell_unfit(entry.flow_run, needs)
+                self._tell_unfit(entry.flow_run, needs)
             elif lane is Lane.JOBS and not await self._can_start(entry.flow_run):
                 continue
             elif entry.flow_run.id not in self._submitting_flow_run_ids and self._slots.take(
                 entry.flow_run.id, lane, entry.flow_run.name, needs
             ):
                 placed.append(entry)
-        if placed:
-            self._slots.served(self._take_turn)
-        return await super()._submit_scheduled_flow_runs(placed)
+        return placed
+
+    def _lane_of(self, entry: WorkerFlowRunResponse) -> Lane:
+        return Lane.of_queue(self._queue_names.get(entry.work_queue_id, ""))
 
     async def _can_start(self, flow_run: FlowRun) -> bool:
         return self._engines is None or await self._engines.can_start(self._work_pool_name, flow_run)
 
-    async def _tell_unfit(self, flow_run: FlowRun, needs: dict[str, int]) -> None:
-        """Say of a run that it asks for more than this agent has; it waits for another one."""
-        from launch_sdk._prefect import names
-
-        text = f"it asks for {described(needs)}; agent {self.name} has {described(self._slots.devices.total)}"
-        if (flow_run.labels or {}).get(names.UNFIT) != text:
-            await self.client.update_flow_run_labels(flow_run.id, {names.UNFIT: text})
+    def _tell_unfit(self, flow_run: FlowRun, needs: dict[str, int]) -> None:
+        """Say once of a run that it asks for more than this agent has; it waits for another one."""
+        if flow_run.id not in self._unfit:
+            self._unfit.add(flow_run.id)
+            text = f"it asks for {described(needs)}; agent {self.name} has {described(self._slots.devices.total)}"
             self._logger.warning("Flow run '%s' waits for another agent: %s.", flow_run.name, text)
 
     async def _submit_run(self, flow_run: FlowRun) -> None:

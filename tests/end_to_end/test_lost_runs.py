@@ -235,7 +235,7 @@ def test_runs_share_the_slots_of_an_agent_and_one_that_asks_for_more_says_so(lab
     assert sorted(output[:2]) == [["7", "1"], ["8", "1"]]
     assert output[2][0] == "7,8"
     assert len(output[3]) == 1, "a run that asks for no GPU sees none"
-    assert "asks for gpu=3" in eventually(lambda: lab.show(too_large)["unfit"], "it says why it waits")
+    assert "it asks for gpu=3." in lab.show(too_large)["waits"]
     assert lab.home.run("launch", "run", "cancel", too_large).returncode == 0
 
 

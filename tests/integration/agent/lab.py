@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FLOWS = '''
 import asyncio, json, os, random, signal, subprocess, sys, time
 from pathlib import Path
-from prefect import flow
+from prefect import flow, task
 
 def note(folder, **what):
     draft = Path(folder, f"{os.getpid()}.draft")
@@ -40,6 +40,17 @@ async def quick(folder, seconds=0.0):
 @flow
 async def failing(folder):
     raise ValueError("on purpose")
+
+@task
+async def step():
+    await asyncio.sleep(0.2)
+
+@flow
+async def steps(folder, count=100):
+    note(folder, began=time.time())
+    for _ in range(count):
+        await step()
+    Path(folder, "all").touch()
 
 @flow(on_crashed=[mark], on_cancellation=[mark])
 async def training(folder):
@@ -142,6 +153,13 @@ class Server:
         final = {"Completed", "Failed", "Crashed", "Cancelled"}
         until(lambda: self.state(flow_run) in final, f"{flow_run} ended", seconds)
         return self.state(flow_run)
+
+    def suspend(self, flow_run: str) -> None:
+        until_then = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+        details = {"pause_reschedule": True, "pause_timeout": until_then}
+        state = {"type": "PAUSED", "name": "Suspended", "state_details": details}
+        answer = self.post(f"/flow_runs/{flow_run}/set_state", {"state": state})
+        assert answer["status"] == "ACCEPT", answer
 
     def cancel(self, flow_run: str) -> None:
         self.post(f"/flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,24 @@ def test_a_run_that_is_cancelled_before_it_starts_ends_and_gives_its_place_back(
     server.cancel(run)
     assert server.ends_as(run) == "Cancelled"
     assert server.ends_as(server.start(server.deployment(queue, "quick"), folder=str(tmp_path))) == "Completed"
+
+
+@pytest.mark.parametrize("lasted_s", [0.0, 3.0], ids=["at its beginning", "later"])
+def test_a_suspended_flow_ends_at_its_next_step_and_is_resumed(
+    server: Server, agent: Callable[..., Agent], tmp_path: Path, lasted_s: float
+) -> None:
+    queue = server.queue()
+    agent(queue, max_jobs=1)
+    run = server.start(server.deployment(queue, "steps"), folder=str(tmp_path))
+    (note,) = until(lambda: notes(tmp_path), "it runs")
+    time.sleep(lasted_s)
+    server.suspend(run)
+    until(lambda: not is_alive(note["pid"]), "its process has ended", 10)
+    assert server.state(run) == "Suspended"
+    assert not (tmp_path / "all").exists()
+    assert server.ends_as(server.start(server.deployment(queue, "quick"), folder=str(tmp_path))) == "Completed"
+    server.post(f"/flow_runs/{run}/resume", {})
+    until(lambda: len(notes(tmp_path)) == 3, "it starts again")  # twice, and the quick one
 
 
 def test_a_killed_flow_is_crashed_and_leaves_no_program(

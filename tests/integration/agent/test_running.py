@@ -93,6 +93,23 @@ def test_a_scheduler_takes_no_place_of_a_job(server: Server, agent: Callable[...
     assert overlap(notes(parents) + notes(children)) == 2
 
 
+@pytest.mark.parametrize("has_sweeps_first", [False, True])
+def test_a_long_line_of_runs_that_cannot_start_here_hides_nothing(
+    server: Server, agent: Callable[..., Agent], tmp_path: Path, *, has_sweeps_first: bool
+) -> None:
+    queue = server.queue()
+    if has_sweeps_first:  # as in queues that the product makes
+        server.http.patch(f"/work_pools/{queue}/queues/schedulers", json={"priority": 1}).raise_for_status()
+    job = server.deployment(queue, "quick")
+    unfit = [server.start(job, folder=str(tmp_path), resources={"gpu": 9}) for _ in range(8)]
+    runs = [server.start(job, folder=str(tmp_path)) for _ in range(6)]
+    parent = server.start(server.deployment(queue, "quick", lane="schedulers"), folder=str(tmp_path))
+    one = agent(queue, max_jobs=2, max_schedulers=1)
+    assert [server.ends_as(run) for run in (*runs, parent)] == ["Completed"] * 7
+    assert {server.state(run) for run in unfit} <= {"Scheduled", "Late"}
+    assert one.text.count("waits for another agent") == len(unfit)
+
+
 def test_a_queue_inside_the_pool_that_is_made_later_is_served_too(
     server: Server, agent: Callable[..., Agent], tmp_path: Path
 ) -> None:
