@@ -4,7 +4,7 @@ Prefect's own API server and UI in one process on loopback, with a few differenc
 IMMEDIATE, in turns. Prefect begins them DEFERRED, and a read that becomes a write then fails at once with "database is
 locked" whenever two clients write (50 creations at once: 35.6 s; so: 1.8 s). PREFECT_HOME says where its data is.
 
-It also does less for each run: the schema of a queue is checked once, and memory is collected rarely.
+It also does less (`server_costs.py`).
 
 And its pages tell the browser to fetch nothing from elsewhere. Prefect's UI calls an analytics service when
 it loads, whatever the settings say, and a run's text could name a picture on any host.
@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
-import json
 import os
 import socket
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+from launch_sdk._prefect.server_costs import set_intervals, spare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
@@ -33,18 +32,6 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     App = Callable[[Message, Receive, Send], Awaitable[None]]
-
-# How often the server looks for what is rare on one machine; every 5 s, as by default, costs an idle one a fifth.
-INTERVALS_S = {
-    "SCHEDULER_RECENT_DEPLOYMENTS_LOOP": 15,
-    "LATE_RUNS_LOOP": 15,
-    "PAUSE_EXPIRATIONS_LOOP": 15,
-    "CLEANUP_RECONCILER_LOOP": 30,
-}
-
-# A collection of all that the server is made of takes 0.4 s, in which nobody is answered. As Python does by itself it
-# came every hundred runs, and collections were a seventh of the processor time.
-COLLECT_AFTER = (10_000, 10, 20)
 
 
 def write_in_turns() -> None:
@@ -78,25 +65,6 @@ def write_in_turns() -> None:
                 writing.reset(token)
 
     configurations.AioSqliteConfiguration.begin_transaction = begin_transaction
-
-
-def check_a_schema_once() -> None:
-    """Check once that the schema of a queue's variables is one: Prefect does so twice for each run that is created."""
-    from prefect.utilities.schema_tools import validation
-
-    validator: Any = getattr(validation, "_VALIDATOR", None)
-    if validator is None:  # of another Prefect, which checks as often as it likes
-        return
-    check = validator.check_schema
-
-    @lru_cache(maxsize=256)
-    def check_text(text: str, **how: Any) -> None:
-        check(json.loads(text), **how)
-
-    def check_schema(schema: Any, **how: Any) -> None:
-        check_text(json.dumps(schema), **how)
-
-    validator.check_schema = check_schema
 
 
 def content_policy(url: str) -> str:
@@ -148,17 +116,16 @@ def main() -> None:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
-        **{f"PREFECT_SERVER_SERVICES_{name}_SECONDS": str(interval_s) for name, interval_s in INTERVALS_S.items()},
     }
     os.environ.pop("PREFECT_API_URL", None)
+    set_intervals()
 
     import uvicorn
     from prefect.server.api.server import create_app
 
     write_in_turns()
-    check_a_schema_once()
+    spare()
     app = keep_pages_local(create_app(final=True), url)
-    gc.set_threshold(*COLLECT_AFTER)
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
 
 
