@@ -54,8 +54,12 @@ class SweepLife:
 
     async def cancel(self, sweep_id: str) -> None:
         """End the sweep and its runs now; the runs of one that nobody drives are ended from here."""
+        from prefect.states import Cancelled
+
         parent = await find_parent(self.client, sweep_id)
         nobody_drives = run_state(parent).is_terminal or is_lost(parent)
+        if run_state(parent) is RunState.LOST:  # its agent has said so; from now on it is what its user wanted
+            await self.client.set_flow_run_state(parent.id, Cancelled(message="cancelled by its user"), force=True)
         await end_flow_run(self.client, parent)
         if nobody_drives:
             children = await self._children(sweep_id)

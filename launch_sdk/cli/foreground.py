@@ -15,6 +15,7 @@ from launch_sdk.cli.kept_runs import keep
 from launch_sdk.errors import RunFailedError
 from launch_sdk.runs.execute import Outcome, execute
 from launch_sdk.runs.packing import pack_source
+from launch_sdk.runs.processes import end_processes
 from launch_sdk.runs.run_directory import RunDirectory
 from launch_sdk.runs.store import RunStore
 from launch_sdk.runs.used_files import lock_of
@@ -24,6 +25,8 @@ from launch_sdk.views import RunView
 
 if TYPE_CHECKING:
     from launch_sdk.specs.run_spec import RunSpec
+
+LEAVE_S = 10.0
 
 
 def run_here(spec: RunSpec, *, as_json: bool, store: RunStore | None = None) -> int:
@@ -50,6 +53,7 @@ def run_here(spec: RunSpec, *, as_json: bool, store: RunStore | None = None) -> 
 
     started = time.time()
     code, outcome = _outcome(execute(spec, run, store=store, identity=identity, on_lines=show))
+    end_processes(run_id, LEAVE_S)  # what was started to outlive it does so here as little as on a queue
     state = _STATES[code]
     say(f"Run {run_id} {state.value}. It is kept in {run.path}")
     if outcome.error:

@@ -8,8 +8,12 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from launch_sdk.tracking import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 AGENT_PROCESS = "LAUNCH_AGENT"  # variable of a flow's process: the process of the agent that has it
 
@@ -55,12 +59,55 @@ def is_alive(identifier: str) -> bool:
 
 def has_processes(run_id: str) -> bool:
     """Say whether a program of a run is left on this machine: any process that was started with the run's id."""
+    return next(_pids_of(run_id), None) is not None
+
+
+def end_processes(run_id: str, grace_s: float) -> None:
+    """End what a run has left, also what has left its group and session, as a daemon does: SIGTERM, later SIGKILL.
+
+    Whatever interrupts the wait, such as a second Ctrl-C, cuts it short.
+    """
+    try:
+        for step, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
+            asked = set[int]()
+            deadline = time.monotonic() + wait_s
+            while time.monotonic() < deadline:
+                left = set(_pids_of(run_id))
+                if not left:
+                    return
+                for pid in left - asked:
+                    _signal_of_run(run_id, pid, step)
+                asked |= left
+                time.sleep(0.02)
+    except BaseException:
+        for pid in _pids_of(run_id):
+            _signal_of_run(run_id, pid, signal.SIGKILL)
+        raise
+
+
+def _signal_of_run(run_id: str, pid: int, number: signal.Signals) -> None:
+    """Signal a process if it still is one of the run: its id may be another's by now."""
+    with contextlib.suppress(OSError):
+        process = os.pidfd_open(pid)
+        try:
+            if _is_of_run(Path(f"/proc/{pid}"), run_id):
+                signal.pidfd_send_signal(process, number)
+        finally:
+            os.close(process)
+
+
+def _pids_of(run_id: str) -> Iterator[int]:
+    for entry in Path("/proc").glob("[0-9]*"):
+        if _is_of_run(entry, run_id):
+            yield int(entry.name)
+
+
+def _is_of_run(entry: Path, run_id: str) -> bool:
     mark = f"{protocol.RUN_ID}={run_id}".encode()
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):  # another user's, or gone
-            if mark in environ.read_bytes().split(b"\0"):
-                return True
-    return False
+    try:
+        return mark in (entry / "environ").read_bytes().split(b"\0")
+    except OSError:  # another user's, or gone
+        return False
 
 
 def group_is_alive(group: int) -> bool:

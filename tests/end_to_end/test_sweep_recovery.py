@@ -127,8 +127,8 @@ def test_a_sweep_whose_parent_dies_while_paused_cancelled_and_moved_loses_nothin
     pids.append(next_parent(own, sweep_id, pids))
     assert marks(project, "started") == [0, 1, 2], "what goes on was taken up"
 
-    own.run("launch", "sweep", "cancel", sweep_id)
     kill(pids[-1])
+    eventually(lambda: show(own, sweep_id)["state"] == "lost", "its parent should be seen to be gone")
     own.run("launch", "sweep", "cancel", sweep_id)
     eventually(lambda: not programs_of(project), "its programs should have ended")
     eventually(lambda: show(own, sweep_id)["state"] == "cancelled", "the sweep should be cancelled")

@@ -52,6 +52,26 @@ def test_a_program_that_ends_well_gives_zero_and_its_output(code: Path, tmp_path
     assert "finished" in err
 
 
+def test_a_daemon_that_a_program_leaves_ends_with_its_run(code: Path, tmp_path: Path) -> None:
+    (code / "main.py").write_text(
+        "import os, sys, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        os.closerange(0, 3)\n"
+        "        open(sys.argv[1], 'w').write(str(os.getpid()))\n"
+        "        time.sleep(600)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        "while not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+        "print('left')\n"
+    )
+    told = tmp_path / "pid"
+    status, out, _ = _run(tmp_path, "launch", str(code), "-E", f"main.py {told}")
+    assert (status, out) == (0, "left\n")
+    assert process_start_time(int(told.read_text())) is None
+
+
 def test_a_program_that_wants_to_be_a_job_is_told_that_this_needs_a_queue(code: Path, tmp_path: Path) -> None:
     (code / "main.py").write_text("import launch_sdk as launch\nwith launch.init(register='digits'): pass")
     status, _, err = _run(tmp_path, "launch", str(code))
