@@ -249,15 +249,18 @@ class LaunchWorker(ProcessWorker):
         return {lane: [name for name in names if Lane.of_queue(name) is lane] for lane in Lane}
 
     async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
-        placed = await self._placed(flow_run_response)
-        placed += await self._placed(await self._rest_of_line())
-        if placed:
-            self._slots.served(self._take_turn)
-        return await super()._submit_scheduled_flow_runs(placed)
-
-    async def _placed(self, found: list[WorkerFlowRunResponse]) -> list[WorkerFlowRunResponse]:
-        """Take a place for each run that can start here and now."""
         placed: list[WorkerFlowRunResponse] = []
+        try:
+            await self._place(flow_run_response, placed)
+            await self._place(await self._rest_of_line(), placed)
+        finally:  # whoever has a place by now starts, whatever the server says to the second question
+            if placed:
+                self._slots.served(self._take_turn)
+            submitted = await super()._submit_scheduled_flow_runs(placed)
+        return submitted
+
+    async def _place(self, found: list[WorkerFlowRunResponse], placed: list[WorkerFlowRunResponse]) -> None:
+        """Take a place for each run that can start here and now, and add it to those that have one."""
         for entry in found:
             lane = self._lane_of(entry)
             needs = resources_of(entry.flow_run.parameters)
@@ -269,7 +272,6 @@ class LaunchWorker(ProcessWorker):
                 entry.flow_run.id, lane, entry.flow_run.name, needs
             ):
                 placed.append(entry)
-        return placed
 
     def _lane_of(self, entry: WorkerFlowRunResponse) -> Lane:
         return Lane.of_queue(self._queue_names.get(entry.work_queue_id, ""))

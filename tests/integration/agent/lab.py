@@ -77,6 +77,12 @@ flows = {"flows/mine.py:quick": "flows.mine:quick"} if project else {}
 if options.pop("is_deaf", False):  # as behind a proxy that lets no stream through
     import prefect.events.clients
     prefect.events.clients.get_events_subscriber = None
+if options.pop("hears_once", False):  # as where the server goes away between two questions
+    import httpx
+    from launch_sdk.agent.worker import LaunchWorker
+    async def rest_of_line(self):
+        raise httpx.ConnectError("gone")
+    LaunchWorker._rest_of_line = rest_of_line
 asyncio.run(serve(options.pop("queues"), on_event=lambda text: print("EVENT", text, flush=True),
                   project=Project(Path(project), flows) if project else None, **options))
 """

@@ -110,6 +110,16 @@ def test_a_long_line_of_runs_that_cannot_start_here_hides_nothing(
     assert one.text.count("waits for another agent") == len(unfit)
 
 
+def test_a_place_that_was_taken_is_used_though_the_server_goes_away_meanwhile(
+    server: Server, agent: Callable[..., Agent], tmp_path: Path
+) -> None:
+    queue = server.queue()
+    job = server.deployment(queue, "quick")
+    runs = [server.start(job, folder=str(tmp_path)) for _ in range(5)]
+    agent(queue, max_jobs=1, hears_once=True)
+    assert [server.ends_as(run) for run in runs] == ["Completed"] * 5
+
+
 def test_a_queue_inside_the_pool_that_is_made_later_is_served_too(
     server: Server, agent: Callable[..., Agent], tmp_path: Path
 ) -> None:
