@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from launch_sdk.errors import BackendUnavailableError, ConflictError
 from launch_sdk.runs.home import launch_home
 from launch_sdk.runs.processes import process_start_time
+from launch_sdk.tracking.protocol import OF_A_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -231,7 +232,7 @@ def _listening(port: int) -> socket.socket | None:
 def _spawn(listening: socket.socket) -> EmbeddedServer:
     port = int(listening.getsockname()[1])
     folder = server_folder()
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", *OF_A_RUN))}
     environment |= {"PREFECT_HOME": str(folder), "PREFECT_UI_STATIC_DIRECTORY": str(folder / "ui")}
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(

@@ -86,7 +86,7 @@ async def create_queue(client: PrefectClient, name: str) -> WorkPool:
     except ObjectAlreadyExists:
         pool = await client.read_work_pool(name)
     with contextlib.suppress(ObjectAlreadyExists):
-        await client.create_work_queue(names.SCHEDULERS, work_pool_name=name)
+        await client.create_work_queue(names.SCHEDULERS, work_pool_name=name, priority=1)
     return pool
 
 

@@ -72,7 +72,7 @@ def _calm_services() -> None:
     class CalmWorker(Worker):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self.minimum_check_interval = self.scheduling_resolution = SERVICES_ASK_EVERY
+            self.scheduling_resolution = SERVICES_ASK_EVERY
 
         async def _cancellation_listener(self) -> None:
             session = self._processing_session

@@ -23,6 +23,7 @@ from prefect.client.schemas.filters import WorkQueueFilter
 from prefect.workers.process import ProcessJobConfiguration, ProcessVariables, ProcessWorker, ProcessWorkerResult
 
 from launch_sdk.agent.cached_reads import ask_once_for_each_run, reads_for_a_run
+from launch_sdk.agent.channel import connect_only_if
 from launch_sdk.agent.devices import devices_of
 from launch_sdk.agent.job_configuration import LaunchJobConfiguration
 from launch_sdk.agent.slots import UNLIMITED, Lane, Slots
@@ -150,6 +151,12 @@ class LaunchWorker(ProcessWorker):
             if self._engines is not None:
                 self._engines.know(self._work_pool_name, config)
 
+    def _ensure_worker_channel(self) -> None:
+        is_new = self._worker_channel is None
+        super()._ensure_worker_channel()
+        if is_new:
+            connect_only_if(self._worker_channel, self.require_same_server)
+
     def _preload_soon(self, config: QueueConfig) -> None:
         """Have ready what the queue's runs are forked from, as the queue says by now."""
         if self._execution is not None and (modules := self._modules(config)) is not None:
@@ -201,6 +208,8 @@ class LaunchWorker(ProcessWorker):
         is_whole_pool = len(free) == len(Lane) and not self._work_queues
         wanted = None if is_whole_pool else [name for lane in free for name in names[lane]]
         limit = int(min(_PAGE, self._slots.room(free[0]) + len(self._submitting_flow_run_ids) + _SPARE))
+        if self.work_pool.concurrency_limit is not None:  # the server counts anew for each question
+            limit = _PAGE
         found = await self._scheduled(wanted, limit)
         due = await self._due(found)
         if len(found) >= limit:
@@ -212,7 +221,7 @@ class LaunchWorker(ProcessWorker):
     async def _rest_of_line(self) -> list[WorkerFlowRunResponse]:
         """Ask again where the first in line have left places free: they cannot start here, or are of the other lane."""
         names = await self._names_by_lane()
-        lanes = [names[lane] for lane in self._cut_off if self._slots.room(lane)]
+        lanes = [names[lane] for lane in self._cut_off if names[lane] and self._slots.room(lane)]
         return await self._due([entry for queues in lanes for entry in await self._scheduled(queues, _PAGE)])
 
     async def _scheduled(self, queues: list[str] | None, limit: int) -> list[WorkerFlowRunResponse]:

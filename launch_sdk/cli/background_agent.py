@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from launch_sdk.runs.home import launch_home
+from launch_sdk.tracking.protocol import OF_A_RUN
 
 IDLE_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -35,6 +36,7 @@ class BackgroundAgent:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={name: value for name, value in os.environ.items() if not name.startswith(OF_A_RUN)},
                 cwd=Path.home() if Path.home().is_dir() else "/",
                 start_new_session=True,
             )

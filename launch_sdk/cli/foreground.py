@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import signal
 import sys
@@ -53,7 +54,9 @@ def run_here(spec: RunSpec, *, as_json: bool, store: RunStore | None = None) -> 
 
     started = time.time()
     code, outcome = _outcome(execute(spec, run, store=store, identity=identity, on_lines=show))
-    end_processes(run_id, LEAVE_S)  # what was started to outlive it does so here as little as on a queue
+    if code == INTERRUPTED:  # whoever stops a run means all of it, daemons too
+        with contextlib.suppress(KeyboardInterrupt):
+            end_processes(run_id, LEAVE_S)
     state = _STATES[code]
     say(f"Run {run_id} {state.value}. It is kept in {run.path}")
     if outcome.error:

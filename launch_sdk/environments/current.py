@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from launch_sdk.environments import wandb
+from launch_sdk.tracking.protocol import OF_A_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 PYTHON_OF_IMAGES = "python3"  # what images call it that have one, Debian's too
 INTERPRETER_NAMES = frozenset({"python", "python3"})
 # The server's, those of a run around this one, and those that say who is logged in to W&B.
-_NOT_INHERITED = ("PREFECT_", "LAUNCH_RUN_", "LAUNCH_SWEEP_", *wandb.NOT_INHERITED)
+_NOT_INHERITED = ("PREFECT_", *OF_A_RUN, *wandb.NOT_INHERITED)
 
 
 def program_arguments(entry_point: Sequence[str], args: Sequence[str], interpreter: str = sys.executable) -> list[str]:

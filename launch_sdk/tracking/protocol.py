@@ -32,6 +32,7 @@ SWEEP_ID = "LAUNCH_SWEEP_ID"
 ATTEMPT = "LAUNCH_ATTEMPT"
 CHECKPOINT_DIR = "LAUNCH_CHECKPOINT_DIR"
 CONFIG_PATHS = "LAUNCH_CONFIG_PATHS"
+OF_A_RUN = ("LAUNCH_RUN_", "LAUNCH_SWEEP_")  # what begins so is a run's own; nothing that outlives it is given that
 CONFIG_OPTION = "--configs"
 CONFIG_DEFAULTS = "config-defaults.yaml"
 

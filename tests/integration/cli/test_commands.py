@@ -52,26 +52,6 @@ def test_a_program_that_ends_well_gives_zero_and_its_output(code: Path, tmp_path
     assert "finished" in err
 
 
-def test_a_daemon_that_a_program_leaves_ends_with_its_run(code: Path, tmp_path: Path) -> None:
-    (code / "main.py").write_text(
-        "import os, sys, time\n"
-        "if os.fork() == 0:\n"
-        "    os.setsid()\n"
-        "    if os.fork() == 0:\n"
-        "        os.closerange(0, 3)\n"
-        "        open(sys.argv[1], 'w').write(str(os.getpid()))\n"
-        "        time.sleep(600)\n"
-        "    os._exit(0)\n"
-        "os.wait()\n"
-        "while not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
-        "print('left')\n"
-    )
-    told = tmp_path / "pid"
-    status, out, _ = _run(tmp_path, "launch", str(code), "-E", f"main.py {told}")
-    assert (status, out) == (0, "left\n")
-    assert process_start_time(int(told.read_text())) is None
-
-
 def test_a_program_that_wants_to_be_a_job_is_told_that_this_needs_a_queue(code: Path, tmp_path: Path) -> None:
     (code / "main.py").write_text("import launch_sdk as launch\nwith launch.init(register='digits'): pass")
     status, _, err = _run(tmp_path, "launch", str(code))
@@ -350,6 +330,31 @@ def test_an_interrupted_run_ends_its_program_and_gives_130(code: Path, tmp_path:
     assert (process.returncode, document["state"]) == (130, "cancelled")
     assert "Traceback" not in err
     assert process_start_time(pid) is None
+
+
+def test_an_interrupted_run_takes_its_daemons_along(code: Path, tmp_path: Path) -> None:
+    (code / "main.py").write_text(
+        "import os, sys, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        os.closerange(0, 3)\n"
+        "        open(sys.argv[1], 'w').write(str(os.getpid()))\n"
+        "        time.sleep(600)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        "while not os.path.exists(sys.argv[1]): time.sleep(0.01)\n"
+        "print('left', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    told = tmp_path / "pid"
+    process = _start(tmp_path, "launch", str(code), "-E", f"main.py {told}")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "left\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 130
+    assert process_start_time(int(told.read_text())) is None
 
 
 def test_a_reader_that_leaves_ends_the_run_quietly(code: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_importing_the_worker_type_loads_nothing_beyond_prefect_s_own_worker() -
         "launch_sdk",
         "launch_sdk.agent",
         "launch_sdk.agent.cached_reads",
+        "launch_sdk.agent.channel",
         "launch_sdk.agent.devices",
         "launch_sdk.agent.job_configuration",
         "launch_sdk.agent.slots",
