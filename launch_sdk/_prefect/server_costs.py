@@ -1,6 +1,6 @@
 """What Prefect's server does more often, or more thoroughly, than one machine with its agents needs.
 
-An idle embedded server takes 0.8 % of a core, of 2.5 % as it comes, and a run a seventh less of its time.
+An idle embedded server takes half of what it takes as it comes, and a run a fifth less of its time.
 
 Private parts that are used here: `prefect.utilities.schema_tools.validation._VALIDATOR`, and of pydocket, which carries
 the server's background services, `Worker._cancellation_listener` and `Worker._processing_session`. Where one is
