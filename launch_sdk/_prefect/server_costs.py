@@ -4,7 +4,7 @@ An idle embedded server takes half of what it takes as it comes, and a run a fif
 
 Private parts that are used here: `prefect.utilities.schema_tools.validation._VALIDATOR`, and of pydocket, which carries
 the server's background services, `Worker._cancellation_listener` and `Worker._processing_session`. Where one is
-missing, the server goes on as it comes.
+missing, the server goes on as it comes, or its listener ends at once.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _calm_services() -> None:
             self.scheduling_resolution = SERVICES_ASK_EVERY
 
         async def _cancellation_listener(self) -> None:
-            session = self._processing_session
+            session = getattr(self, "_processing_session", None)
             if session is not None:
                 session.cancellation_ready.set()
                 await session.stopping.wait()
